@@ -12,16 +12,18 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from errors import AirgapError, EmptyFile, ImageTooLarge, InvalidImage, UnsupportedMedia
+
+_T = TypeVar("_T")
 
 HEAD_BYTES = 4096
 """How many bytes from the start of a file `sniff` needs."""
@@ -234,7 +236,7 @@ def normalise(image: Image.Image) -> Image.Image:
 
     The result shares nothing with its source, which may be closed. Inside `decoding()` only.
     """
-    image.load()
+    _despite_warnings(image.load)
     method = _UPRIGHT.get(_orientation(image))
     rgb = _to_rgb(image)
     if method is not None:
@@ -263,21 +265,28 @@ def _register_heif() -> None:
     register_heif_opener()
 
 
-_strictness = threading.Lock()
-
-
 def _open_header(stream: IO[bytes], kind: str) -> Image.Image:
     if kind == "heif":
         _register_heif()
-    formats = [_FORMATS[kind]]
-    try:
-        return Image.open(stream, formats=formats)
-    except Warning:
-        # Odd metadata is no reason to refuse a picture, also where warnings are made errors.
+
+    def attempt() -> Image.Image:
         stream.seek(0)
+        return Image.open(stream, formats=[_FORMATS[kind]])
+
+    return _despite_warnings(attempt)
+
+
+_strictness = threading.Lock()
+
+
+def _despite_warnings(call: Callable[[], _T]) -> _T:
+    """Call, and again without warnings where these are errors: odd metadata cost no picture."""
+    try:
+        return call()
+    except Warning:
         with _strictness, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Image.open(stream, formats=formats)
+            return call()
 
 
 def _orientation(image: Image.Image) -> int:
