@@ -1,0 +1,102 @@
+"""The room of output formats: `Document` to bytes, one pure function per file.
+
+`EXPORTERS` says what there is; `export` finds the function and calls it. Importing this package
+imports none of them, so that a format whose library is missing costs nothing until it is asked for.
+An exporter knows nothing of engines, HTTP or jobs, nor of how pages are opened: it sees the
+original through the `Source` protocol, which whoever opened the file fulfils.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal, Protocol, cast, runtime_checkable
+
+from PIL.Image import Image
+
+from document import Document
+from errors import InvalidOption
+
+
+@runtime_checkable
+class Source(Protocol):
+    """The original of a document, as far as an output format needs it.
+
+    `name` is a stem that is safe as a file name. `path` is the file as it was sent (or its bytes).
+    `numbers` are the page numbers that were read, in order. `image(number)` gives the pixels of one
+    page, RGB, in the size and orientation that `Box` refers to, and raises an `AirgapError` for a
+    page that cannot be shown.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def kind(self) -> Literal["image", "pdf"]: ...
+    @property
+    def path(self) -> Path | bytes: ...
+    @property
+    def numbers(self) -> Sequence[int]: ...
+    def image(self, number: int) -> Image: ...
+
+
+ExportFunction = Callable[[Document, Source | None], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """One output format.
+
+    `target` is `"module:function"`, imported when it is first used. `suffix` is what a file of this
+    format is called after the stem. `needs_source` is False where the `Document` alone is enough.
+    """
+
+    target: str
+    media_type: str
+    suffix: str
+    needs_source: bool = True
+
+    @property
+    def function(self) -> ExportFunction:
+        module, _, name = self.target.partition(":")
+        return cast(ExportFunction, getattr(import_module(module), name))
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "markdown": Exporter("exporters.markdown:to_markdown", "text/markdown; charset=utf-8", ".md", False),
+    "json": Exporter("exporters.json_export:to_json", "application/json", ".json", False),
+    "text": Exporter("exporters.text:to_text", "text/plain; charset=utf-8", ".txt", False),
+    "annotated": Exporter("exporters.annotated:to_png", "image/png", "_annotated.png"),
+}
+
+ALIASES: dict[str, str] = {"md": "markdown", "txt": "text", "pdf": "searchable_pdf"}
+
+
+def exporter_name(name: str) -> str:
+    """The canonical name of an output format. Raises `InvalidOption`, naming the valid ones."""
+    key = name.strip().lower()
+    key = ALIASES.get(key, key)
+    if key not in EXPORTERS:
+        raise InvalidOption(
+            f"There is no output format {name[:40]!r}.", f"Choose among: {', '.join(sorted(EXPORTERS))}."
+        )
+    return key
+
+
+def export(name: str, document: Document, source: Source | None = None) -> bytes:
+    """The document in the format `name`.
+
+    Raises `InvalidOption` for an unknown format, or for one that needs the original where `source`
+    is None.
+    """
+    key = exporter_name(name)
+    exporter = EXPORTERS[key]
+    if exporter.needs_source and source is None:
+        raise InvalidOption(
+            f"The output format {key!r} is made from the original pages, which are not there.",
+            "Send the file itself with the request.",
+        )
+    return exporter.function(document, source)
