@@ -14,16 +14,21 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
+from deepseek_ocr import MAX_CROPS, MODES, ModeSpec, num_image_tokens, tile_grid
+from document import Mode
 from errors import AirgapError, EmptyFile, ImageTooLarge, InvalidImage, UnsupportedMedia
 
 _T = TypeVar("_T")
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 HEAD_BYTES = 4096
 """How many bytes from the start of a file `sniff` needs."""
@@ -344,3 +349,69 @@ def _white_is_zero(image: Image.Image) -> bool:
     """Whether a TIFF of more than 8 bits counts from white, which Pillow leaves as it is."""
     tags = getattr(image, "tag_v2", None)
     return tags is not None and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+# --- for DeepSeek-OCR --------------------------------------------------------------------------------
+
+_PADDING = (127, 127, 127)
+_STRETCHED_UP_TO = 640
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A page as DeepSeek-OCR takes it; pixels are 0 to 255, normalised to -1 to 1 on the device.
+
+    `global_view` is uint8 [B, B, 3], `tiles` uint8 [n, S, S, 3] in reading order (n = 0 where the page
+    was not tiled), `grid` the `(columns, rows)` of the tiles, (1, 1) without.
+    """
+
+    global_view: Pixels
+    tiles: Pixels
+    grid: tuple[int, int]
+    num_image_tokens: int
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.global_view.nbytes + self.tiles.nbytes)
+
+
+def prepare(image: Image.Image, mode: Mode | ModeSpec, *, max_crops: int = MAX_CROPS) -> Prepared:
+    """The views of an upright RGB page in a mode. Releases the GIL for most of its time.
+
+    As in DeepSeek-OCR's own preprocessing: sides up to 640 are stretched to the square, larger ones are
+    padded with grey; with tiles, the page is stretched to the whole grid and cut. Pillow resizes
+    (bicubic), as it did for the model's training data. Source: `process/image_process.py` and
+    `deepseek_ocr.py` of the authors' vLLM code.
+    """
+    spec = mode if isinstance(mode, ModeSpec) else MODES[mode]
+    grid = (1, 1)
+    if spec.crop:
+        grid = tile_grid(*image.size, spec.image_size, max_crops)
+        view = _pad(image, spec.base_size)
+    elif spec.base_size <= _STRETCHED_UP_TO:
+        view = image.resize((spec.base_size, spec.base_size))
+    else:
+        view = _pad(image, spec.base_size)
+    return Prepared(
+        np.array(view),
+        _cut(image, grid, spec.image_size),
+        grid,
+        num_image_tokens(spec, *image.size, max_crops),
+    )
+
+
+def _pad(image: Image.Image, side: int) -> Image.Image:
+    """Fit into a square, centred on grey."""
+    width, height = image.size
+    if 2 * side * min(width, height) <= max(width, height):  # Pillow would round the short side to none
+        image = image.resize((1, side) if width < height else (side, 1))
+    return ImageOps.pad(image, (side, side), color=_PADDING)
+
+
+def _cut(image: Image.Image, grid: tuple[int, int], side: int) -> Pixels:
+    columns, rows = grid
+    if grid == (1, 1):
+        return np.empty((0, side, side, 3), np.uint8)
+    whole = np.asarray(image.resize((columns * side, rows * side)))
+    tiles = whole.reshape(rows, side, columns, side, 3).swapaxes(1, 2)
+    return tiles.reshape(rows * columns, side, side, 3)

@@ -1,0 +1,143 @@
+"""How a page becomes the inputs of our DeepSeek-OCR in vLLM.
+
+Upstream (`vllm/model_executor/models/deepseek_ocr.py`, 0.32) prepares pictures at one fixed resolution,
+as float32 on one thread, and counts placeholders by a second calculation. Here the pixels are those of
+`process.image_process.prepare`, uint8, in any mode, and the placeholders are counted from the tensors.
+
+Knows vLLM's processing classes; knows nothing about the engine, requests or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from transformers import BatchFeature
+from vllm.model_executor.models.deepseek_ocr import (
+    DeepseekOCRDummyInputsBuilder,
+    DeepseekOCRMultiModalProcessor,
+    DeepseekOCRProcessingInfo,
+)
+from vllm.multimodal.inputs import MultiModalKwargsItem, MultiModalKwargsItems
+from vllm.multimodal.parse import ImageSize, MultiModalDataItems, MultiModalDataParser, ProcessorBatchItems
+from vllm.multimodal.processing import PromptReplacement, PromptUpdate
+
+from deepseek_ocr import DEFAULT_MODE, IMAGE, MAX_CROPS, MODES, SPECIAL_TOKEN_IDS, num_image_tokens
+from document import Mode
+from process.image_process import Prepared, prepare
+
+MODE_KWARG = "mode"
+"""The one `mm_processor_kwargs` there is; it applies to pictures that come unprepared."""
+
+
+class PreparedItems(ProcessorBatchItems[Prepared]):
+    """Pages that were prepared before they reached vLLM."""
+
+    def __init__(self, data: Sequence[Prepared]) -> None:
+        super().__init__(data, "image")
+
+
+class PreparedParser(MultiModalDataParser):
+    """Lets `Prepared` through beside what upstream takes."""
+
+    def _parse_image_data(self, data: Any) -> Any:
+        items = [data] if isinstance(data, Prepared) else data
+        if isinstance(items, list) and items and all(isinstance(item, Prepared) for item in items):
+            return PreparedItems(items)
+        return super()._parse_image_data(data)
+
+
+class AirgapOCRProcessingInfo(DeepseekOCRProcessingInfo):
+    def get_data_parser(self) -> MultiModalDataParser:
+        return PreparedParser(expected_hidden_size=self._get_expected_hidden_size())
+
+    def get_num_image_tokens(
+        self, *, image_width: int, image_height: int, cropping: bool = True, mode: Mode = DEFAULT_MODE
+    ) -> int:
+        """Placeholders of a picture of this size; `cropping=False` stands for the mode `base`."""
+        return num_image_tokens(mode if cropping else "base", image_width, image_height)
+
+    def get_image_size_with_most_features(self) -> ImageSize:
+        """The picture that takes the most tokens and pixels: as many tiles as there can be, in a column.
+
+        Each row of tiles adds newlines, so a column beats a row. vLLM profiles its memory with it.
+        """
+        side = MODES["gundam"].image_size
+        return ImageSize(width=side, height=side * MAX_CROPS)
+
+
+class AirgapOCRDummyInputsBuilder(DeepseekOCRDummyInputsBuilder):
+    def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
+        return IMAGE * mm_counts.get("image", 0)
+
+
+class AirgapOCRMultiModalProcessor(DeepseekOCRMultiModalProcessor):
+    def _call_hf_processor(
+        self, hf_data: Mapping[str, object], hf_kwargs: Mapping[str, object]
+    ) -> BatchFeature:
+        """Stand in for the Hugging Face processor.
+
+        Output: `pixel_values`, a list of uint8 [B, B, 3]; `images_crop`, uint8 [tiles of all, S, S, 3];
+        `images_spatial_crop`, int64 [images, 2], columns and rows.
+        """
+        pages = [self._prepared(page, hf_kwargs) for page in _images(hf_data)]
+        tile_side = MODES["gundam"].image_size
+        tiles = [page.tiles for page in pages if len(page.tiles)]
+        empty = np.zeros((0, tile_side, tile_side, 3), np.uint8)
+        return BatchFeature(
+            {
+                "pixel_values": [torch.from_numpy(page.global_view) for page in pages],
+                "images_crop": torch.from_numpy(
+                    np.concatenate(tiles) if len(tiles) > 1 else (*tiles, empty)[0]
+                ),
+                "images_spatial_crop": torch.tensor([page.grid for page in pages], dtype=torch.long),
+            }
+        )
+
+    @staticmethod
+    def _prepared(page: Prepared | Image, hf_kwargs: Mapping[str, object]) -> Prepared:
+        if isinstance(page, Prepared):
+            return page
+        mode = hf_kwargs.get(MODE_KWARG, DEFAULT_MODE)
+        if mode not in MODES:
+            raise ValueError(f"`mode` must be one of {', '.join(MODES)}")
+        return prepare(page, mode)
+
+    def _get_prompt_updates(
+        self,
+        mm_items: MultiModalDataItems,
+        hf_processor_mm_kwargs: Mapping[str, object],
+        out_mm_kwargs: MultiModalKwargsItems,
+    ) -> Sequence[PromptUpdate]:
+        token = SPECIAL_TOKEN_IDS[IMAGE]
+
+        def placeholders(item_index: int) -> list[int]:
+            return [token] * count_tokens(out_mm_kwargs["image"][item_index])
+
+        return [PromptReplacement(modality="image", target=[token], replacement=placeholders)]
+
+
+def _images(hf_data: Mapping[str, object]) -> Sequence[Any]:
+    images = hf_data.get("images", ())
+    assert isinstance(images, Sequence)
+    return images
+
+
+def count_tokens(item: MultiModalKwargsItem | None) -> int:
+    """The features that the model will make of one picture's tensors.
+
+    A view of `s` × `s` pixels gives `s / 64` rows and columns; each row ends in a newline, and one
+    separator follows the global view.
+    """
+    assert item is not None, "the processor cache holds no tensors to count"
+    data = item.get_data()
+    side = data["pixel_values"].shape[0] // 64
+    tokens = int(side * (side + 1) + 1)
+    if len(data["images_crop"]):
+        columns, rows = data["images_spatial_crop"].tolist()
+        tile_side = data["images_crop"].shape[1] // 64
+        tokens += int(tile_side * rows * (tile_side * columns + 1))
+    return tokens

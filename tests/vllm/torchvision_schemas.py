@@ -1,0 +1,59 @@
+"""Declare torchvision's operators where its compiled library does not load.
+
+The torchvision on the package index is built for CUDA. Next to a CPU build of torch its library is
+skipped, and importing torchvision then stops at `operator torchvision::nms does not exist`. vLLM's
+DeepSeek-OCR needs `torchvision.transforms` alone, no operator, so naming the operators is enough.
+
+`setup_env.sh` copies this file into the test environment and imports it from a `.pth` file, so that
+vLLM's engine process has it too. Nothing of the product knows of it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width,"
+    " int sampling_ratio, bool aligned) -> Tensor",
+    "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width)"
+    " -> (Tensor, Tensor)",
+    "ps_roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width,"
+    " int sampling_ratio) -> (Tensor, Tensor)",
+    "ps_roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width)"
+    " -> (Tensor, Tensor)",
+    "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, int stride_h,"
+    " int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w, int groups, int offset_groups,"
+    " bool use_mask) -> Tensor",
+)
+
+
+class _DeclareBeforeTorchvision(importlib.abc.MetaPathFinder):
+    """Runs once, when torchvision is first looked for; torch is not imported before that."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == "torchvision":
+            sys.meta_path.remove(self)
+            declare()
+        return None
+
+
+def declare() -> None:
+    import torch
+
+    if torch.version.cuda is not None:
+        return
+    library = torch.library.Library("torchvision", "DEF")
+    for schema in SCHEMAS:
+        library.define(schema)
+    globals()["_library"] = library  # the operators live as long as this object
+
+
+sys.meta_path.insert(0, _DeclareBeforeTorchvision())
