@@ -162,3 +162,13 @@ class ConfigurationError(AirgapError):
     code = "bad_configuration"
     status = 500
     default_remedy = "Correct the named setting and start again; docs/configuration.md lists them all."
+
+
+def from_page_error(error: PageError) -> AirgapError:
+    """The exception that a page's `error` was made of, for routes where a page is the whole answer."""
+    kinds = {kind.code: kind for kind in _all_kinds(AirgapError)}
+    return kinds.get(error.code, AirgapError)(error.message, error.remedy)
+
+
+def _all_kinds(kind: type[AirgapError]) -> list[type[AirgapError]]:
+    return [kind, *(found for child in kind.__subclasses__() for found in _all_kinds(child))]

@@ -1,0 +1,49 @@
+# Everything a person needs: `make serve` and `make test` work on a fresh machine with Python 3.11+.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DATA   ?= samples/eval
+
+.PHONY: help setup serve test lint format docs eval bench test-vllm verify-model clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.serve: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.serve
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## make the virtual environment with everything for development
+
+serve: $(VENV)/.serve ## set up and start the server on port 8000
+	$(BIN)/python serve_ocr.py
+
+test: $(VENV)/.dev ## set up and run the tests
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+format: $(VENV)/.dev ## let ruff rewrite the code's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## make docs/configuration.md from config.py
+	$(BIN)/python -m config > docs/configuration.md
+
+eval: $(VENV)/.dev ## fidelity on pages with ground truth: make eval DATA=folder
+	$(BIN)/python -m benchmarks.evaluate --data $(DATA)
+
+bench: $(VENV)/.dev ## speed against RapidOCR as it comes: make bench DATA=folder
+	$(BIN)/python -m benchmarks.compare_rapidocr --data $(DATA)
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) build data

@@ -1,0 +1,225 @@
+"""Many files in, one answer or one ZIP out.
+
+Images and PDFs may be mixed. A file that cannot be opened is one failed entry and costs no other.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from process.pages import open_source
+
+from deepseek_ocr import NGRAM_RULES
+from deepseek_ocr import clean_formula as drop_numbers
+from document import Document, PageError, ReadOptions
+from errors import AirgapError
+from exporters.archive import DEFAULT_OUTPUTS, Archive
+from exporters.markdown import document_markdown
+from exporters.text import document_text
+from ocr_utils import (
+    FormOptions,
+    ReadyService,
+    Service,
+    ServiceDep,
+    display_name,
+    on_thread,
+    progress_bar,
+    requested_outputs,
+    save_upload,
+    temporary_path,
+    unless_gone,
+    zip_response,
+)
+from process.pipeline import in_order
+
+log = logging.getLogger(__name__)
+router = APIRouter(prefix="/batch", tags=["batch"])
+
+Files = Annotated[list[UploadFile], File(description="Images and PDFs, each as its own `files` field.")]
+CleanFormula = Annotated[
+    bool, Form(description="Drop equation numbers from formulas, as OmniDocBench's scoring expects.")
+]
+
+UNKNOWN = PageError("internal_error", "The file could not be read.", AirgapError.default_remedy)
+
+USAGE = {
+    "batch": "curl -F files=@a.png -F files=@b.pdf http://localhost:8000/batch/ocr",
+    "simple": "curl -F files=@a.png -F files=@b.pdf http://localhost:8000/batch/ocr/simple",
+    "download": "curl -F files=@a.png -F files=@b.pdf -F output=markdown,json,searchable_pdf "
+    "-o results.zip http://localhost:8000/batch/ocr/download",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What became of one file: a document, or the error that kept it shut. `path` is our copy of it."""
+
+    filename: str
+    path: Path
+    document: Document | None = None
+    error: PageError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        document, error = self.document, self.error
+        if document is None:
+            return {
+                "filename": self.filename,
+                "success": False,
+                "markdown": "",
+                "text": "",
+                "error": asdict(error) if error else None,
+            }
+        failed = next((page.error for page in document.pages if page.error), None)
+        return {
+            "filename": self.filename,
+            "success": failed is None,
+            "markdown": document_markdown(document),
+            "text": document_text(document),
+            "error": asdict(failed) if failed else None,
+            "ledger": asdict(document.ledger),
+            "warnings": list(document.warnings),
+        }
+
+
+@router.post("/ocr", summary="Markdown and text of each file")
+async def batch_ocr(
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    files: Files,
+    clean_formula: CleanFormula = False,
+) -> dict[str, Any]:
+    return await unless_gone(request, _summaries(service, files, options, clean_formula))
+
+
+@router.post("/ocr/simple", summary="Just the text of each file")
+async def batch_simple(
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    files: Files,
+    clean_formula: CleanFormula = False,
+) -> dict[str, Any]:
+    answer = await unless_gone(request, _summaries(service, files, options, clean_formula))
+    kept = ("filename", "success", "text", "error")
+    return answer | {"results": [{name: entry[name] for name in kept} for entry in answer["results"]]}
+
+
+@router.post(
+    "/ocr/download",
+    summary="A ZIP with what `output` asks for, and a manifest",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {}}}},
+)
+async def batch_download(
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    files: Files,
+    outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
+    clean_formula: CleanFormula = False,
+    flat: Annotated[bool, Form(description="All files at the top of the ZIP, no folder per input.")] = False,
+) -> Response:
+    path = await on_thread(temporary_path, service.uploads, ".zip")
+    try:
+        names = tuple(name for name in outputs if name != "zip") or DEFAULT_OUTPUTS
+        archive = Archive(path, names, flat=flat)
+        await unless_gone(request, _fill(archive, service, files, options, clean_formula))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return zip_response(path, "results.zip")
+
+
+async def _summaries(
+    service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
+) -> dict[str, Any]:
+    results = []
+    async with aclosing(_results(service, files, options, clean)) as stream:
+        async for result in stream:
+            results.append(await on_thread(result.as_dict))
+    succeeded = sum(entry["success"] for entry in results)
+    return {"results": results, "succeeded": succeeded, "failed": len(results) - succeeded}
+
+
+async def _fill(
+    archive: Archive, service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
+) -> None:
+    with archive:
+        async with aclosing(_results(service, files, options, clean)) as stream:
+            async for result in stream:
+                await on_thread(_add, archive, service, result)
+
+
+def _add(archive: Archive, service: Service, result: FileResult) -> None:
+    if result.document is None:
+        archive.add_failure(result.filename, result.error or UNKNOWN)
+        return
+    with open_source(result.path, name=result.filename, limits=service.limits) as source:
+        archive.add(result.filename, result.document, source)
+
+
+async def _results(
+    service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
+) -> AsyncIterator[FileResult]:
+    """Each file's result, in order; the files lie in a folder of this request until the last is taken."""
+    if clean:
+        rule = NGRAM_RULES["eval"]
+        options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
+    reader = service.reader
+    service.uploads.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=service.uploads, prefix="batch-") as folder,
+        progress_bar(len(files), "batch", "file") as advance,
+    ):
+        work = functools.partial(_read_file, service, options, clean, Path(folder))
+        async with reader.admit(), aclosing(in_order(files, work, reader.max_concurrency + 1)) as results:
+            async for result in results:
+                advance()
+                yield result
+
+
+async def _read_file(
+    service: Service, options: ReadOptions, clean: bool, folder: Path, file: UploadFile
+) -> FileResult:
+    name = display_name(file)
+    path = folder
+    try:
+        path = await on_thread(save_upload, file, folder)
+        with await on_thread(open_source, path, name=name, limits=service.limits) as source:
+            document = await service.reader.recognize(source, options)
+        return FileResult(name, path, cleaned(document) if clean else document)
+    except AirgapError as error:
+        log.warning("batch: %s: %s", error.code, error.message)
+        return FileResult(name, path, error=error.as_page_error())
+
+
+def cleaned(document: Document) -> Document:
+    """The document with equation numbers dropped from its formulas."""
+    pages = (
+        replace(page, blocks=tuple(replace(block, text=drop_numbers(block.text)) for block in page.blocks))
+        for page in document.pages
+    )
+    return replace(document, pages=tuple(pages))
+
+
+@router.get("/status", summary="Whether batches can be read now")
+async def status(service: ServiceDep) -> dict[str, Any]:
+    return service.status()
+
+
+@router.get("/info", summary="How to use the batch routes")
+async def info(service: ServiceDep) -> dict[str, Any]:
+    return {
+        "routes": ["/batch/ocr", "/batch/ocr/simple", "/batch/ocr/download"],
+        "max_upload_mb": service.settings.max_upload_mb,
+        "examples": USAGE,
+    }

@@ -1,0 +1,172 @@
+"""Settings from the environment, validated, frozen.
+
+Every setting has one name, in capitals in the environment and in lower case here; a value that is
+unknown or malformed stops the start with a message that names it. `docs/configuration.md` is made
+from this file (`python -m config > docs/configuration.md`) and a test holds the two together.
+
+This module imports nothing heavy: no engine, no torch, no web framework.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from document import Mode
+from errors import ConfigurationError
+
+Backend = Literal["auto", "vllm", "rapidocr", "fake"]
+
+# (base_size, image_size, crop_mode) of the authors' configuration → the mode it is known by.
+_MODES: dict[tuple[int, int, bool], Mode] = {
+    (512, 512, False): "tiny",
+    (640, 640, False): "small",
+    (1024, 1024, False): "base",
+    (1280, 1280, False): "large",
+    (1024, 640, True): "gundam",
+}
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """All that a site can set. Empty variables count as unset."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False
+    )
+
+    host: str = Field("0.0.0.0", description="Address to listen on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
+    data_dir: Path = Field(
+        Path("data"), description="The one writable folder: uploads while they are read, caches, results."
+    )
+
+    backend: Backend = Field(
+        "auto",
+        description="Which engine reads. `auto` takes vLLM where a CUDA GPU, vLLM and a valid MODEL_PATH "
+        "are there, else the embedded CPU engine. A named engine that cannot start stops the start. "
+        "`fake` reads nothing and is for tests of clients.",
+    )
+    model_path: Path | None = Field(None, description="Folder on local disk with the model's files.")
+    model_id: str = Field(
+        "deepseek-ai/DeepSeek-OCR", description="The name the model goes by in answers; never looked up."
+    )
+    llm_prompt: str | None = Field(None, description="Prompt where a request names none.")
+    languages: CommaSeparated = Field(
+        (), description="Languages the site expects, comma-separated codes such as `ru,zh-Hant,en`."
+    )
+    gpu_mem_utilization: float = Field(0.75, gt=0, le=1, description="Share of GPU memory vLLM may take.")
+    torch_dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="Number format of the weights.")
+    tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share one copy of the model.")
+    data_parallel_size: int = Field(1, ge=1, description="Copies of the model, one or more GPUs each.")
+    distributed_executor_backend: Literal["mp", "ray", "uni"] | None = Field(
+        None, description="vLLM's own executor; `ray` spans several nodes. Unset: vLLM chooses."
+    )
+    max_model_len: int = Field(8192, ge=1024, description="Tokens of prompt and answer together.")
+    max_new_tokens: int = Field(8192, ge=1, description="Upper bound of `max_tokens`, and its default.")
+    crop_mode: bool = Field(True, description="Default mode: tile large pages (with BASE_SIZE, IMAGE_SIZE).")
+    base_size: int = Field(1024, description="Default mode: side of the global view in pixels.")
+    image_size: int = Field(640, description="Default mode: side of a tile in pixels.")
+    max_crops: int = Field(6, ge=2, le=9, description="Most tiles of a page in gundam mode.")
+
+    max_concurrency: int | None = Field(
+        None, ge=1, description="Pages in the engine at once. Unset: 100 on vLLM, the cores on a CPU."
+    )
+    num_workers: int | None = Field(
+        None,
+        ge=1,
+        description="Threads and rendering processes for the work before the engine. Unset: cores.",
+    )
+    max_queue: int = Field(
+        512, ge=1, description="Requests in work or waiting; the next is answered 503 with Retry-After."
+    )
+    page_timeout_seconds: float = Field(300, gt=0, description="Longest time one page may take to be read.")
+
+    enable_pdf_support: bool = Field(True, description="Serve the PDF routes.")
+    pdf_max_pages: int = Field(5000, ge=1, description="Most pages read from one document.")
+    pdf_page_timeout_seconds: float = Field(
+        30, gt=0, description="Longest time one PDF page may take to draw."
+    )
+    pdf_page_memory_mb: int = Field(
+        2048, ge=256, description="Memory bound of a process that draws PDF pages."
+    )
+    max_upload_mb: int = Field(200, ge=1, description="Most bytes of one request, in MiB.")
+    max_image_pixels: int = Field(
+        100_000_000, ge=10_000, description="Most pixels of one picture or rendered page."
+    )
+
+    cors_allow_origins: CommaSeparated = Field(
+        (), description="Origins whose pages may call this server, comma-separated; `*` for any."
+    )
+
+    @field_validator("languages", "cors_allow_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _mode_is_known(self) -> Settings:
+        if (self.base_size, self.image_size, self.crop_mode) not in _MODES:
+            known = ", ".join(f"{b}/{i}/{c} ({m})" for (b, i, c), m in _MODES.items())
+            raise ValueError(
+                f"BASE_SIZE/IMAGE_SIZE/CROP_MODE {self.base_size}/{self.image_size}/{self.crop_mode} "
+                f"is none of: {known}"
+            )
+        return self
+
+    @property
+    def default_mode(self) -> Mode:
+        """The mode of a request that names none."""
+        return _MODES[self.base_size, self.image_size, self.crop_mode]
+
+    @property
+    def workers(self) -> int:
+        """`num_workers`, or the cores this process may use."""
+        return self.num_workers or len(os.sched_getaffinity(0))
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1024 * 1024
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment. Raises `ConfigurationError` naming every setting that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']} (got {e.get('input')!r})"
+            if e["loc"]
+            else e["msg"]
+            for e in error.errors()
+        )
+        raise ConfigurationError(problems) from error
+
+
+def to_markdown() -> str:
+    """The text of docs/configuration.md."""
+    rows = [
+        "# Configuration",
+        "",
+        "Made from `config.py` by `make docs`; do not edit. Every setting is an environment variable.",
+        "",
+        "| Variable | Default | Meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = "" if default in (None, ()) else f"`{int(default) if isinstance(default, bool) else default}`"
+        rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(to_markdown(), end="")

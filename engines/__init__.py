@@ -1,0 +1,98 @@
+"""The table of engines, and the choice among them.
+
+An engine's module is imported when it is chosen, never before: importing this package loads no
+model, no torch and no GPU.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config import Settings
+from engines.base import Engine
+from errors import ConfigurationError, EngineUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Where an engine lives and which settings it is built from."""
+
+    target: str  # "module:Class"
+    arguments: Callable[[Settings], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """The engine's name, and why it was chosen, for the log, `/` and `/readyz`."""
+
+    name: str
+    reason: str
+
+
+def _rapidocr(settings: Settings) -> dict[str, Any]:
+    return {"num_workers": settings.workers, "languages": settings.languages}
+
+
+def _fake(settings: Settings) -> dict[str, Any]:
+    return {}
+
+
+ENGINES: dict[str, EngineSpec] = {
+    "rapidocr": EngineSpec("engines.rapidocr_engine:RapidOcrEngine", _rapidocr),
+    "fake": EngineSpec("engines.fake_engine:FakeEngine", _fake),
+}
+
+
+def choose_engine(settings: Settings) -> EngineChoice:
+    """Settle `BACKEND=auto` by what is on this machine; a named backend is taken at its word."""
+    if settings.backend != "auto":
+        return EngineChoice(settings.backend, f"BACKEND={settings.backend}")
+    missing = missing_for_vllm(settings)
+    if missing:
+        return EngineChoice("rapidocr", f"BACKEND=auto, and vLLM cannot run here: {'; '.join(missing)}")
+    return EngineChoice("vllm", "BACKEND=auto: a CUDA GPU, vLLM and MODEL_PATH are there")
+
+
+def missing_for_vllm(settings: Settings) -> list[str]:
+    """What stands between this machine and the production engine; empty when nothing does."""
+    missing = []
+    if not (shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
+        missing.append("no CUDA GPU")
+    if importlib.util.find_spec("vllm") is None:
+        missing.append("vLLM is not installed")
+    if settings.model_path is None:
+        missing.append("MODEL_PATH is not set")
+    elif not (settings.model_path / "config.json").is_file():
+        missing.append(f"MODEL_PATH holds no model ({settings.model_path})")
+    return missing
+
+
+def create_engine(settings: Settings, choice: EngineChoice | None = None) -> Engine:
+    """Build the chosen engine without starting it.
+
+    Raises `ConfigurationError` for a name not in the table and `EngineUnavailable` when the engine's
+    libraries are not installed.
+    """
+    name = (choice or choose_engine(settings)).name
+    if name not in ENGINES:
+        raise ConfigurationError(
+            f"BACKEND={name} is not an engine.", f"Use one of: auto, {', '.join(sorted(ENGINES))}."
+        )
+    spec = ENGINES[name]
+    module_name, class_name = spec.target.split(":")
+    try:
+        engine_class = getattr(importlib.import_module(module_name), class_name)
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"The engine {name!r} cannot be loaded: {error}.",
+            "Install what it needs (requirements.txt for the CPU, requirements-gpu.txt for a GPU), "
+            "or choose another BACKEND.",
+        ) from error
+    engine: Engine = engine_class(**spec.arguments(settings))
+    return engine

@@ -1,0 +1,198 @@
+"""One image in, one result out.
+
+A route parses, calls the reader, shapes the answer. How an image is decoded, read or drawn is known
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from PIL.Image import Image
+from process.pages import Source, open_source
+from pydantic import BaseModel, Field
+
+from document import Document, Page, ReadOptions
+from errors import UnsupportedMedia
+from exporters.annotated import annotate, crop_blocks
+from exporters.json_export import block_to_dict, box_to_list, usage_to_dict
+from exporters.markdown import page_markdown
+from exporters.text import page_text
+from ocr_utils import (
+    FormOptions,
+    ReadyService,
+    Service,
+    ServiceDep,
+    checked_max_tokens,
+    checked_temperature,
+    decode_base64,
+    display_name,
+    encode_base64,
+    on_thread,
+    raise_if_failed,
+    requested_outputs,
+    respond_with_files,
+    saved_upload,
+    unless_gone,
+)
+from process.image_process import open_image, sniff_file
+
+router = APIRouter(tags=["image"])
+
+USAGE = {
+    "advanced": "curl -F file=@page.png http://localhost:8000/ocr/image/advanced",
+    "simple": "curl -F file=@page.png http://localhost:8000/ocr/image/simple",
+    "searchable PDF": "curl -F file=@page.png -F output=searchable_pdf -o page.pdf "
+    "http://localhost:8000/ocr/image/advanced",
+    "generate": 'curl -H "Content-Type: application/json" '
+    '-d "{\\"image\\": \\"$(base64 -w0 page.png)\\"}" http://localhost:8000/generate',
+}
+
+
+class GenerateRequest(BaseModel):
+    """The JSON of `POST /generate`; images are base64 or data URLs."""
+
+    prompt: str | None = Field(None, max_length=8000)
+    image: str | None = None
+    images: list[str] | None = Field(None, max_length=32)
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+
+@router.post("/generate", summary="Prompt and images as JSON, the model's raw answer")
+async def generate(request: Request, body: GenerateRequest, service: ReadyService) -> dict[str, Any]:
+    encoded = [*([body.image] if body.image else []), *(body.images or [])]
+    limit = service.settings.max_image_pixels
+    images = [await on_thread(_decode, text, limit) for text in encoded]
+    options = ReadOptions(
+        prompt=body.prompt or None,
+        max_tokens=checked_max_tokens(body.max_tokens, service.settings),
+        temperature=checked_temperature(body.temperature),
+    )
+    return await unless_gone(request, _generate(service, images, options))
+
+
+@router.post("/generate_with_file", summary="The same with an uploaded file")
+async def generate_with_file(
+    request: Request, service: ReadyService, options: FormOptions, file: Annotated[UploadFile, File()]
+) -> dict[str, Any]:
+    async with saved_upload(file, service.uploads) as path:
+        image = await on_thread(open_image, path, max_pixels=service.settings.max_image_pixels)
+    return await unless_gone(request, _generate(service, [image], options))
+
+
+def _decode(text: str, max_pixels: int) -> Image:
+    return open_image(decode_base64(text), max_pixels=max_pixels)
+
+
+async def _generate(service: Service, images: list[Image], options: ReadOptions) -> dict[str, Any]:
+    async with service.reader.admit():
+        page = await service.reader.read_page(images, options)
+    return {
+        "result": page.raw,
+        "finish_reason": page.finish_reason,
+        "usage": usage_to_dict(page.usage),
+        "warnings": list(page.warnings),
+    }
+
+
+@router.post(
+    "/ocr/image/advanced",
+    summary="Markdown, text, blocks with boxes, annotated picture, crops",
+    responses={200: {"content": {"application/json": {}, "application/zip": {}, "application/pdf": {}}}},
+    response_model=None,
+)
+async def image_advanced(
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    file: Annotated[UploadFile, File(description="PNG, JPEG, WebP, TIFF, BMP, GIF, HEIC, AVIF, JPEG 2000.")],
+    outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
+    draw_boxes: Annotated[bool, Form(description="Answer with `annotated_image`.")] = True,
+    crop_regions: Annotated[bool, Form(description="Answer with `crops`, one picture per box.")] = False,
+) -> dict[str, Any] | Response:
+    async with saved_upload(file, service.uploads) as path:
+        with await on_thread(_open_picture, service, path, display_name(file)) as source:
+            document = await unless_gone(request, _read(service, source, options))
+            if outputs:
+                return await respond_with_files(document, source, outputs, service.uploads)
+            image = await on_thread(source.image, 1)
+            return await on_thread(_advanced, document, image, draw_boxes, crop_regions)
+
+
+@router.post("/ocr/image/simple", summary="Just the text")
+async def image_simple(
+    request: Request, service: ReadyService, options: FormOptions, file: Annotated[UploadFile, File()]
+) -> dict[str, Any]:
+    async with saved_upload(file, service.uploads) as path:
+        with await on_thread(_open_picture, service, path, display_name(file)) as source:
+            document = await unless_gone(request, _read(service, source, options))
+    return {"text": page_text(document.pages[0]), "warnings": list(document.warnings)}
+
+
+def _open_picture(service: Service, path: Path, name: str) -> Source:
+    """The first frame of a picture. Raises `UnsupportedMedia` for a PDF, whose route is another."""
+    if sniff_file(path) == "pdf":
+        raise UnsupportedMedia(f"{name} is a PDF.", "Send it to /pdf/ocr.")
+    return open_source(path, name=name, limits=service.limits, page_from=1, page_to=1)
+
+
+async def _read(service: Service, source: Source, options: ReadOptions) -> Document:
+    """Read the one page, whose failure is the request's."""
+    async with service.reader.admit():
+        document = await service.reader.recognize(source, options)
+    raise_if_failed(document.pages[0])
+    return document
+
+
+def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: bool) -> dict[str, Any]:
+    page = document.pages[0]
+    return {
+        "success": True,
+        "markdown": page_markdown(page),
+        "text": page_text(page),
+        "raw": page.raw,
+        "blocks": [block_to_dict(block) for block in page.blocks],
+        "image_size": {"width": page.width, "height": page.height},
+        "annotated_image": _png(annotate(image, page.blocks)) if draw_boxes else None,
+        "crops": _crops(page, image) if crop_regions else [],
+        "usage": usage_to_dict(page.usage),
+        "warnings": list(page.warnings),
+        "status": page.status,
+        "confidence": page.confidence,
+        "finish_reason": page.finish_reason,
+        "engine": document.engine,
+        "model": document.model,
+        "mode": document.mode,
+    }
+
+
+def _crops(page: Page, image: Image) -> list[dict[str, Any]]:
+    return [
+        {"label": label, "box": box_to_list(box), "image": _png(crop)}
+        for label, box, crop in crop_blocks(image, page.blocks)
+    ]
+
+
+def _png(image: Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return encode_base64(buffer.getbuffer())
+
+
+@router.get("/ocr/status", summary="Whether images can be read now")
+async def status(service: ServiceDep) -> dict[str, Any]:
+    return service.status()
+
+
+@router.get("/ocr/info", summary="How to use the image routes")
+async def info(service: ServiceDep) -> dict[str, Any]:
+    return {
+        "routes": ["/generate", "/generate_with_file", "/ocr/image/advanced", "/ocr/image/simple"],
+        "max_upload_mb": service.settings.max_upload_mb,
+        "max_image_pixels": service.settings.max_image_pixels,
+        "examples": USAGE,
+    }

@@ -1,0 +1,152 @@
+"""One PDF in, its pages out, none left out.
+
+A route parses, calls the reader, shapes the answer. How a PDF is opened or drawn is known elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from process.pages import Source, open_source
+
+from deepseek_ocr import NGRAM_RULES
+from document import Document, ReadOptions
+from exporters import export
+from exporters.images import iter_images
+from exporters.json_export import page_to_dict, usage_to_dict
+from exporters.markdown import document_markdown, page_markdown
+from exporters.text import document_text, page_text
+from ocr_utils import (
+    FormOptions,
+    ReadyService,
+    Service,
+    ServiceDep,
+    display_name,
+    encode_base64,
+    on_thread,
+    progress_bar,
+    requested_outputs,
+    respond_with_files,
+    saved_upload,
+    unless_gone,
+)
+
+router = APIRouter(prefix="/pdf", tags=["pdf"])
+
+USAGE = {
+    "full": "curl -F file=@document.pdf -F draw_layouts=true http://localhost:8000/pdf/ocr",
+    "simple": "curl -F file=@document.pdf -F page_to=10 http://localhost:8000/pdf/ocr/simple",
+    "searchable PDF": "curl -F file=@document.pdf -F output=searchable_pdf -o out.pdf "
+    "http://localhost:8000/pdf/ocr",
+}
+
+
+async def uploaded_pdf(
+    service: ReadyService,
+    file: Annotated[UploadFile, File(description="A PDF, or a TIFF or animation of several frames.")],
+    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw pages at.")] = 144,
+    page_from: Annotated[int | None, Form(ge=1, description="First page, counted from 1.")] = None,
+    page_to: Annotated[int | None, Form(ge=1, description="Last page, included.")] = None,
+    password: Annotated[str | None, Form(max_length=200)] = None,
+    text_layer: Annotated[
+        Literal["ignore", "auto"], Form(description="`auto` takes a page's own text where it is sound.")
+    ] = "ignore",
+) -> AsyncIterator[Source]:
+    """The form's file as a source of pages, open as long as the request lasts."""
+    async with saved_upload(file, service.uploads) as path:
+        source = await on_thread(
+            open_source,
+            path,
+            name=display_name(file),
+            limits=service.limits,
+            dpi=dpi,
+            page_from=page_from,
+            page_to=page_to,
+            password=password or None,
+            text_layer=text_layer,
+        )
+        with source:
+            yield source
+
+
+UploadedPdf = Annotated[Source, Depends(uploaded_pdf)]
+
+
+@router.post(
+    "/ocr",
+    summary="Markdown, pages with blocks, figures, a PDF with the layout drawn, and the ledger",
+    responses={200: {"content": {"application/json": {}, "application/zip": {}, "application/pdf": {}}}},
+    response_model=None,
+)
+async def pdf_ocr(
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    source: UploadedPdf,
+    outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
+    draw_layouts: Annotated[bool, Form(description="Answer with `layout_pdf`.")] = False,
+    extract_images: Annotated[bool, Form(description="Answer with `images`, the figures cut out.")] = True,
+) -> dict[str, Any] | Response:
+    document = await unless_gone(request, _read(service, source, options))
+    if outputs:
+        return await respond_with_files(document, source, outputs, service.uploads)
+    return await on_thread(_answer, document, source, draw_layouts, extract_images)
+
+
+@router.post("/ocr/simple", summary="Just the text, page by page")
+async def pdf_simple(
+    request: Request, service: ReadyService, options: FormOptions, source: UploadedPdf
+) -> dict[str, Any]:
+    document = await unless_gone(request, _read(service, source, options))
+    return {
+        "text": document_text(document),
+        "pages": [
+            {"number": page.number, "status": page.status, "text": page_text(page)} for page in document.pages
+        ],
+        "ledger": asdict(document.ledger),
+        "warnings": list(document.warnings),
+    }
+
+
+async def _read(service: Service, source: Source, options: ReadOptions) -> Document:
+    rule = NGRAM_RULES["pdf"]
+    options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
+    async with service.reader.admit():
+        with progress_bar(len(source.numbers), source.name, "page") as advance:
+            return await service.reader.recognize(source, options, lambda page: advance())
+
+
+def _answer(document: Document, source: Source, draw_layouts: bool, extract_images: bool) -> dict[str, Any]:
+    images = iter_images(document, source) if extract_images else ()
+    return {
+        "success": document.ledger.failed == 0,
+        "markdown": document_markdown(document),
+        "pages": [page_to_dict(page) | {"markdown": page_markdown(page)} for page in document.pages],
+        "ledger": asdict(document.ledger),
+        "images": [{"name": name, "image": encode_base64(data)} for name, data in images],
+        "layout_pdf": encode_base64(export("layout_pdf", document, source)) if draw_layouts else None,
+        "usage": usage_to_dict(document.usage),
+        "warnings": list(document.warnings),
+        "engine": document.engine,
+        "model": document.model,
+        "mode": document.mode,
+    }
+
+
+@router.get("/status", summary="Whether PDFs can be read now")
+async def status(service: ServiceDep) -> dict[str, Any]:
+    return service.status()
+
+
+@router.get("/info", summary="How to use the PDF routes")
+async def info(service: ServiceDep) -> dict[str, Any]:
+    return {
+        "routes": ["/pdf/ocr", "/pdf/ocr/simple"],
+        "max_upload_mb": service.settings.max_upload_mb,
+        "max_pages": service.settings.pdf_max_pages,
+        "dpi": {"default": 144, "minimum": 36, "maximum": 600},
+        "examples": USAGE,
+    }

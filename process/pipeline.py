@@ -1,0 +1,270 @@
+"""The flow: a source's pages through the engine, into a `Document`.
+
+    source.render (threads, child processes) → engine.read → Page … → Document
+
+Pages go in and come out in order, a bounded few in flight, none kept here once it was handed on.
+One page's failure is that page's. This module knows no HTTP, no file format and no output format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from PIL.Image import Image
+
+from document import MODES, Document, Mode, Page, ReadOptions
+from engines.base import Delta, Engine, PageRead, check_capabilities
+from errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+BLANK_PAGE = "The page is blank: nothing was read and nothing invented."
+LOOP_CUT = "The engine repeated itself in every mode tried; the loop was cut out and text may be missing."
+RENDER_AHEAD = 2
+
+
+class RenderedPage(Protocol):
+    """What a source hands over for one page; `process.pages.PageImage` is one."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def image(self) -> Image: ...
+    @property
+    def width_pt(self) -> float | None: ...
+    @property
+    def height_pt(self) -> float | None: ...
+    @property
+    def blank(self) -> bool: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+class PageSource(Protocol):
+    """Where pages come from. `render` blocks and is called on threads."""
+
+    @property
+    def numbers(self) -> range: ...
+    def render(self, number: int) -> RenderedPage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a request that is silent gets, and the bounds of one that is not."""
+
+    prompt: str | None
+    mode: Mode
+    max_tokens: int
+
+
+class Reader:
+    """One engine and the bounds within which requests use it.
+
+    `max_concurrency` pages are in the engine at once, over all requests; `max_queue` requests are in
+    work or waiting, and one more raises `EngineBusy`. `page_timeout` is in seconds, from the moment
+    a page enters the engine.
+    """
+
+    def __init__(
+        self, engine: Engine, defaults: Defaults, *, max_concurrency: int, max_queue: int, page_timeout: float
+    ) -> None:
+        self.engine = engine
+        self.defaults = defaults
+        self.max_concurrency = max_concurrency
+        self.max_queue = max_queue
+        self.page_timeout = page_timeout
+        self.requests = 0
+        self._slots = asyncio.Semaphore(max_concurrency)
+
+    @asynccontextmanager
+    async def admit(self) -> AsyncIterator[None]:
+        """Hold one of the `max_queue` places of requests. Raises `EngineBusy` when none is free."""
+        if self.requests >= self.max_queue:
+            raise EngineBusy(f"{self.requests} requests are in work or waiting.", retry_after=10)
+        self.requests += 1
+        try:
+            yield
+        finally:
+            self.requests -= 1
+
+    async def recognize(
+        self,
+        source: PageSource,
+        options: ReadOptions,
+        on_page: Callable[[Page], None] | None = None,
+    ) -> Document:
+        """Read all pages of `source`. `on_page` is called with each, in order, for progress."""
+        pages = []
+        async with aclosing(self.pages(source, options)) as stream:
+            async for page in stream:
+                pages.append(page)
+                if on_page:
+                    on_page(page)
+        return self.document(pages, options)
+
+    def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
+        """Sign pages with what read them."""
+        modes = self.engine.capabilities.supports_modes
+        mode = self._complete(options).mode if modes else None
+        return Document(tuple(pages), self.engine.name, self.engine.model, mode)
+
+    async def pages(self, source: PageSource, options: ReadOptions) -> AsyncIterator[Page]:
+        """Yield every page of `source`, in order. Leaving the loop early stops the pages in flight."""
+        check_capabilities(self.engine.capabilities, 1, options)
+        read = functools.partial(self._page, source, options)
+        async with aclosing(in_order(source.numbers, read, self.max_concurrency + RENDER_AHEAD)) as pages:
+            async for page in pages:
+                yield page
+
+    async def _page(self, source: PageSource, options: ReadOptions, number: int) -> Page:
+        """Read one page; whatever goes wrong is written on it."""
+        width = height = 0
+        try:
+            rendered = await asyncio.to_thread(source.render, number)
+            width, height = rendered.image.size
+            page = await self._read_rendered(rendered, options)
+            return replace(page, width_pt=rendered.width_pt, height_pt=rendered.height_pt)
+        except AirgapError as error:
+            log.warning("page %d failed: %s %s", number, error.code, error.message)
+            failure = error
+        except Exception:
+            log.exception("page %d failed", number)
+            failure = EngineFailed("The page could not be read, for a reason that is in the server's log.")
+        return Page(number, width, height, "failed", finish_reason="error", error=failure.as_page_error())
+
+    async def _read_rendered(self, rendered: RenderedPage, options: ReadOptions) -> Page:
+        number, image, warnings = rendered.number, rendered.image, rendered.warnings
+        if rendered.blank:
+            return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE))
+        page = await self.read_page([image], options, number)
+        return replace(page, warnings=(*warnings, *page.warnings))
+
+    async def read_page(self, images: Sequence[Image], options: ReadOptions, number: int = 1) -> Page:
+        """Read one page, guarded: bounded in time, and tried once more in another mode when it loops."""
+        read = await self._drain(images, options)
+        warnings = (*self._ignored(options), *read.warnings)
+        status = read.status
+        if read.finish_reason == "repetition":
+            read, warnings = await self._retry(images, options, read)
+            status = "degraded" if read.finish_reason == "repetition" else read.status
+        elif read.finish_reason == "length":
+            status = "degraded"
+            warnings = (*warnings, "The answer reached `max_tokens` and was cut; raise it to get the rest.")
+        width, height = images[0].size if images else (0, 0)
+        return Page(
+            number, width, height, status, read.blocks, read.raw, read.finish_reason, read.usage, warnings
+        )
+
+    async def _retry(
+        self, images: Sequence[Image], options: ReadOptions, first: PageRead
+    ) -> tuple[PageRead, tuple[str, ...]]:
+        """The loop guard's second try; the usage of both is paid."""
+        kept = (*self._ignored(options), *first.warnings)
+        if not (images and self.engine.capabilities.supports_modes):
+            return first, (*kept, LOOP_CUT)
+        mode = self._complete(options).mode or self.defaults.mode
+        other: Mode = "base" if mode != "base" else "gundam"
+        second = await self._drain(images, replace(options, mode=other))
+        usage = first.usage + second.usage
+        if second.finish_reason == "repetition":
+            return replace(first, usage=usage), (*kept, LOOP_CUT)
+        note = f"The engine repeated itself in mode {mode}; this was read in mode {other}."
+        return replace(second, usage=usage), (*self._ignored(options), *second.warnings, note)
+
+    async def _drain(self, images: Sequence[Image], options: ReadOptions) -> PageRead:
+        async with aclosing(self.stream(images, options)) as events:
+            async for event in events:
+                if isinstance(event, PageRead):
+                    return event
+        raise EngineFailed("The engine ended without a result.")
+
+    async def stream(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+        """The engine's own events for one page, within the bounds of this reader."""
+        check_capabilities(self.engine.capabilities, len(images), options)
+        async with self._slots:
+            started = time.monotonic()
+            deadline = asyncio.get_running_loop().time() + self.page_timeout
+            async with aclosing(self._events(images, options)) as events:
+                while True:
+                    # The scope must not span a `yield`: what the consumer does is not the page's time.
+                    try:
+                        async with asyncio.timeout_at(deadline):
+                            event = await anext(events, None)
+                    except TimeoutError as error:
+                        raise PageTimeout(f"The page was not read within {self.page_timeout:g} s.") from error
+                    if event is None:
+                        return
+                    if isinstance(event, PageRead):
+                        seconds = time.monotonic() - started
+                        event = replace(event, usage=replace(event.usage, seconds=seconds))
+                    yield event
+
+    async def _events(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+        """The engine's events; an error of its own making becomes `EngineFailed`."""
+        try:
+            async with aclosing(self.engine.read(images, self._complete(options))) as stream:  # type: ignore[type-var]
+                async for event in stream:
+                    yield event
+        except AirgapError:
+            raise
+        except Exception as error:
+            log.exception("the engine %s broke while reading a page", self.engine.name)
+            raise EngineFailed(
+                "The engine broke while reading this page; the server's log says how."
+            ) from error
+
+    def _complete(self, options: ReadOptions) -> ReadOptions:
+        """Fill in the defaults."""
+        return replace(
+            options,
+            prompt=options.prompt or self.defaults.prompt,
+            mode=options.mode or self.defaults.mode,
+            max_tokens=options.max_tokens or self.defaults.max_tokens,
+        )
+
+    def _ignored(self, options: ReadOptions) -> tuple[str, ...]:
+        """Say which of the request's wishes this engine has no use for."""
+        capabilities = self.engine.capabilities
+        ignored = []
+        if options.prompt and not capabilities.supports_prompt:
+            ignored.append("prompt")
+        if options.mode in MODES and not capabilities.supports_modes:
+            ignored.append("mode")
+        return tuple(
+            f"The engine {self.engine.name} has no use for `{name}`; it was ignored." for name in ignored
+        )
+
+
+async def in_order(
+    items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], ahead: int
+) -> AsyncIterator[Result]:
+    """Yield `work(item)` for each item, in order, with at most `ahead` of them under way.
+
+    Leaving the loop early cancels what is under way and waits until it has stopped.
+    """
+    remaining = iter(items)
+    flight: deque[asyncio.Task[Result]] = deque()
+    try:
+        while True:
+            flight.extend(asyncio.create_task(work(item)) for item in islice(remaining, ahead - len(flight)))
+            if not flight:
+                return
+            result = await flight[0]
+            flight.popleft()
+            yield result
+    finally:
+        for task in flight:
+            task.cancel()
+        await asyncio.gather(*flight, return_exceptions=True)

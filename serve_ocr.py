@@ -1,0 +1,147 @@
+"""The entrypoint: settings → engine → routes.
+
+A site mounts and edits this file to make the service its own: add a router to `FEATURES`, a
+middleware in `create_app`, another default in `load_settings(...)`. It holds no reading, no parsing
+and no format; those are in the files it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
+
+import http_edge
+import system_routes
+from config import Settings, load_settings
+from engines import choose_engine, create_engine
+from errors import AirgapError
+from ocr_utils import Service
+from process.pipeline import Defaults, Reader
+from version import VERSION
+
+log = logging.getLogger("airgap_ocr")
+
+# Optional features: name → router. One that fails to load is off, says why on `/`, and hurts no other.
+FEATURES = {
+    "image": ("ocr_routes", ("/generate", "/generate_with_file", "/ocr")),
+    "pdf": ("pdf_routes", ("/pdf",)),
+    "batch": ("batch_routes", ("/batch",)),
+}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The whole server. Raises `ConfigurationError` when the settings or the engine cannot be."""
+    settings = settings or load_settings()
+    service = create_service(settings)
+    app = FastAPIOffline(
+        title="Airgap OCR",
+        version=VERSION,
+        description="Images, PDFs and batches to Markdown, JSON, boxes and searchable PDF, on this machine alone.",
+        lifespan=_lifespan,
+    )
+    app.state.service = service
+    app.include_router(system_routes.router)
+    for name, (module, prefixes) in FEATURES.items():
+        service.features[name] = _include(app, settings, name, module, prefixes)
+    http_edge.install(app, settings)
+    return app
+
+
+def create_service(settings: Settings) -> Service:
+    """The engine of the settings' choice, not started yet, and the reader around it."""
+    choice = choose_engine(settings)
+    log.info("engine %s (%s)", choice.name, choice.reason)
+    engine = create_engine(settings, choice)
+    defaults = Defaults(settings.llm_prompt, settings.default_mode, settings.max_new_tokens)
+    reader = Reader(
+        engine,
+        defaults,
+        max_concurrency=settings.max_concurrency or engine.max_concurrency,
+        max_queue=settings.max_queue,
+        page_timeout=settings.page_timeout_seconds,
+    )
+    return Service(settings, engine, reader, choice.reason)
+
+
+def _include(
+    app: FastAPI, settings: Settings, name: str, module: str, prefixes: tuple[str, ...]
+) -> str | None:
+    """Add a feature's router. Returns None, or why the feature is off."""
+    reason = None
+    if name == "pdf" and not settings.enable_pdf_support:
+        reason = "ENABLE_PDF_SUPPORT=0"
+    else:
+        try:
+            router: APIRouter = importlib.import_module(module).router
+            app.include_router(router)
+        except Exception as error:
+            log.exception("the feature %r is off", name)
+            reason = f"{module} does not load: {type(error).__name__}: {error}"
+    if reason is not None:
+        app.include_router(http_edge.disabled(name, prefixes, reason))
+    return reason
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load the engine while the probes already answer; close it at the end."""
+    service: Service = app.state.service
+    loading = asyncio.create_task(_start_engine(service))
+    try:
+        yield
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+        await service.engine.close()
+        service.close()
+
+
+async def _start_engine(service: Service) -> None:
+    """Start the engine; when it cannot, say so and end the server rather than serve nothing."""
+    name = service.engine.name
+    try:
+        await service.engine.start()
+    except Exception as error:
+        remedy = error.remedy if isinstance(error, AirgapError) else AirgapError.default_remedy
+        service.failure = f"the engine {name} did not start: {error}"
+        log.critical("%s\n    %s", service.failure, remedy, exc_info=not isinstance(error, AirgapError))
+        signal.raise_signal(signal.SIGTERM)
+        return
+    service.started = True
+    log.info("ready: engine %s, model %s, device %s", name, service.engine.model, service.engine.device)
+
+
+def main() -> int:
+    """Serve until told to stop. Returns the exit code: 1 when the engine did not start, 2 for settings."""
+    try:
+        settings = load_settings()
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+        )
+        app = create_app(settings)
+    except AirgapError as error:
+        print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)
+        return 2
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level)
+    return 1 if app.state.service.failure else 0
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`uvicorn serve_ocr:app` works, while importing this module starts nothing."""
+    if name == "app":
+        globals()["app"] = create_app()
+        return globals()["app"]  # type: ignore[no-any-return]
+    raise AttributeError(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Real servers on real ports, shared by the session."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 90
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_server(data_dir: Path, **settings: str) -> Iterator[str]:
+    """Start `serve_ocr.py` as a person would, wait until it is ready, yield its URL, stop it."""
+    port = free_port()
+    log = data_dir / "server.log"
+    environment = os.environ | {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "DATA_DIR": str(data_dir / "data"),
+        **settings,
+    }
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "serve_ocr.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        assert process.wait(30) in (0, -15), log.read_text()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once `/readyz` answers 200; fail with the log when the server ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"the server did not become ready:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server on the fake engine."""
+    with running_server(tmp_path_factory.mktemp("server"), BACKEND="fake") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cpu_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server on the embedded CPU engine."""
+    with running_server(tmp_path_factory.mktemp("cpu_server"), BACKEND="rapidocr") as url:
+        yield url
+
+
+@pytest.fixture
+def api(server: str) -> Iterator[httpx.Client]:
+    """A client of the server on the fake engine."""
+    with httpx.Client(base_url=server, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def cpu_api(cpu_server: str) -> Iterator[httpx.Client]:
+    """A client of the server on the embedded CPU engine."""
+    with httpx.Client(base_url=cpu_server, timeout=120, trust_env=False) as client:
+        yield client
