@@ -1,0 +1,325 @@
+"""The two PP-OCRv6 networks that lie in the rapidocr wheel, without rapidocr's pipeline around them.
+
+Nothing is ever downloaded. Importing this module loads no network; `load_networks` does.
+Pictures are uint8 BGR, shape (height, width, 3), the channel order that PP-OCR was trained on.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import EngineUnavailable
+
+Picture = NDArray[Any]
+"""uint8 BGR, shape (height, width, 3)."""
+Quads = NDArray[Any]
+"""float32, shape (n, 4, 2): per line x, y of top left, top right, bottom right, bottom left, in pixels."""
+
+DETECTOR_FILE = "PP-OCRv6_det_small.onnx"
+RECOGNIZER_FILE = "PP-OCRv6_rec_small.onnx"
+MODEL_NAME = "PP-OCRv6-small"
+
+STRIP_HEIGHT = 48
+MAX_STRIP_WIDTH = 3200
+"""A line longer than this at strip height is squeezed; bounds the memory of one recognition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The characters of one line and their mean probability, 0..1; both empty where nothing was read."""
+
+    text: str
+    confidence: float
+
+
+def model_directory() -> Path:
+    """Where the installed rapidocr wheel keeps its models. Raises `EngineUnavailable`."""
+    spec = importlib.util.find_spec("rapidocr")
+    if spec is None or spec.origin is None:
+        raise EngineUnavailable(
+            "The package rapidocr, which holds the OCR models, is not installed.",
+            "Install it: pip install -r requirements.txt",
+        )
+    return Path(spec.origin).parent / "models"
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a model, its subnormal weights zeroed. Raises `EngineUnavailable`."""
+    try:
+        return flush_subnormals(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(
+            f"The model file {path.name} is missing or damaged in the installed rapidocr package.",
+            "Reinstall it: pip install --force-reinstall --no-deps rapidocr==3.10.0",
+        ) from error
+
+
+def flush_subnormals(model: bytes) -> bytes:
+    """Zero the subnormal float32 weights of an ONNX file, found by walking its protobuf fields.
+
+    A tenth of the detector's weights are subnormal. They change no output, but convolutions on
+    them fall off the processor's fast path, which makes detection about three times slower.
+    Field numbers are those of onnx.proto3: ModelProto.graph 7, GraphProto.initializer 5,
+    TensorProto.data_type 2 (FLOAT is 1), TensorProto.raw_data 9. Raises `ValueError` on other bytes.
+    """
+    data = bytearray(model)
+    try:
+        for start, end in _weight_spans(data):
+            words = np.frombuffer(data, np.uint32, (end - start) // 4, start)
+            words[((words & 0x7F800000) == 0) & ((words & 0x007FFFFF) != 0)] = 0
+    except IndexError as error:
+        raise ValueError("not an ONNX file: it ends inside a field") from error
+    return bytes(data)
+
+
+def _weight_spans(data: bytearray) -> Iterator[tuple[int, int]]:
+    for graph, _, graph_start, graph_end in _fields(data, 0, len(data)):
+        if graph != 7:
+            continue
+        for initializer, _, start, end in _fields(data, graph_start, graph_end):
+            if initializer != 5:
+                continue
+            data_type, raw = 0, (0, 0)
+            for number, value, field_start, field_end in _fields(data, start, end):
+                if number == 2:
+                    data_type = value
+                elif number == 9:
+                    raw = (field_start, field_end)
+            if data_type == 1 and raw[1] > raw[0]:
+                yield raw
+
+
+def _fields(data: bytearray, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Protobuf fields as (number, varint value or 0, start of the payload, end of the payload)."""
+    position = start
+    while position < end:
+        key, position = _varint(data, position)
+        number, wire_type = key >> 3, key & 7
+        value, stop = 0, position
+        if wire_type == 0:
+            value, stop = _varint(data, position)
+        elif wire_type == 1:
+            stop = position + 8
+        elif wire_type == 5:
+            stop = position + 4
+        elif wire_type == 2:
+            length, position = _varint(data, position)
+            stop = position + length
+        else:
+            raise ValueError(f"not an ONNX file: wire type {wire_type}")
+        if stop > end:
+            raise ValueError("not an ONNX file: a field runs past its parent")
+        yield number, value, position, stop
+        position = stop
+
+
+def _varint(data: bytearray, position: int) -> tuple[int, int]:
+    result = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
+
+
+def _session(model: bytes, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+class TextDetector:
+    """DB (Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", 2020).
+
+    The network gives the probability that a pixel belongs to the shrunken core of a text line.
+    Thresholds are those of PaddleOCR's configuration for PP-OCRv6.
+    """
+
+    PIXEL_THRESHOLD = 0.3
+    BOX_THRESHOLD = 0.5
+    UNCLIP_RATIO = 1.6
+    MAX_LINES = 4000
+    MIN_SIDE = 64
+
+    def __init__(self, model: bytes, threads: int) -> None:
+        self._session = _session(model, threads)
+
+    def probabilities(self, picture: Picture, long_side: int) -> NDArray[Any]:
+        """The network's map for the picture scaled to `long_side`; enlarged only to reach `MIN_SIDE`."""
+        import cv2
+
+        height, width = picture.shape[:2]
+        scale = min(1.0, long_side / max(height, width))
+        enlarged = min(self.MIN_SIDE / min(height, width), long_side / max(height, width))
+        scale = max(scale, enlarged)
+        size = tuple(max(32, round(side * scale / 32) * 32) for side in (width, height))
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        scaled = cv2.resize(picture, size, interpolation=method)
+        blob = cv2.dnn.blobFromImage(scaled, 1 / 127.5, mean=(127.5, 127.5, 127.5))
+        result: NDArray[Any] = self._session.run(None, {"x": blob})[0][0, 0]
+        return result
+
+    def detect(self, picture: Picture, long_side: int) -> Quads:
+        """The text lines of a picture, as quadrilaterals in its pixels."""
+        return self.quads(self.probabilities(picture, long_side), picture.shape[1], picture.shape[0])
+
+    def quads(self, probabilities: NDArray[Any], width: int, height: int) -> Quads:
+        """Lines in a probability map, scaled to a picture of `width` × `height`."""
+        import cv2
+
+        above = (probabilities > self.PIXEL_THRESHOLD).astype(np.uint8)
+        mask = cv2.dilate(above, np.ones((2, 2), np.uint8))
+        contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+        scale = np.array([width / mask.shape[1], height / mask.shape[0]], np.float32)
+        limit = np.array([width, height], np.float32)
+        quads = []
+        for contour in contours[: self.MAX_LINES]:
+            centre, (side_a, side_b), angle = cv2.minAreaRect(contour)
+            if min(side_a, side_b) < 3:
+                continue
+            core = cv2.boxPoints((centre, (side_a, side_b), angle))
+            if _mean_inside(probabilities, core) < self.BOX_THRESHOLD:
+                continue
+            # The paper's offset distance, area × ratio / perimeter; a rectangle grows by it on each side.
+            grow = side_a * side_b * self.UNCLIP_RATIO / (side_a + side_b)
+            corners = cv2.boxPoints((centre, (side_a + grow, side_b + grow), angle))
+            quads.append(np.clip(np.round(_clockwise(corners) * scale), 0, limit))
+        return np.array(quads, np.float32).reshape(-1, 4, 2)
+
+
+def _mean_inside(probabilities: NDArray[Any], quad: NDArray[Any]) -> float:
+    import cv2
+
+    height, width = probabilities.shape
+    x0, y0 = np.clip(np.floor(quad.min(axis=0)).astype(int), 0, (width - 1, height - 1))
+    x1, y1 = np.clip(np.ceil(quad.max(axis=0)).astype(int), 0, (width - 1, height - 1))
+    inside = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
+    cv2.fillPoly(inside, [(quad - (x0, y0)).astype(np.int32)], 1)
+    return float(cv2.mean(probabilities[y0 : y1 + 1, x0 : x1 + 1], inside)[0])
+
+
+def _clockwise(corners: NDArray[Any]) -> NDArray[Any]:
+    """Top left, top right, bottom right, bottom left."""
+    by_x = corners[np.argsort(corners[:, 0], kind="stable")]
+    left, right = by_x[:2], by_x[2:]
+    top_left, bottom_left = left[np.argsort(left[:, 1], kind="stable")]
+    top_right, bottom_right = right[np.argsort(right[:, 1], kind="stable")]
+    return np.stack([top_left, top_right, bottom_right, bottom_left])
+
+
+def quad_size(quad: NDArray[Any]) -> tuple[float, float]:
+    """Width and height: the longer of each pair of opposite sides."""
+    top_left, top_right, bottom_right, bottom_left = quad
+    width = max(np.hypot(*(top_right - top_left)), np.hypot(*(bottom_right - bottom_left)))
+    height = max(np.hypot(*(bottom_left - top_left)), np.hypot(*(bottom_right - top_right)))
+    return float(width), float(height)
+
+
+def is_upended(quad: NDArray[Any]) -> bool:
+    """Whether a line runs down the page rather than across it."""
+    width, height = quad_size(quad)
+    return height >= 1.5 * width
+
+
+def cut_strip(picture: Picture, quad: NDArray[Any], height: int = STRIP_HEIGHT) -> Picture:
+    """A line of text, straightened to `height` pixels; a line that runs down is turned to the left."""
+    import cv2
+
+    if is_upended(quad):
+        quad = quad[[1, 2, 3, 0]]
+    wide, high = quad_size(quad)
+    width = min(MAX_STRIP_WIDTH, max(height // 3, round(height * wide / max(high, 1.0))))
+    source, corners = _shrunk(picture, quad, high / height)
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    transform = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
+    strip: Picture = cv2.warpPerspective(
+        source, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return strip
+
+
+def _shrunk(picture: Picture, quad: NDArray[Any], factor: float) -> tuple[Picture, NDArray[Any]]:
+    """The part around a quad, halved with an area filter until it is less than twice too large."""
+    import cv2
+
+    halvings = 0
+    while factor > 2 ** (halvings + 1):
+        halvings += 1
+    x0, y0 = np.clip(np.floor(quad.min(axis=0)).astype(int), 0, None)
+    x1, y1 = np.ceil(quad.max(axis=0)).astype(int) + 1
+    part = picture[y0:y1, x0:x1]
+    if not halvings or part.size == 0:
+        return picture, quad
+    scale = 0.5**halvings
+    size = tuple(max(1, round(side * scale)) for side in (part.shape[1], part.shape[0]))
+    return cv2.resize(part, size, interpolation=cv2.INTER_AREA), (quad - (x0, y0)) * scale
+
+
+class TextRecognizer:
+    """SVTR-style line recognizer with a CTC head; reads one strip at a time, from any thread."""
+
+    def __init__(self, model: bytes, threads: int) -> None:
+        self._session = _session(model, threads)
+        characters = self._session.get_modelmeta().custom_metadata_map.get("character", "").splitlines()
+        if not characters:
+            raise EngineUnavailable(
+                f"The model {RECOGNIZER_FILE} does not name its characters.",
+                "Reinstall it: pip install --force-reinstall --no-deps rapidocr==3.10.0",
+            )
+        self._characters = np.array(["", *characters, " "])
+
+    def read(self, strip: Picture) -> Reading:
+        """The text of one strip of `STRIP_HEIGHT` pixels."""
+        width = strip.shape[1]
+        padded = np.zeros((1, 3, STRIP_HEIGHT, max(64, -(-width // 32) * 32)), np.float32)
+        padded[0, :, :, :width] = strip.transpose(2, 0, 1)
+        padded[0, :, :, :width] -= 127.5
+        padded /= 127.5
+        steps = self._session.run(None, {"x": padded})[0][0]
+        best = steps.argmax(axis=1)
+        kept = (best != 0) & np.r_[True, best[1:] != best[:-1]]
+        if not kept.any():
+            return Reading("", 0.0)
+        probability = steps[kept, best[kept]].mean()
+        return Reading("".join(self._characters[best[kept]]).strip(), float(probability))
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Both networks, loaded."""
+
+    detector: TextDetector
+    recognizer: TextRecognizer
+
+
+def load_networks(directory: Path, threads: int) -> Networks:
+    """Load and warm up both networks: seconds of compute. Raises `EngineUnavailable`."""
+    try:
+        networks = Networks(
+            TextDetector(read_model(directory / DETECTOR_FILE), threads),
+            TextRecognizer(read_model(directory / RECOGNIZER_FILE), 1),
+        )
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"The package {error.name}, which runs the OCR models, cannot be imported.",
+            "Install it: pip install -r requirements.txt",
+        ) from error
+    blank = np.full((320, 320, 3), 255, np.uint8)
+    networks.detector.detect(blank, 320)
+    networks.recognizer.read(blank[:STRIP_HEIGHT])
+    return networks

@@ -1,0 +1,185 @@
+"""One page through all the stages: picture → pieces in reading order, each as soon as it is read.
+
+`PageReader.read` is a plain generator that blocks; it is meant for a thread of its own. Lines are
+read on the workers' pool that all pages share.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass, field
+from statistics import median
+
+from document import Box, Line
+from engines.ppocr.foreign import ForeignLines
+from engines.ppocr.layout import regions
+from engines.ppocr.lines import TextLine, done
+from engines.ppocr.networks import STRIP_HEIGHT, Networks, Picture, Quads, Reading, cut_strip, quad_size
+from engines.ppocr.orientation import find_orientation
+from engines.ppocr.paragraphs import Piece, pieces
+from engines.ppocr.scripts import Tesseract
+from engines.ppocr.view import View, places, slant_of
+
+DETECTION_SIDE = 1280
+FINE_DETECTION_SIDE = 2240
+FINE_BELOW = 14.0
+"""Typical line height, in pixels of the detector's input, below which the page is looked at again, larger."""
+MIN_CONFIDENCE = 0.5
+LEGIBLE = 0.4
+"""Score of the sample lines below which PP-OCR cannot tell which way up a page is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPiece:
+    """A piece of the page, placed on the picture as it was sent. `text` is Markdown or, for a table, HTML."""
+
+    label: str
+    text: str
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean over the lines, weighted by their characters."""
+        weights = [(line.confidence, len(line.text)) for line in self.lines if line.confidence is not None]
+        total = sum(weight for _, weight in weights)
+        return sum(value * weight for value, weight in weights) / total if total else None
+
+
+@dataclass
+class PageReader:
+    """Reads one page once. `cancelled` stops it soon after it is set; `read` then raises `CancelledError`.
+
+    After `read` has ended, `warnings` and `degraded` say what it could not do.
+    """
+
+    networks: Networks
+    pool: Executor
+    tesseract: Tesseract | None
+    no_tesseract: str = ""
+    language: str | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    warnings: list[str] = field(default_factory=list)
+    degraded: bool = False
+
+    def read(self, picture: Picture) -> Iterator[ReadPiece]:
+        """The pieces of a BGR page. Raises `CancelledError`."""
+        view, quads, readings = self._upright(picture)
+        view = View(view.pixels, view.quarter_turns, slant_of(quads))
+        page = _Page(self, view, quads, readings)
+        for piece in page.pieces():
+            self.check()
+            yield piece
+        self.warnings += page.foreign.warnings
+        self.degraded = bool(page.foreign.unreadable)
+
+    def check(self) -> None:
+        """Raise `CancelledError` if nobody waits for the page any more."""
+        if self.cancelled.is_set():
+            raise CancelledError
+
+    def _upright(self, picture: Picture) -> tuple[View, Quads, dict[int, Reading]]:
+        view = View(picture)
+        quads = self._detect(picture)
+        finding = find_orientation(picture, quads, self._read_strip)
+        quarter_turns = finding.quarter_turns
+        if len(quads) and finding.score < LEGIBLE and self.tesseract is not None:
+            self.check()
+            found = self.tesseract.detect_orientation(picture)
+            quarter_turns = quarter_turns if found is None else found
+        if quarter_turns == 0:
+            return view, quads, finding.readings
+        view = view.turned(quarter_turns)
+        # Detected again rather than mapped, so that a turned page gives what the upright one does.
+        return view, self._detect(view.pixels), {}
+
+    def _detect(self, picture: Picture) -> Quads:
+        self.check()
+        quads = self.networks.detector.detect(picture, DETECTION_SIDE)
+        longest = max(picture.shape[:2])
+        if len(quads) and longest > DETECTION_SIDE:
+            scale = DETECTION_SIDE / longest
+            if median(min(quad_size(quad)) for quad in quads) * scale < FINE_BELOW:
+                self.check()
+                quads = self.networks.detector.detect(picture, min(FINE_DETECTION_SIDE, longest))
+        self.check()
+        return quads
+
+    def _read_strip(self, strip: Picture) -> Reading:
+        self.check()
+        return self.networks.recognizer.read(strip)
+
+
+class _Page:
+    """The lines of one page in their regions."""
+
+    def __init__(self, reader: PageReader, view: View, quads: Quads, readings: dict[int, Reading]) -> None:
+        self._reader = reader
+        self._view = view
+        self._quads = quads
+        self._readings = readings
+        self._region_lines: dict[int, list[TextLine]] = {}
+        self.foreign = ForeignLines(
+            self._strip, reader.pool, reader.tesseract, reader.no_tesseract, reader.language
+        )
+        self._lines = [
+            TextLine(place, index, lambda i=index: self._submit(i), self._settle)  # type: ignore[misc]
+            for index, place in enumerate(places(view, quads))
+        ]
+
+    def pieces(self) -> Iterator[ReadPiece]:
+        ordered = regions(self._lines)
+        body_height = self._body_height()
+        for region in ordered:
+            for line in region.lines:
+                self._region_lines[line.index] = region.lines
+                line.start()
+        for region in ordered:
+            for piece in pieces(region, body_height):
+                yield self._placed(piece)
+        yield from self._unreadable_pieces()
+
+    def _body_height(self) -> float:
+        weighted = sorted((line.height, line.width) for line in self._lines)
+        half = sum(width for _, width in weighted) / 2
+        for height, width in weighted:
+            half -= width
+            if half <= 0:
+                return height
+        return 1.0
+
+    def _placed(self, piece: Piece) -> ReadPiece:
+        lines = tuple(
+            Line(line.text, self._view.box_on_page(self._quads[line.index]), line.reading.confidence)
+            for line in piece.lines
+        )
+        box = lines[0].box
+        for line in lines[1:]:
+            box = box.union(line.box)
+        return ReadPiece(piece.label, piece.text, (box,), lines)
+
+    def _submit(self, index: int) -> Future[Reading]:
+        if index in self._readings:
+            return done(self._readings[index])
+        return self._reader.pool.submit(self._recognize, index)
+
+    def _recognize(self, index: int) -> Reading:
+        self._reader.check()
+        return self._reader.networks.recognizer.read(self._strip(index, STRIP_HEIGHT))
+
+    def _strip(self, index: int, height: int) -> Picture:
+        return cut_strip(self._view.pixels, self._quads[index], height)
+
+    def _settle(self, line: TextLine, reading: Reading) -> Reading:
+        """The last word on a line: Tesseract's if the script is foreign, none where PP-OCR is unsure."""
+        self._reader.check()
+        settled = self.foreign.settle(line, reading, self._region_lines.get(line.index, [line]))
+        if settled is None:
+            return reading if reading.confidence >= MIN_CONFIDENCE else Reading("", 0.0)
+        return settled
+
+    def _unreadable_pieces(self) -> Iterator[ReadPiece]:
+        for line in self.foreign.unreadable:
+            yield ReadPiece("unreadable", "", (self._view.box_on_page(self._quads[line.index]),))
