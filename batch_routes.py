@@ -8,14 +8,13 @@ from __future__ import annotations
 import functools
 import logging
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
-from process.pages import open_source
 
 from deepseek_ocr import NGRAM_RULES
 from deepseek_ocr import clean_formula as drop_numbers
@@ -38,6 +37,7 @@ from ocr_utils import (
     unless_gone,
     zip_response,
 )
+from process.pages import open_source
 from process.pipeline import in_order
 
 log = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def _add(archive: Archive, service: Service, result: FileResult) -> None:
 
 async def _results(
     service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
-) -> AsyncIterator[FileResult]:
+) -> AsyncGenerator[FileResult, None]:
     """Each file's result, in order; the files lie in a folder of this request until the last is taken."""
     if clean:
         rule = NGRAM_RULES["eval"]

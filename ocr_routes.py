@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from PIL.Image import Image
-from process.pages import Source, open_source
 from pydantic import BaseModel, Field
 
 from document import Document, Page, ReadOptions
@@ -39,6 +38,7 @@ from ocr_utils import (
     unless_gone,
 )
 from process.image_process import open_image, sniff_file
+from process.pages import Source, open_source
 
 router = APIRouter(tags=["image"])
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import functools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PurePath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from fastapi import Depends, Form, Request, UploadFile
 from fastapi.responses import FileResponse, Response
-from process.pages import Limits, Source
 from starlette.background import BackgroundTask
 from tqdm import tqdm
 
@@ -30,8 +28,10 @@ from engines.base import Engine
 from errors import EmptyFile, EngineUnavailable, InvalidBase64, InvalidOption, from_page_error
 from exporters import EXPORTERS, export, exporter_name
 from exporters.archive import DEFAULT_OUTPUTS, Archive
+from process.pages import Limits, Source
 from process.pipeline import Reader
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -225,9 +225,9 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def on_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
+async def on_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run what would block the event loop on a thread."""
-    return await asyncio.to_thread(functools.partial(function, *args, **kwargs))
+    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
-from process.pages import Source, open_source
 
 from deepseek_ocr import NGRAM_RULES
 from document import Document, ReadOptions
@@ -33,6 +32,7 @@ from ocr_utils import (
     saved_upload,
     unless_gone,
 )
+from process.pages import Source, open_source
 
 router = APIRouter(prefix="/pdf", tags=["pdf"])
 

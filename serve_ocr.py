@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPIOffline(
         title="Airgap OCR",
         version=VERSION,
-        description="Images, PDFs and batches to Markdown, JSON, boxes and searchable PDF, on this machine alone.",
+        description="Images, PDFs and batches to Markdown, JSON, boxes and searchable PDF; fully offline.",
         lifespan=_lifespan,
     )
     app.state.service = service
@@ -102,7 +102,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
         await service.engine.close()
-        service.close()
 
 
 async def _start_engine(service: Service) -> None:

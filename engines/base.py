@@ -12,7 +12,7 @@ Every engine in `engines.ENGINES` passes `tests/engines/test_contract.py`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -57,6 +57,10 @@ class PageRead:
     status: PageStatus = "ok"
 
 
+Events = AsyncGenerator[Delta | PageRead, None]
+"""What `read` returns: deltas, then one `PageRead`. `aclose` stops the compute."""
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Three methods; see the module docstring."""
@@ -71,7 +75,7 @@ class Engine(Protocol):
         """Load what is needed. Raises `EngineUnavailable` with a remedy when it cannot."""
         ...
 
-    def read(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+    def read(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """Read one page. `images` are RGB and upright by EXIF; options fit the capabilities."""
         ...
 

@@ -11,14 +11,15 @@ end in every mode, `loop gundam` only in that mode, `truncate` stops inside a ta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 
 import deepseek_ocr
 from document import Box, ReadOptions, Usage
-from engines.base import Capabilities, Delta, PageRead
+from engines.base import Capabilities, Delta, Events, PageRead
 from errors import EngineFailed
 
 WARNING = "The fake engine was used: this is not OCR."
@@ -45,7 +46,7 @@ class FakeEngine:
     async def close(self) -> None:
         """Nothing to free."""
 
-    async def read(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+    async def read(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """Yield one delta per rectangle; without an image, the prompt comes back."""
         self.calls.append(options)
         self.running += 1
@@ -55,7 +56,7 @@ class FakeEngine:
         finally:
             self.running -= 1
 
-    async def _read(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+    async def _read(self, images: Sequence[Image], options: ReadOptions) -> Events:
         pieces, finish_reason = self._pieces(images, options)
         if options.prompt == "hang":
             await asyncio.Event().wait()
@@ -97,13 +98,13 @@ def dark_rectangles(image: Image) -> list[Box]:
     """Bounding boxes, in pixels, of the runs of rows, then columns, that hold pixels darker than 128."""
     dark = np.asarray(image.convert("L")) < 128
     boxes = []
-    for top, bottom in _runs(dark.any(axis=1)):
-        for left, right in _runs(dark[top:bottom].any(axis=0)):
+    for top, bottom in _runs(np.any(dark, axis=1)):
+        for left, right in _runs(np.any(dark[top:bottom], axis=0)):
             rows = np.flatnonzero(dark[top:bottom, left:right].any(axis=1))
             boxes.append(Box(left, top + int(rows[0]), right, top + int(rows[-1]) + 1))
     return boxes
 
 
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

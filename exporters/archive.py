@@ -14,6 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -23,7 +25,8 @@ from types import TracebackType
 from typing import Any
 
 from document import Document, PageError
-from exporters import EXPORTERS, Source, export
+from errors import AirgapError
+from exporters import EXPORTERS, Source, export_file
 from version import VERSION
 
 DEFAULT_OUTPUTS = ("markdown", "json")
@@ -40,6 +43,7 @@ class Archive:
 
     def __init__(self, path: Path, outputs: Sequence[str], *, flat: bool = False) -> None:
         """`flat` puts `<name>.<suffix>` at the top, as evaluation scripts want their folders."""
+        self._folder = path.parent
         self._outputs = tuple(outputs)
         self._flat = flat
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=3)
@@ -54,17 +58,25 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self._zip.writestr("manifest.json", json.dumps(self.manifest(), ensure_ascii=False, indent=2))
+            manifest = json.dumps(self.manifest(), ensure_ascii=False, indent=2)
+            self._zip.writestr(_entry("manifest.json"), manifest)
         self._zip.close()
 
     def add(self, filename: str, document: Document, source: Source) -> None:
-        """Write what was asked for of one document. `filename` is the client's, for the manifest."""
+        """Write what was asked for of one document. `filename` is the client's, for the manifest.
+
+        A format that fails is named in the manifest and costs no other.
+        """
         name = self._names.claim(filename)
         folder = "" if self._flat else f"{name}/"
+        errors = {}
         for output in self._outputs:
-            if output == "images":
-                continue
-            self._write(f"{folder}{name}{EXPORTERS[output].suffix}", export(output, document, source))
+            if output != "images":
+                target = f"{folder}{name}{EXPORTERS[output].suffix}"
+                try:
+                    self._write_file(target, output, document, source)
+                except AirgapError as error:
+                    errors[output] = asdict(error.as_page_error())
         for figure, data in self._figures(document, source):
             self._write(f"{folder}{figure}", data)
         self._write(f"{folder}{name}.raw.mmd", "\n\n".join(page.raw for page in document.pages).encode())
@@ -72,13 +84,14 @@ class Archive:
             {
                 "filename": filename,
                 "name": name,
-                "success": True,
+                "success": document.ledger.failed == 0 and not errors,
                 "sha256": sha256_of(source.path),
                 "ledger": asdict(document.ledger),
                 "engine": document.engine,
                 "model": document.model,
                 "mode": document.mode,
                 "warnings": list(document.warnings),
+                "output_errors": errors,
             }
         )
 
@@ -103,8 +116,25 @@ class Archive:
         return iter_images(document, source)
 
     def _write(self, name: str, data: bytes) -> None:
-        self._zip.writestr(name, data)
+        self._zip.writestr(_entry(name), data)
         self._sums[name] = hashlib.sha256(data).hexdigest()
+
+    def _write_file(self, name: str, output: str, document: Document, source: Source) -> None:
+        """Write a format through a file beside the ZIP, so that it is never in memory as a whole."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            path = Path(folder) / "output"
+            export_file(output, document, source, path)
+            with path.open("rb") as file, self._zip.open(_entry(name), "w", force_zip64=True) as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+            self._sums[name] = sha256_of(path)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry without the time of day, so that equal results make equal archives."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
 
 
 class UniqueNames:

@@ -13,7 +13,7 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 from PIL.Image import Image
 
 from document import MODES, Document, Mode, Page, ReadOptions
-from engines.base import Delta, Engine, PageRead, check_capabilities
+from engines.base import Engine, Events, PageRead, check_capabilities
 from errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Reader:
         mode = self._complete(options).mode if modes else None
         return Document(tuple(pages), self.engine.name, self.engine.model, mode)
 
-    async def pages(self, source: PageSource, options: ReadOptions) -> AsyncIterator[Page]:
+    async def pages(self, source: PageSource, options: ReadOptions) -> AsyncGenerator[Page, None]:
         """Yield every page of `source`, in order. Leaving the loop early stops the pages in flight."""
         check_capabilities(self.engine.capabilities, 1, options)
         read = functools.partial(self._page, source, options)
@@ -190,7 +190,7 @@ class Reader:
                     return event
         raise EngineFailed("The engine ended without a result.")
 
-    async def stream(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+    async def stream(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """The engine's own events for one page, within the bounds of this reader."""
         check_capabilities(self.engine.capabilities, len(images), options)
         async with self._slots:
@@ -211,10 +211,10 @@ class Reader:
                         event = replace(event, usage=replace(event.usage, seconds=seconds))
                     yield event
 
-    async def _events(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+    async def _events(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """The engine's events; an error of its own making becomes `EngineFailed`."""
         try:
-            async with aclosing(self.engine.read(images, self._complete(options))) as stream:  # type: ignore[type-var]
+            async with aclosing(self.engine.read(images, self._complete(options))) as stream:
                 async for event in stream:
                     yield event
         except AirgapError:
@@ -249,7 +249,7 @@ class Reader:
 
 async def in_order(
     items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], ahead: int
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """Yield `work(item)` for each item, in order, with at most `ahead` of them under way.
 
     Leaving the loop early cancels what is under way and waits until it has stopped.

@@ -24,7 +24,20 @@ LAYERS: list[tuple[str, ...]] = [
     ("ocr_cli", "test_ocr"),
 ]
 SIBLINGS = {"process", "exporters"}  # of one layer, and strangers to each other
-HEAVY = {"torch", "vllm", "transformers", "onnxruntime", "cv2", "pymupdf", "tesserocr", "rapidocr", "ocrmypdf"}
+HEAVY = {
+    "torch",
+    "vllm",
+    "transformers",
+    "onnxruntime",
+    "cv2",
+    "pymupdf",
+    "tesserocr",
+    "rapidocr",
+    "ocrmypdf",
+}
+
+
+NOT_THE_PRODUCT = {"tests", "benchmarks", "build", "deploy"}
 
 
 def modules() -> dict[str, Path]:
@@ -32,7 +45,12 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in ROOT.rglob("*.py"):
         relative = path.relative_to(ROOT)
-        if relative.parts[0].startswith(".") or relative.parts[0] in {"tests", "benchmarks", "build", "deploy"}:
+        if relative.parts[0].startswith(".") or relative.parts[0] in {
+            "tests",
+            "benchmarks",
+            "build",
+            "deploy",
+        }:
             continue
         name = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
         found[name] = path
@@ -82,13 +100,17 @@ def test_no_relative_imports(module: str) -> None:
 
 def test_importing_the_server_loads_nothing_heavy() -> None:
     code = f"import sys, serve_ocr, ocr_routes, pdf_routes, batch_routes; print({HEAVY!r} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_every_module_says_what_it_is(module: str) -> None:
-    assert ast.get_docstring(ast.parse(MODULES[module].read_text())) or not MODULES[module].read_text().strip()
+    assert (
+        ast.get_docstring(ast.parse(MODULES[module].read_text())) or not MODULES[module].read_text().strip()
+    )
 
 
 @pytest.mark.parametrize("name", ["eval", "exec"])

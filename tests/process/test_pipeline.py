@@ -1,0 +1,162 @@
+"""The flow, on the fake engine and sources made here."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from document import Ledger, Page, ReadOptions
+from engines.fake_engine import FakeEngine
+from errors import EngineBusy, PageRenderFailed, PageTimeout
+from process.pipeline import BLANK_PAGE, LOOP_CUT, RENDER_AHEAD, Defaults, Reader, in_order
+
+
+@dataclass(frozen=True)
+class Rendered:
+    number: int
+    image: Image.Image
+    blank: bool = False
+    width_pt: float | None = 144.0
+    height_pt: float | None = 72.0
+    warnings: tuple[str, ...] = ()
+    text_lines: None = None
+
+
+class Pages:
+    """Pages that each hold one rectangle as wide as ten times their number."""
+
+    def __init__(self, count: int, broken: set[int] = frozenset(), blank: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        self.numbers = range(1, count + 1)
+        self.broken = broken
+        self.blank = blank
+        self.rendered: list[int] = []
+
+    def render(self, number: int) -> Rendered:
+        self.rendered.append(number)
+        if number in self.broken:
+            raise PageRenderFailed(f"Page {number} is broken.")
+        image = Image.new("RGB", (400, 60), "white")
+        if number not in self.blank:
+            ImageDraw.Draw(image).rectangle((5, 10, 4 + number, 29), fill="black")
+        return Rendered(number, image, number in self.blank)
+
+
+def reader_of(engine: FakeEngine, **bounds: float) -> Reader:
+    limits = {"max_concurrency": 4, "max_queue": 8, "page_timeout": 20.0} | bounds
+    return Reader(engine, Defaults(None, "gundam", 8192), **limits)  # type: ignore[arg-type]
+
+
+async def test_every_page_is_there_in_order_whatever_happens() -> None:
+    reader = reader_of(FakeEngine(seconds_per_page=0.001))
+    document = await reader.recognize(Pages(30, broken={3, 17}, blank={5}), ReadOptions())
+    assert [page.number for page in document.pages] == list(range(1, 31))
+    assert document.ledger == Ledger(expected=30, ok=28, degraded=0, failed=2)
+    assert document.pages[2].error is not None
+    assert document.pages[2].error.code == "page_render_failed"
+    assert document.pages[4].warnings == (BLANK_PAGE,)
+    assert document.pages[6].blocks[0].text == "5 10 12 30"
+    assert (document.pages[6].width_pt, document.pages[6].height_pt) == (144.0, 72.0)
+
+
+async def test_pages_are_rendered_a_bounded_few_ahead() -> None:
+    reader = reader_of(FakeEngine(), max_concurrency=2)
+    source = Pages(50)
+    async with aclosing(reader.pages(source, ReadOptions())) as pages:
+        await anext(pages)
+        await asyncio.sleep(0.1)
+        assert len(source.rendered) <= 2 + RENDER_AHEAD + 1
+
+
+async def test_leaving_early_stops_what_runs() -> None:
+    engine = FakeEngine()
+    reader = reader_of(engine)
+    async with aclosing(reader.pages(Pages(10), ReadOptions(prompt="hang"))) as pages:
+        waiting = asyncio.ensure_future(anext(pages))
+        while engine.running < 4:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert engine.running == 0
+
+
+async def test_a_page_that_never_ends_is_one_failed_page() -> None:
+    document = await reader_of(FakeEngine(), page_timeout=0.05).recognize(
+        Pages(2), ReadOptions(prompt="hang")
+    )
+    assert {page.error.code for page in document.pages if page.error} == {PageTimeout.code}
+
+
+async def test_an_engine_that_breaks_is_a_failed_page() -> None:
+    document = await reader_of(FakeEngine()).recognize(Pages(2), ReadOptions(prompt="fail"))
+    assert document.ledger == Ledger(expected=2, ok=0, degraded=0, failed=2)
+
+
+async def test_a_loop_is_tried_once_more_in_another_mode() -> None:
+    engine = FakeEngine()
+    document = await reader_of(engine).recognize(Pages(1), ReadOptions(prompt="loop gundam"))
+    page = document.pages[0]
+    assert page.status == "ok"
+    assert [call.mode for call in engine.calls] == ["gundam", "base"]
+    assert any("repeated itself in mode gundam" in warning for warning in page.warnings)
+
+
+async def test_a_loop_in_every_mode_is_degraded() -> None:
+    engine = FakeEngine()
+    page = (await reader_of(engine).recognize(Pages(1), ReadOptions(prompt="loop"))).pages[0]
+    assert (page.status, page.finish_reason) == ("degraded", "repetition")
+    assert LOOP_CUT in page.warnings
+    assert len(engine.calls) == 2
+
+
+async def test_a_cut_answer_is_degraded() -> None:
+    page = (await reader_of(FakeEngine()).recognize(Pages(1), ReadOptions(prompt="truncate"))).pages[0]
+    assert (page.status, page.finish_reason) == ("degraded", "length")
+
+
+async def test_one_request_too_many_is_refused() -> None:
+    reader = reader_of(FakeEngine(), max_queue=1)
+    async with reader.admit():
+        with pytest.raises(EngineBusy) as caught:
+            async with reader.admit():
+                pass
+    assert caught.value.retry_after
+    assert reader.requests == 0
+
+
+async def test_the_engine_sees_no_more_pages_than_it_takes() -> None:
+    engine = FakeEngine(seconds_per_page=0.01)
+    reader = reader_of(engine, max_concurrency=2)
+    peak = 0
+
+    def watch(page: Page) -> None:
+        nonlocal peak
+        peak = max(peak, engine.running)
+
+    await asyncio.gather(*(reader.recognize(Pages(8), ReadOptions(), watch) for _ in range(4)))
+    assert 1 <= peak <= 2
+
+
+@given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 6))
+def test_in_order_keeps_order_and_bound(delays: list[int], ahead: int) -> None:
+    running = peak = 0
+
+    async def work(item: tuple[int, int]) -> int:
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        for _ in range(item[1]):
+            await asyncio.sleep(0)
+        running -= 1
+        return item[0]
+
+    async def collect() -> list[int]:
+        return [result async for result in in_order(list(enumerate(delays)), work, ahead)]
+
+    assert asyncio.run(collect()) == list(range(len(delays)))
+    assert peak <= ahead
