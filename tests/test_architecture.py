@@ -15,7 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: list[tuple[str, ...]] = [
     ("errors", "document", "version"),
     ("config", "deepseek_ocr", "deepseek_grammar", "deepseek_geometry"),
-    ("process.image_process", "process.ngram_norepeat", "process.ngram_vllm", "process.loop_guard"),
+    (
+        "process.image_process",
+        "process.ngram_norepeat",
+        "process.ngram_vllm",
+        "process.ngram_transformers",
+        "process.loop_guard",
+    ),
     ("engines",),
     ("process", "exporters"),
     ("ocr_utils", "http_edge", "ocr_client"),
