@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from document import Mode
@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="`json` writes one object per line, each with its request id."
+    )
     data_dir: Path = Field(
         Path("data"), description="The one writable folder: uploads while they are read, caches, results."
     )
@@ -104,8 +107,44 @@ class Settings(BaseSettings):
     cors_allow_origins: CommaSeparated = Field(
         (), description="Origins whose pages may call this server, comma-separated; `*` for any."
     )
+    metrics_enabled: bool = Field(True, description="Answer `/metrics` for Prometheus.")
+    metrics_login: bool = Field(False, description="With accounts on, `/metrics` too demands a login or key.")
 
-    @field_validator("languages", "cors_allow_origins", mode="before")
+    allow_url_fetch: bool = Field(False, description="Fetch files that a request names by URL.")
+    url_fetch_allowlist: CommaSeparated = Field(
+        (),
+        description="What may be fetched: host names (`files.example`, `*.example`, `host:8080`), and the "
+        "private addresses or networks behind them (`10.1.0.0/16`). `*` is any host with a public address.",
+    )
+    url_fetch_timeout_seconds: float = Field(30, gt=0, description="Longest time one fetch may take.")
+
+    auth_enabled: bool = Field(False, description="Demand a login or an API key on every route that reads.")
+    secret_key: SecretStr | None = Field(
+        None, description="Signs logins and the audit log: 32 characters or more. Needed with AUTH_ENABLED."
+    )
+    access_token_expire_minutes: int = Field(60, ge=1, description="How long a login lasts.")
+    registration: Literal["admin", "open"] = Field(
+        "admin", description="Who may register accounts: administrators, or anybody who reaches the server."
+    )
+    bootstrap_user: str | None = Field(None, description="Administrator made at the start if missing.")
+    bootstrap_pass: SecretStr | None = Field(None, description="The password of BOOTSTRAP_USER.")
+    api_keys_file: Path | None = Field(
+        None, description="Further API keys, one a line: `name sha256-of-the-key`, in hexadecimal."
+    )
+    key_requests_per_minute: int | None = Field(
+        None, ge=1, description="Requests a minute of an API key that sets no rate of its own. Unset: any."
+    )
+    key_pages_per_day: int | None = Field(
+        None, ge=1, description="Pages a day (UTC) of an API key that sets no quota of its own. Unset: any."
+    )
+    database_url: SecretStr | None = Field(
+        None, description="`postgresql://user:password@host/name`. Unset: SQLite under DATA_DIR."
+    )
+    audit_log: bool | None = Field(
+        None, description="Keep the hash-chained audit log under DATA_DIR. Unset: where accounts are on."
+    )
+
+    @field_validator("languages", "cors_allow_origins", "url_fetch_allowlist", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -6,7 +6,14 @@
     │   ├── InvalidImage              invalid_image        damaged, or not decodable
     │   ├── InvalidPdf                invalid_pdf
     │   ├── EmptyFile                 empty_file
-    │   └── UnsupportedOption         unsupported_option   the engine cannot do what was asked
+    │   ├── UnsupportedOption         unsupported_option   the engine cannot do what was asked
+    │   └── UrlFetchFailed            url_fetch_failed     an allowed URL did not give a file
+    ├── Unauthorized 401          unauthorized         no valid login or key
+    ├── Forbidden 403             forbidden            a valid login without the right
+    │   └── UrlRefused                url_refused          a URL that this site does not fetch
+    ├── NotFound 404              not_found            nothing of this id that the caller may see
+    ├── Conflict 409              conflict             the name is taken
+    ├── QuotaExceeded 429         quota_exceeded       with Retry-After
     ├── UnsupportedMedia 415      unsupported_media    a file of a kind that is not read
     ├── InvalidOption 422         invalid_option       a field with a value out of its range
     │   ├── PdfPasswordRequired       pdf_password_required
@@ -21,6 +28,7 @@
     ├── PageTimeout 504           page_timeout
     ├── EngineFailed 500          engine_failed        reading broke; the page is lost, not the server
     ├── PageRenderFailed 500      page_render_failed   only inside a page's `error`
+    ├── ExportFailed 500          export_failed        the text was read, one output format of it failed
     └── ConfigurationError        bad_configuration    stops the start
 
 The message says what is wrong with *this* input and the remedy what its sender can do next. Neither
@@ -78,6 +86,46 @@ class EmptyFile(BadRequest):
 class UnsupportedOption(BadRequest):
     code = "unsupported_option"
     default_remedy = "GET /info shows what the running engine can do."
+
+
+class UrlFetchFailed(BadRequest):
+    code = "url_fetch_failed"
+    default_remedy = "Fetch the file yourself and send it in the request."
+
+
+class Unauthorized(AirgapError):
+    code = "unauthorized"
+    status = 401
+    default_remedy = "Send `Authorization: Bearer …` with a token from /api/auth/token, or an API key."
+
+
+class Forbidden(AirgapError):
+    code = "forbidden"
+    status = 403
+    default_remedy = "Ask an administrator of this site."
+
+
+class UrlRefused(Forbidden):
+    code = "url_refused"
+    default_remedy = "Send the file in the request, or have the site list the host in URL_FETCH_ALLOWLIST."
+
+
+class NotFound(AirgapError):
+    code = "not_found"
+    status = 404
+    default_remedy = "Check the id; what belongs to somebody else is not found either."
+
+
+class Conflict(AirgapError):
+    code = "conflict"
+    status = 409
+    default_remedy = "Choose another name."
+
+
+class QuotaExceeded(AirgapError):
+    code = "quota_exceeded"
+    status = 429
+    default_remedy = "Try again after the seconds named in the Retry-After header, or ask for a larger quota."
 
 
 class UnsupportedMedia(AirgapError):
@@ -156,6 +204,12 @@ class PageRenderFailed(AirgapError):
     code = "page_render_failed"
     status = 500
     default_remedy = "Print the page to a new PDF or an image with a viewer that shows it, and send that."
+
+
+class ExportFailed(AirgapError):
+    code = "export_failed"
+    status = 500
+    default_remedy = "Ask for another output format; the text itself was read."
 
 
 class ConfigurationError(AirgapError):
