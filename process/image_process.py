@@ -413,5 +413,6 @@ def _cut(image: Image.Image, grid: tuple[int, int], side: int) -> Pixels:
     if grid == (1, 1):
         return np.empty((0, side, side, 3), np.uint8)
     whole = np.asarray(image.resize((columns * side, rows * side)))
-    tiles = whole.reshape(rows, side, columns, side, 3).swapaxes(1, 2)
+    tiles = np.empty((rows, columns, side, side, 3), np.uint8)
+    tiles[...] = whole.reshape(rows, side, columns, side, 3).swapaxes(1, 2)
     return tiles.reshape(rows * columns, side, side, 3)

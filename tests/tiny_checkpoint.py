@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from deepseek_ocr import BOS, EOS, PAD, SPECIAL_TOKEN_IDS
+from deepseek_ocr import BOS, DET, DET_END, EOS, PAD, REF, REF_END, SPECIAL_TOKEN_IDS
 
 Family = Literal["deepseek-ocr", "deepseek-ocr-2"]
 
@@ -50,6 +50,9 @@ SCRIPTED = Sizes(hidden=192, heads=3)
 """Sizes for a script: every known token needs an axis of its own."""
 
 EOS_ONLY = (EOS,)
+
+SAYABLE = (*map(chr, range(32, 127)), "\n", EOS, REF, REF_END, DET, DET_END)
+"""What random weights can say: printable characters and the markup of references."""
 
 
 def make(
@@ -333,6 +336,10 @@ def _decoder(weights: _Weights, sizes: Sizes) -> None:
         _mlp(weights, f"{layer}.mlp.shared_experts", hidden, 2 * sizes.moe_intermediate)
     weights.norm("model.norm", hidden, bias=False)
     weights.normal("lm_head.weight", VOCAB_SIZE, hidden)
+    sayable = weights.torch.tensor([token_id(token) for token in SAYABLE])
+    silent = weights.torch.ones(VOCAB_SIZE, dtype=weights.torch.bool)
+    silent[sayable] = False
+    weights.tensors["lm_head.weight"][silent] = 0  # a logit of 0 never wins
 
 
 def _mlp(weights: _Weights, prefix: str, hidden: int, intermediate: int) -> None:

@@ -30,7 +30,10 @@ from document import Mode
 from process.image_process import Prepared, prepare
 
 MODE_KWARG = "mode"
-"""The one `mm_processor_kwargs` there is; it applies to pictures that come unprepared."""
+"""In `mm_processor_kwargs`: the mode of pictures that come unprepared."""
+
+MAX_CROPS_KWARG = "max_crops"
+"""In the engine's `mm_processor_kwargs`: most tiles of a page."""
 
 
 class PreparedItems(ProcessorBatchItems[Prepared]):
@@ -54,11 +57,15 @@ class AirgapOCRProcessingInfo(DeepseekOCRProcessingInfo):
     def get_data_parser(self) -> MultiModalDataParser:
         return PreparedParser(expected_hidden_size=self._get_expected_hidden_size())
 
+    @property
+    def max_crops(self) -> int:
+        return int(self.ctx.get_merged_mm_kwargs({}).get(MAX_CROPS_KWARG, MAX_CROPS))
+
     def get_num_image_tokens(
         self, *, image_width: int, image_height: int, cropping: bool = True, mode: Mode = DEFAULT_MODE
     ) -> int:
         """Placeholders of a picture of this size; `cropping=False` stands for the mode `base`."""
-        return num_image_tokens(mode if cropping else "base", image_width, image_height)
+        return num_image_tokens(mode if cropping else "base", image_width, image_height, self.max_crops)
 
     def get_image_size_with_most_features(self) -> ImageSize:
         """The picture that takes the most tokens and pixels: as many tiles as there can be, in a column.
@@ -66,7 +73,7 @@ class AirgapOCRProcessingInfo(DeepseekOCRProcessingInfo):
         Each row of tiles adds newlines, so a column beats a row. vLLM profiles its memory with it.
         """
         side = MODES["gundam"].image_size
-        return ImageSize(width=side, height=side * MAX_CROPS)
+        return ImageSize(width=side, height=side * self.max_crops)
 
 
 class AirgapOCRDummyInputsBuilder(DeepseekOCRDummyInputsBuilder):
@@ -97,14 +104,13 @@ class AirgapOCRMultiModalProcessor(DeepseekOCRMultiModalProcessor):
             }
         )
 
-    @staticmethod
-    def _prepared(page: Prepared | Image, hf_kwargs: Mapping[str, object]) -> Prepared:
+    def _prepared(self, page: Prepared | Image, hf_kwargs: Mapping[str, object]) -> Prepared:
         if isinstance(page, Prepared):
             return page
         mode = hf_kwargs.get(MODE_KWARG, DEFAULT_MODE)
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {', '.join(MODES)}")
-        return prepare(page, mode)
+        return prepare(page, mode, max_crops=self.info.max_crops)
 
     def _get_prompt_updates(
         self,

@@ -26,7 +26,7 @@ def formula(width: int, height: int) -> Image.Image:
 
 
 def normalised(views: np.ndarray) -> np.ndarray:
-    return (views.astype(np.float64) / 255 - 0.5) / 0.5
+    return (views.astype(np.float32) / 255 - 0.5) / 0.5
 
 
 def name(record: dict[str, Any]) -> str:
@@ -66,6 +66,8 @@ def test_pixels_are_contiguous_bytes() -> None:
     assert page.global_view.dtype == page.tiles.dtype == np.uint8
     assert page.global_view.flags.c_contiguous
     assert page.tiles.flags.c_contiguous
+    assert page.global_view.flags.writeable
+    assert prepare(formula(640, 3840), "gundam").tiles.flags.writeable
     assert page.nbytes == 1024 * 1024 * 3 + 6 * 640 * 640 * 3
 
 

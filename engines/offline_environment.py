@@ -1,0 +1,71 @@
+"""The environment in which vLLM and transformers run: no network, writable caches in one folder.
+
+These libraries read their environment when they are imported, and vLLM's processes inherit it, so
+`set_offline_environment` is called before either is imported. It must import neither.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+_OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # transformers would otherwise look for safetensors versions of weights on the hub, in a thread
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # the engine is started, and after a crash started again, from a process that has threads
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+}
+
+_CACHES = {
+    "HF_HOME": "huggingface",
+    "VLLM_CACHE_ROOT": "vllm",
+    "VLLM_CONFIG_ROOT": "vllm-config",
+    "VLLM_ASSETS_CACHE": "vllm-assets",
+    "TRITON_CACHE_DIR": "triton",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+    "XDG_CACHE_HOME": "cache",
+}
+
+
+def set_offline_environment(
+    cache_dir: Path,
+    *,
+    search_path: Iterable[Path] = (),
+    plugins: Iterable[str] = (),
+    one_host: bool = True,
+) -> None:
+    """Set the variables, and put `search_path` on the path of this process and of its children.
+
+    What keeps the machine offline is set whatever it was; the places of caches are left where the site
+    has set them. `plugins` are the only vLLM plug-ins that may load. With `one_host` vLLM talks to its
+    processes over loopback and does not ask the system for its address.
+    """
+    os.environ.update(_OFFLINE)
+    for name, folder in _CACHES.items():
+        if not os.environ.get(name):
+            path = cache_dir / folder
+            path.mkdir(parents=True, exist_ok=True)
+            os.environ[name] = str(path.resolve())
+    if plugins:
+        os.environ["VLLM_PLUGINS"] = ",".join(plugins)
+    if one_host:
+        os.environ.setdefault("VLLM_HOST_IP", "127.0.0.1")
+    folders = [str(folder) for folder in search_path]
+    inherited = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        dict.fromkeys([*folders, *filter(None, inherited.split(os.pathsep))])
+    )
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
