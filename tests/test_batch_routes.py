@@ -1,0 +1,127 @@
+"""The batch routes, over HTTP: mixed files, one failure at a time, a ZIP that adds up."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporters.archive import UniqueNames, safe_stem
+from tests.test_ocr_routes import drawing, encoded
+from tests.test_pdf_routes import document
+
+Files = list[tuple[str, tuple[str, bytes]]]
+
+
+def files(*named: tuple[str, bytes]) -> Files:
+    return [("files", item) for item in named]
+
+
+def mixed() -> Files:
+    return files(
+        ("a.png", encoded(drawing())),
+        ("b.pdf", document(3)),
+        ("c.png", b"no picture"),
+        ("a.png", encoded(drawing())),
+    )
+
+
+def unzip(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_each_file_has_its_entry_in_order(api: httpx.Client) -> None:
+    body = api.post("/batch/ocr", files=mixed()).json()
+    assert [entry["filename"] for entry in body["results"]] == ["a.png", "b.pdf", "c.png", "a.png"]
+    assert [entry["success"] for entry in body["results"]] == [True, True, False, True]
+    assert (body["succeeded"], body["failed"]) == (3, 1)
+    assert body["results"][0]["text"].split()[:4] == ["20", "30", "120", "50"]
+    assert body["results"][1]["ledger"]["expected"] == 3
+    assert body["results"][2]["error"]["code"] == "unsupported_media"
+
+
+def test_simple_keeps_the_text_alone(api: httpx.Client) -> None:
+    body = api.post("/batch/ocr/simple", files=mixed()).json()
+    assert set(body["results"][0]) == {"filename", "success", "text", "error"}
+    assert (body["succeeded"], body["failed"]) == (3, 1)
+
+
+def test_the_zip_holds_what_was_asked_for_and_a_manifest(api: httpx.Client) -> None:
+    response = api.post("/batch/ocr/download", files=mixed(), data={"output": "markdown,json,text"})
+    assert response.headers["content-type"] == "application/zip"
+    entries = unzip(response.content)
+    manifest = json.loads(entries.pop("manifest.json"))
+    assert {"a/a.md", "a/a.json", "a/a.txt", "b/b.md", "a_2/a_2.md", "a/a.raw.mmd"} <= entries.keys()
+    assert [entry["filename"] for entry in manifest["inputs"]] == ["a.png", "b.pdf", "c.png", "a.png"]
+    assert manifest["inputs"][0]["sha256"] == hashlib.sha256(encoded(drawing())).hexdigest()
+    assert manifest["inputs"][1]["ledger"]["ok"] == 3
+    assert manifest["inputs"][2]["error"]["remedy"]
+    assert manifest["sha256"] == {name: hashlib.sha256(data).hexdigest() for name, data in entries.items()}
+
+
+def test_the_same_files_make_the_same_zip(api: httpx.Client) -> None:
+    first, second = (api.post("/batch/ocr/download", files=mixed()).content for _ in range(2))
+    entries, again = unzip(first), unzip(second)
+    assert entries.keys() == again.keys()
+    assert entries["a/a.md"] == again["a/a.md"]
+
+
+def test_a_flat_zip_has_markdown_named_like_the_images(api: httpx.Client) -> None:
+    name = "docs_llm-raw o.O-j.pdf_4.png"
+    response = api.post(
+        "/batch/ocr/download",
+        files=files((name, encoded(drawing()))),
+        data={"flat": "true", "output": "markdown"},
+    )
+    assert "docs_llm-raw o.O-j.pdf_4.md" in unzip(response.content)
+
+
+def test_a_failing_engine_fails_every_file_and_loses_none(api: httpx.Client) -> None:
+    body = api.post("/batch/ocr", files=mixed(), data={"prompt": "fail"}).json()
+    assert (body["succeeded"], body["failed"]) == (0, 4)
+    assert all(entry["error"] for entry in body["results"])
+
+
+def test_nothing_is_left_on_disk(api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> None:
+    api.post("/batch/ocr/download", files=mixed())
+    uploads = next(Path(tmp_path_factory.getbasetemp()).glob("server*/data/uploads"))
+    assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/batch/status", "/batch/info"])
+def test_the_routes_speak_of_themselves(api: httpx.Client, path: str) -> None:
+    assert api.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "safe"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\boot.ini", "boot"),
+        ("Счёт №12 «résumé» 領収書 #1.png", "Счёт №12 «résumé» 領収書 #1"),
+        ("", "file"),
+        ("...", "file"),
+        ("CON.png", "_CON"),
+        ("a\x00b|c.png", "a_b_c"),
+        ("x" * 500 + ".png", "x" * 150),
+    ],
+)
+def test_names_are_made_safe(sent: str, safe: str) -> None:
+    assert safe_stem(sent) == safe
+
+
+def test_names_are_unique_whatever_their_case() -> None:
+    names = UniqueNames()
+    assert [names.claim(name) for name in ("a.png", "A.jpg", "a_2.png", "a.tif")] == [
+        "a",
+        "A_2",
+        "a_2_2",
+        "a_3",
+    ]
