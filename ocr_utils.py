@@ -30,6 +30,7 @@ from exporters import EXPORTERS, export, exporter_name
 from exporters.archive import DEFAULT_OUTPUTS, Archive
 from process.pages import Limits, Source
 from process.pipeline import Reader
+from process.scratch import Scratch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Service:
         self.features: dict[str, str | None] = {}  # name → None when on, else why not
         self.started = False
         self.failure: str | None = None
+        self.scratch = Scratch(settings.data_dir / "uploads")
 
     def ready(self) -> tuple[bool, str]:
         """Whether pages can be read now, and if not, why."""
@@ -59,7 +61,7 @@ class Service:
     @property
     def uploads(self) -> Path:
         """Where uploads lie while they are read."""
-        return self.settings.data_dir / "uploads"
+        return self.scratch.path
 
     @property
     def limits(self) -> Limits:

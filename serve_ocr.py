@@ -102,6 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
         await service.engine.close()
+        service.scratch.close()
 
 
 async def _start_engine(service: Service) -> None:
