@@ -17,7 +17,7 @@ from typing import Literal, Protocol, cast, runtime_checkable
 from PIL.Image import Image
 
 from document import Document
-from errors import InvalidOption
+from errors import FeatureDisabled, InvalidOption
 
 
 @runtime_checkable
@@ -52,17 +52,19 @@ class Exporter:
 
     `target` is `"module:function"`, imported when it is first used. `suffix` is what a file of this
     format is called after the stem. `needs_source` is False where the `Document` alone is enough.
+    `file_target` names a second function, `(document, source, path) -> warnings`, of formats that are
+    written to a file piece by piece, so that a long document is never in memory as a whole.
     """
 
     target: str
     media_type: str
     suffix: str
     needs_source: bool = True
+    file_target: str | None = None
 
     @property
     def function(self) -> ExportFunction:
-        module, _, name = self.target.partition(":")
-        return cast(ExportFunction, getattr(import_module(module), name))
+        return cast(ExportFunction, _imported(self.target))
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -70,6 +72,19 @@ EXPORTERS: dict[str, Exporter] = {
     "json": Exporter("exporters.json_export:to_json", "application/json", ".json", False),
     "text": Exporter("exporters.text:to_text", "text/plain; charset=utf-8", ".txt", False),
     "annotated": Exporter("exporters.annotated:to_png", "image/png", "_annotated.png"),
+    "images": Exporter("exporters.images:to_zip", "application/zip", "_images.zip"),
+    "layout_pdf": Exporter(
+        "exporters.layout_pdf:to_layout_pdf",
+        "application/pdf",
+        "_layout.pdf",
+        file_target="exporters.layout_pdf:write_layout_pdf",
+    ),
+    "searchable_pdf": Exporter(
+        "exporters.searchable_pdf:to_searchable_pdf",
+        "application/pdf",
+        "_searchable.pdf",
+        file_target="exporters.searchable_pdf:write_searchable_pdf",
+    ),
 }
 
 ALIASES: dict[str, str] = {"md": "markdown", "txt": "text", "pdf": "searchable_pdf"}
@@ -90,13 +105,40 @@ def export(name: str, document: Document, source: Source | None = None) -> bytes
     """The document in the format `name`.
 
     Raises `InvalidOption` for an unknown format, or for one that needs the original where `source`
-    is None.
+    is None, and `FeatureDisabled` where a format's library is missing.
     """
+    return _checked(name, source).function(document, source)
+
+
+def export_file(name: str, document: Document, source: Source | None, path: Path) -> tuple[str, ...]:
+    """As `export`, into the file `path`; formats that can be written piece by piece are.
+
+    Returns warnings: what in this format could not be had as it was asked for.
+    """
+    exporter = _checked(name, source)
+    if exporter.file_target is None:
+        path.write_bytes(exporter.function(document, source))
+        return ()
+    write = cast(Callable[[Document, Source | None, Path], tuple[str, ...]], _imported(exporter.file_target))
+    return write(document, source, path)
+
+
+def _checked(name: str, source: Source | None) -> Exporter:
     key = exporter_name(name)
-    exporter = EXPORTERS[key]
-    if exporter.needs_source and source is None:
+    if EXPORTERS[key].needs_source and source is None:
         raise InvalidOption(
             f"The output format {key!r} is made from the original pages, which are not there.",
             "Send the file itself with the request.",
         )
-    return exporter.function(document, source)
+    return EXPORTERS[key]
+
+
+def _imported(target: str) -> Callable[..., object]:
+    module, _, name = target.partition(":")
+    try:
+        return cast(Callable[..., object], getattr(import_module(module), name))
+    except ImportError as error:
+        raise FeatureDisabled(
+            f"This output format needs a library that is not installed: {error.name}.",
+            "Have the site install requirements.txt, or ask for another format.",
+        ) from error
