@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+PROBES = {"/health", "/healthz", "/readyz", "/metrics"}
+
 # The pages of /docs and /redoc hold inline scripts; whatever is in them, nothing external loads.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -63,6 +65,12 @@ def disabled(name: str, prefixes: tuple[str, ...], reason: str) -> APIRouter:
         for path in (prefix, f"{prefix}/{{rest:path}}"):
             router.add_api_route(path, answer, methods=["GET", "POST"], include_in_schema=False)
     return router
+
+
+def is_no_probe(record: logging.LogRecord) -> bool:
+    """A filter for the access log: what asks every few seconds would bury what people do."""
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return not (len(arguments) >= 3 and str(arguments[2]).split("?")[0] in PROBES)
 
 
 def error_body(error: AirgapError, request_id: str) -> dict[str, Any]:

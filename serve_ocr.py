@@ -20,6 +20,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
 import http_edge
+import monitoring.logs
+import monitoring.web
 import system_routes
 from config import Settings, load_settings
 from engines import choose_engine, create_engine
@@ -35,6 +37,9 @@ FEATURES = {
     "image": ("ocr_routes", ("/generate", "/generate_with_file", "/ocr")),
     "pdf": ("pdf_routes", ("/pdf",)),
     "batch": ("batch_routes", ("/batch",)),
+    "json": ("dialects.json_api", ("/ocr/pdf",)),
+    "ndjson": ("dialects.ndjson", ("/api/ocr",)),
+    "openai": ("dialects.openai_api", ("/v1",)),
 }
 
 
@@ -52,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(system_routes.router)
     for name, (module, prefixes) in FEATURES.items():
         service.features[name] = _include(app, settings, name, module, prefixes)
+    monitoring.web.install(app, enabled=settings.metrics_enabled, digests=False)
     http_edge.install(app, settings)
     return app
 
@@ -124,14 +130,13 @@ def main() -> int:
     """Serve until told to stop. Returns the exit code: 1 when the engine did not start, 2 for settings."""
     try:
         settings = load_settings()
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s"
-        )
+        monitoring.logs.configure(settings.log_level, settings.log_format)
         app = create_app(settings)
     except AirgapError as error:
         print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)
         return 2
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level)
+    logging.getLogger("uvicorn.access").addFilter(http_edge.is_no_probe)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level, log_config=None)
     return 1 if app.state.service.failure else 0
 
 

@@ -36,9 +36,10 @@ class Scratch:
         if self._path is None:
             self._parent.mkdir(parents=True, exist_ok=True)
             remove_orphans(self._parent)
-            folder = Path(tempfile.mkdtemp(dir=self._parent, prefix="server-"))
+            # Named like the others only once it is locked, so that nobody takes it for an orphan.
+            folder = Path(tempfile.mkdtemp(dir=self._parent, prefix="new-"))
             self._lock = _locked(folder)
-            self._path = folder
+            self._path = folder.rename(folder.with_name(folder.name.replace("new-", "server-", 1)))
         return self._path
 
     def close(self) -> None:
