@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepseek_geometry import MAX_CHARS, Circle, Point, Segment, parse_geometry
@@ -63,6 +63,7 @@ def test_a_wrong_entry_does_not_move_the_others() -> None:
 pieces = st.sampled_from([*FIGURE.split(" "), "{", "}", "[", "]", "'", '"', "\\", ":", ",", "(", "9" * 50])
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(pieces, st.text(max_size=4)), max_size=60).map(" ".join))
 def test_it_never_raises(text: str) -> None:
     parse_geometry("{" + text)

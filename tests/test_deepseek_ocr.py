@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import deepseek_grammar
@@ -64,6 +64,7 @@ def test_an_a4_page_takes_the_published_number_of_tokens(mode: Any, tokens: int)
     assert deepseek_ocr.num_image_tokens(mode, 1190, 1684) == tokens
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100_000), st.integers(1, 100_000), st.integers(1, 9))
 def test_the_grid_never_has_more_tiles_than_allowed(width: int, height: int, max_crops: int) -> None:
     columns, rows = deepseek_ocr.tile_grid(width, height, max_crops=max_crops)
@@ -389,6 +390,7 @@ PIECES = [
 markup = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_size=60).map("".join)
 
 
+@settings(deadline=None)
 @given(markup, st.integers(0, 5000), st.integers(0, 5000))
 def test_parse_never_raises_and_boxes_lie_on_the_page(raw: str, width: int, height: int) -> None:
     parsed = parse(raw, width, height)
@@ -405,6 +407,7 @@ words = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_si
 labels = st.sampled_from(["text", "title", "table", "image", "table_caption", "equation", "sidebar", "list"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(labels, words), max_size=8))
 @example([("table", ""), ("table_caption", "x\n\n<table></table>")])
 @example([("sidebar", "")])
@@ -427,6 +430,7 @@ def test_a_real_table_comes_back_and_the_label_is_made_safe() -> None:
     assert shape(to_markup("", [], "x", 10, 10)) == [("text", "x")]
 
 
+@settings(deadline=None)
 @given(st.floats(0, 2000), st.floats(0, 2000), st.integers(1, 2000), st.integers(1, 2000))
 def test_boxes_come_back_within_half_a_position(x: float, y: float, width: int, height: int) -> None:
     x, y = min(x, width), min(y, height)

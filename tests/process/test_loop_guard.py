@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process import loop_guard
@@ -174,6 +174,7 @@ letters = st.sampled_from("ab")
 units = st.text(letters, min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(st.text(letters, max_size=40), units, st.integers(1, 30), st.text(letters, max_size=10))
 def test_repetitions_agree_with_a_plain_count(lead: str, unit: str, rounds: int, tail: str) -> None:
     text = lead + unit * rounds + tail
@@ -185,6 +186,7 @@ def test_repetitions_agree_with_a_plain_count(lead: str, unit: str, rounds: int,
         assert any(length <= found[p] and period % p == 0 for p in found), (period, length, found)
 
 
+@settings(deadline=None)
 @given(st.text(), st.lists(st.sampled_from(["<|det|>[[1]]<|/det|>", "12", "x", "<|ref|>", " "]), max_size=9))
 def test_offsets_in_the_reduced_text_lead_back(lead: str, pieces: list[str]) -> None:
     text = lead + "".join(pieces) + "x"
@@ -194,6 +196,7 @@ def test_offsets_in_the_reduced_text_lead_back(lead: str, pieces: list[str]) -> 
         assert original == c or (c == loop_guard._NUMBER and (original.isdigit() or original == c))
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("a1 .<>|\n"), max_size=20), st.integers(0, 400), st.text(max_size=20))
 def test_it_never_raises_and_cuts_only_the_end(unit: str, rounds: int, tail: str) -> None:
     text = unit * rounds + tail

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepseek_ocr import NGRAM_RULES, WHITELIST_TOKEN_IDS, NgramRule
@@ -32,6 +32,7 @@ rules = st.builds(
 outputs = st.integers(1, 4).flatmap(lambda top: st.lists(st.integers(0, top), max_size=60))
 
 
+@settings(deadline=None)
 @given(outputs, rules)
 def test_the_index_agrees_with_the_rule_at_every_step(output: list[int], rule: NgramRule) -> None:
     index = NgramIndex(rule)
@@ -43,6 +44,7 @@ def test_the_index_agrees_with_the_rule_at_every_step(output: list[int], rule: N
     assert len(index) == len(output)
 
 
+@settings(deadline=None)
 @given(st.lists(outputs, max_size=5), rules)
 def test_following_another_output_starts_over(several: list[list[int]], rule: NgramRule) -> None:
     """The index sees only its recent tokens, so outputs differ in those or are shorter."""
