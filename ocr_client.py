@@ -1,0 +1,418 @@
+"""An HTTP client of the server, used by the test menu and by `ocr send`.
+
+It knows the routes, their fields and the shape of an error, and nothing of how pages are read: it
+needs httpx and the standard library alone, so that this one file can be taken elsewhere. Proxies
+that the environment names are never used.
+
+    with OcrClient(choose_service("auto").url) as client:
+        print(client.image_simple(Path("page.png"))["text"])
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, TypedDict, Unpack, cast
+
+import httpx
+
+LOCAL_URL = "http://localhost:8000"
+PROBE_SECONDS = 5.0
+READ_SECONDS = 3600.0  # a synchronous batch answers only when its last page was read
+
+_SUFFIXES = "png jpg jpeg webp tif tiff bmp gif heic heif avif jp2 j2k"
+PICTURE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
+
+Progress = Callable[[int, int], None]
+Fields = Mapping[str, object]
+JsonObject = dict[str, Any]
+
+
+class ReadFields(TypedDict, total=False):
+    """What every reading route takes. None leaves the choice to the server."""
+
+    prompt: str | None
+    mode: str | None
+    language: str | None
+    max_tokens: int | None
+    temperature: float | None
+
+
+class ImageFields(ReadFields, total=False):
+    """`ReadFields`, and what `/ocr/image/advanced` takes beside them."""
+
+    draw_boxes: bool
+    crop_regions: bool
+
+
+class PdfFields(ReadFields, total=False):
+    """`ReadFields`, and what the PDF routes take beside them. Pages count from 1, `page_to` included.
+
+    `draw_layouts` and `extract_images` are for `/pdf/ocr` alone.
+    """
+
+    dpi: int | None
+    page_from: int | None
+    page_to: int | None
+    password: str | None
+    text_layer: str | None
+    draw_layouts: bool
+    extract_images: bool
+
+
+class BatchFields(ReadFields, total=False):
+    """`ReadFields`, and what the batch routes take beside them; `flat` is for the ZIP alone."""
+
+    clean_formula: bool
+    flat: bool
+
+
+class ClientError(Exception):
+    """A call that gave no result, in the server's own words where it had any.
+
+    `code`, `message` and `remedy` are those of the server's error, or of this client:
+    `connection_failed`, `connection_lost`, `timeout`, `bad_answer`, `bad_address`, `no_service`,
+    `unreadable_file`. `request_id` finds the request in the server's log; `status` is the HTTP
+    status, 0 without an answer.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str, request_id: str = "", status: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+        self.request_id = request_id
+        self.status = status
+
+
+class OcrClient:
+    """One server. A context manager. Every method raises `ClientError`.
+
+    `timeout` is the longest silence of the server in seconds. `api_key` goes along as a bearer token.
+    `progress` is called with the bytes sent and the bytes in all, while a request is being uploaded.
+    """
+
+    def __init__(self, base_url: str, *, api_key: str | None = None, timeout: float = READ_SECONDS) -> None:
+        self.base_url = base_url.rstrip("/")
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        limits = httpx.Timeout(timeout, connect=PROBE_SECONDS)
+        with _as_client_errors(self.base_url):
+            self._http = httpx.Client(
+                base_url=self.base_url, headers=headers, timeout=limits, trust_env=False
+            )
+
+    def __enter__(self) -> OcrClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def health(self) -> JsonObject:
+        """`GET /health`."""
+        return self._probe("/health")
+
+    def ready(self) -> JsonObject:
+        """`GET /readyz`: `ready`, `reason`, `engine`, `model`; a server that is not ready answers too."""
+        return self._probe("/readyz", also=503)
+
+    def info(self) -> JsonObject:
+        """`GET /info`: engine, modes, outputs, limits."""
+        return self._probe("/info")
+
+    def image_advanced(
+        self, file: Path, progress: Progress | None = None, **fields: Unpack[ImageFields]
+    ) -> JsonObject:
+        """Markdown, text, blocks, `annotated_image` and `crops` (base64 PNG) of one picture."""
+        return self._send("/ocr/image/advanced", [file], fields, progress)
+
+    def image_simple(
+        self, file: Path, progress: Progress | None = None, **fields: Unpack[ReadFields]
+    ) -> JsonObject:
+        """The `text` of one picture."""
+        return self._send("/ocr/image/simple", [file], fields, progress)
+
+    def generate(
+        self,
+        prompt: str | None = None,
+        images: Sequence[Path] = (),
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> JsonObject:
+        """The model's raw `result` for a prompt and pictures."""
+        body = {
+            "prompt": prompt,
+            "images": [base64.b64encode(_bytes_of(path)).decode("ascii") for path in images],
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+        }
+        with _as_client_errors(self.base_url):
+            return _checked(self._http.post("/generate", json=body))
+
+    def pdf(self, file: Path, progress: Progress | None = None, **fields: Unpack[PdfFields]) -> JsonObject:
+        """Markdown, pages, ledger, figures and `layout_pdf` (base64) of one PDF."""
+        return self._send("/pdf/ocr", [file], fields, progress)
+
+    def pdf_simple(
+        self, file: Path, progress: Progress | None = None, **fields: Unpack[PdfFields]
+    ) -> JsonObject:
+        """The `text` of one PDF, and its ledger."""
+        return self._send("/pdf/ocr/simple", [file], fields, progress)
+
+    def batch(
+        self, files: Sequence[Path], progress: Progress | None = None, **fields: Unpack[BatchFields]
+    ) -> JsonObject:
+        """Markdown and text of each of many pictures and PDFs."""
+        return self._send("/batch/ocr", files, fields, progress)
+
+    def batch_simple(
+        self, files: Sequence[Path], progress: Progress | None = None, **fields: Unpack[BatchFields]
+    ) -> JsonObject:
+        """The text of each of many pictures and PDFs."""
+        return self._send("/batch/ocr/simple", files, fields, progress)
+
+    def batch_download(
+        self,
+        files: Sequence[Path],
+        destination: Path,
+        outputs: Sequence[str] = (),
+        progress: Progress | None = None,
+        **fields: Unpack[BatchFields],
+    ) -> Path:
+        """The ZIP of many files' results, streamed to `destination`, which is returned."""
+        form = {**fields, "output": ",".join(outputs)}
+        return self._download("/batch/ocr/download", files, form, destination, progress)
+
+    def convert(
+        self,
+        file: Path,
+        destination: Path,
+        outputs: Sequence[str],
+        progress: Progress | None = None,
+        **fields: Unpack[PdfFields],
+    ) -> Path:
+        """The ZIP of one file's results in the formats `outputs`, streamed to `destination`.
+
+        What may have several pages (PDF, TIFF, GIF) goes to the PDF route, the rest to the image route.
+        """
+        head = _bytes_of(file, 1024)
+        paged = b"%PDF" in head or head.startswith((b"II", b"MM", b"GIF8"))
+        route = "/pdf/ocr" if paged else "/ocr/image/advanced"
+        form = {**fields, "output": ",".join(("zip", *outputs))}
+        return self._download(route, [file], form, destination, progress)
+
+    def _probe(self, route: str, also: int = 200) -> JsonObject:
+        with _as_client_errors(self.base_url):
+            return _checked(self._http.get(route, timeout=PROBE_SECONDS), also)
+
+    def _send(
+        self, route: str, files: Sequence[Path], fields: Fields, progress: Progress | None
+    ) -> JsonObject:
+        with _as_client_errors(self.base_url), _uploads(route, files, progress) as parts:
+            return _checked(self._http.post(route, data=_form(fields), files=parts))
+
+    def _download(
+        self, route: str, files: Sequence[Path], fields: Fields, destination: Path, progress: Progress | None
+    ) -> Path:
+        partial = destination.with_name(destination.name + ".part")
+        try:
+            with (
+                _as_client_errors(self.base_url),
+                _uploads(route, files, progress) as parts,
+                self._http.stream("POST", route, data=_form(fields), files=parts) as response,
+            ):
+                if response.is_error:
+                    response.read()
+                    _checked(response)
+                with partial.open("wb") as out:
+                    for piece in response.iter_bytes(1 << 20):
+                        out.write(piece)
+            return partial.replace(destination)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceChoice:
+    """The server's address, and why it was chosen."""
+
+    url: str
+    reason: str
+
+
+def choose_service(choice: str = "auto") -> ServiceChoice:
+    """Settle `auto`, `local`, `remote` or a URL.
+
+    `remote` is what OCR_REMOTE_URL names, `local` is OCR_URL or http://localhost:8000, and `auto`
+    takes the remote server if it is ready, else the local one. Raises `ClientError` for `remote`
+    without an address.
+    """
+    remote = os.environ.get("OCR_REMOTE_URL", "")
+    local = os.environ.get("OCR_URL") or LOCAL_URL
+    if choice == "local":
+        return ServiceChoice(local, "local")
+    if choice == "remote":
+        if not remote:
+            raise ClientError("no_service", "OCR_REMOTE_URL is not set.", "Set it, or use --service local.")
+        return ServiceChoice(remote, "remote, OCR_REMOTE_URL")
+    if choice == "auto":
+        if not remote:
+            return ServiceChoice(local, "local, as OCR_REMOTE_URL is not set")
+        problem = _why_not_ready(remote)
+        if problem is None:
+            return ServiceChoice(remote, "remote, which is ready")
+        return ServiceChoice(local, f"local, as {remote} is not ready: {problem}")
+    return ServiceChoice(choice, "as named")
+
+
+def files_in(folder: Path, *, pictures_only: bool = False) -> list[Path]:
+    """The pictures and PDFs right in a folder, by their suffixes, sorted by name."""
+    wanted = PICTURE_SUFFIXES if pictures_only else PICTURE_SUFFIXES | {".pdf"}
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in wanted)
+
+
+def _why_not_ready(url: str) -> str | None:
+    try:
+        with OcrClient(url) as client:
+            answer = client.ready()
+            return None if answer.get("ready") else str(answer.get("reason", "no reason given"))
+    except ClientError as error:
+        return error.message
+
+
+class _Upload(io.RawIOBase):
+    """A file that is opened when its turn comes, so that a thousand uploads need one handle."""
+
+    def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
+        super().__init__()
+        self._path = path
+        self._advance = advance
+        self._file: io.BufferedReader | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell() if self._file else 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Only what a multipart encoder asks for: the start, or how far the end is."""
+        if whence == os.SEEK_END:
+            return self._path.stat().st_size
+        if self._file:
+            self._file.seek(offset)
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        if self._file is None:
+            self._file = self._path.open("rb")
+        data = self._file.read(size)
+        if data:
+            self._advance(len(data))
+        else:
+            self.close()
+        return data
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+@contextmanager
+def _uploads(
+    route: str, files: Sequence[Path], progress: Progress | None
+) -> Iterator[list[tuple[str, tuple[str, IO[bytes]]]]]:
+    """Multipart parts for httpx; `progress` hears of each piece that was read for sending."""
+    name = "files" if route.startswith("/batch") else "file"
+    total = sum(path.stat().st_size for path in files)
+    sent = 0
+
+    def advance(count: int) -> None:
+        nonlocal sent
+        sent += count
+        if progress:
+            progress(sent, total)
+
+    uploads = [_Upload(path, advance) for path in files]
+    try:
+        yield [(name, (path.name, cast(IO[bytes], u))) for path, u in zip(files, uploads, strict=True)]
+    finally:
+        for upload in uploads:
+            upload.close()
+
+
+def _form(fields: Fields) -> dict[str, str]:
+    """Form fields as text; what is None or empty is left to the server."""
+    sent = {name: value for name, value in fields.items() if value not in (None, "")}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in sent.items()
+    }
+
+
+def _bytes_of(path: Path, limit: int = -1) -> bytes:
+    with _as_client_errors(path), path.open("rb") as file:
+        return file.read(limit)
+
+
+_START = "Start one with `make serve`, or set OCR_URL to where it runs."
+_LOST = "Look in the server's log; an upload over its MAX_UPLOAD_MB can end like this, too."
+_WRONG = "Check that the address is this server's and not another's, such as a proxy's."
+
+# The first kind that fits: exceptions → code, message, remedy.
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], str, str, str], ...] = (
+    (
+        (httpx.UnsupportedProtocol, httpx.InvalidURL),
+        "bad_address",
+        "{where!r} is not the address of a server.",
+        f"Use a URL such as {LOCAL_URL}.",
+    ),
+    (
+        (httpx.ConnectError, httpx.ConnectTimeout),
+        "connection_failed",
+        "No server answers at {where}.",
+        _START,
+    ),
+    ((httpx.TimeoutException,), "timeout", "{where} did not answer in time.", "Send less at once, or wait."),
+    ((httpx.TransportError,), "connection_lost", "{where} closed the connection: {error}.", _LOST),
+    ((OSError,), "unreadable_file", "{error}.", "Check the name of the file and its permissions."),
+)
+
+
+@contextmanager
+def _as_client_errors(where: str | Path) -> Iterator[None]:
+    """Turn what httpx and the file system raise into `ClientError`."""
+    try:
+        yield
+    except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
+        _, code, message, remedy = next(entry for entry in _FAILURES if isinstance(error, entry[0]))
+        cause = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise ClientError(code, message.format(where=str(where), error=cause), remedy) from error
+
+
+def _checked(response: httpx.Response, also: int = 200) -> JsonObject:
+    """The JSON object of an answer. Raises the server's error as `ClientError`."""
+    try:
+        answer = response.json()
+        if response.is_success or response.status_code == also:
+            return dict(answer)
+        error = answer["error"]
+        code, message, remedy = str(error["code"]), str(error["message"]), str(error["remedy"])
+    except (ValueError, KeyError, TypeError):
+        code, remedy = "bad_answer", _WRONG
+        message = f"{response.url} answered {response.status_code}, not in the way of this server."
+    raise ClientError(code, message, remedy, response.headers.get("X-Request-ID", ""), response.status_code)
