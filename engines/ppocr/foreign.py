@@ -29,6 +29,8 @@ DOUBTFUL_DENSITY = 0.75
 TRIAL_LANGUAGES = 6
 FEW_LETTERS = 16.0
 """A single line with room for fewer letters may as well be a signature: PP-OCR's reading is kept."""
+SHORT, SURE = 12.0, 0.95
+"""In such a region a line shorter than this is taken for foreign unless PP-OCR is surer than this."""
 UNREAD = Reading("", 0.0)
 LATIN_WORD = re.compile(r"[A-Za-z]{3}")
 
@@ -155,6 +157,8 @@ class ForeignLines:
 
 
 def _is_doubtful(line: TextLine, reading: Reading) -> bool:
+    if line.capacity < SHORT and reading.confidence < SURE:
+        return True
     return visual_length(reading.text) < DOUBTFUL_DENSITY * line.capacity
 
 

@@ -17,11 +17,14 @@ from statistics import mean, median
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.ppocr.lines import Row, TextLine, median_height
+from engines.ppocr.lines import Inset, Row, TextLine, median_height
 
 MAX_DEPTH = 12
 MIN_LINES_IN_COLUMN = 3
 MAX_CANDIDATES = 24
+EDGE = 0.2
+"""How far a detected line reaches beyond its ink at either end, in line heights."""
+MARKER_CAPACITY = 6.0
 NUMBER = re.compile(r"[\W\d]*\d[\W\d]*[A-Za-z%]?")
 
 
@@ -34,7 +37,7 @@ class Region:
 
     @property
     def lines(self) -> list[TextLine]:
-        return [line for row in self.rows for line in row]
+        return [line for row in self.rows for line in row if not isinstance(line, Inset)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,10 @@ def find_gutter(lines: list[TextLine], height: float) -> _Gutter | None:
 
 def _candidates(lines: list[TextLine], height: float) -> list[_Gutter]:
     by_top = sorted(lines, key=lambda line: line.y0)
-    x0 = np.array([line.x0 for line in by_top])
-    x1 = np.array([line.x1 for line in by_top])
+    x0 = np.array([line.x0 + EDGE * line.height for line in by_top])
+    x1 = np.array([line.x1 - EDGE * line.height for line in by_top])
     strip, slack = 0.5 * height, 0.1 * height
-    step = max(1.0, height / 4)
-    places = np.unique(np.round(np.concatenate([x1 + 1, x0 - strip - 1]) / step)) * step
+    places = np.unique(np.round(np.concatenate([x1 - slack, x0 - strip + slack])))
     found: dict[tuple[int, int, int], _Gutter] = {}
     for x in places:
         if not x0.min() + 2 * height < x < x1.max() - 2 * height:
@@ -157,17 +159,36 @@ def _gutter_of(
     width = min(min(line.x0 for line in right) - max(line.x1 for line in left), 3 * height)
     outer_top = min(line.y0 for line in run)
     outer_bottom = max(line.y1 for line in run)
-    return _Gutter(shared * (1 + 0.1 * width / height), outer_top, outer_bottom, left, right, floats)
+    score = shared * (1 + 0.1 * width / height) * (0.7 if floats else 1.0)
+    if _cuts_markers_off(left, right):
+        score *= 0.5
+    return _Gutter(score, outer_top, outer_bottom, left, right, floats)
+
+
+def _cuts_markers_off(left: list[TextLine], right: list[TextLine]) -> bool:
+    """Whether the strip runs between a column of short marks, as of line numbers, and the text they mark."""
+    marks = [line for line in left if line.capacity < MARKER_CAPACITY]
+    if not 0.5 * len(right) < len(marks) < len(left):
+        return False
+    inner_edge = max(line.x1 for line in left if line.capacity >= MARKER_CAPACITY)
+    return sum(line.x0 > inner_edge for line in marks) > 0.5 * len(right)
 
 
 def rows(lines: Sequence[TextLine]) -> list[Row]:
     """Lines that share a height on the page, grouped; rows from top to bottom."""
     grouped: list[Row] = []
     for line in sorted(lines, key=lambda line: line.middle):
+        if isinstance(line, Inset):
+            grouped.append([line])
+            continue
         for row in reversed(grouped[-4:]):
             nearest = min(row, key=lambda other: abs(other.x0 - line.x0))
             overlap = min(nearest.y1, line.y1) - max(nearest.y0, line.y0)
-            if overlap > 0.5 * min(nearest.height, line.height) and all(_beside(line, o) for o in row):
+            if (
+                overlap > 0.5 * min(nearest.height, line.height)
+                and all(_beside(line, o) for o in row)
+                and not isinstance(row[0], Inset)
+            ):
                 row.append(line)
                 break
         else:
@@ -184,12 +205,13 @@ def _beside(line: TextLine, other: TextLine) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Profile:
-    """How a side of a possible gutter is set: typical characters per row, share of its width that is filled,
-    share of rows that reach across most of it."""
+    """How a side of a possible gutter is set: typical characters per row, share of its width that is
+    filled, share of rows that reach across most of it, lines per row."""
 
     characters: float
     fill: float
     full_rows: float
+    row_length: float
 
     @classmethod
     def of(cls, lines: list[TextLine]) -> _Profile:
@@ -200,15 +222,20 @@ class _Profile:
             median(max(line.capacity for line in row) for row in grouped),
             mean(fills),
             sum(fill >= 0.75 for fill in fills) / len(fills),
+            len(lines) / len(grouped),
         )
 
     @property
     def is_prose(self) -> bool:
-        return self.characters >= 18 and self.full_rows >= 0.3
+        return self.characters >= 18 and self.full_rows >= 0.3 and self.row_length < 1.5
 
 
 def reads_across(left: list[TextLine], right: list[TextLine], height: float) -> bool:
     """Whether rows continue over the strip, as in a table or a form, instead of ending at it."""
+    left = [line for line in left if not isinstance(line, Inset)]
+    right = [line for line in right if not isinstance(line, Inset)]
+    if not left or not right:
+        return False
     few, many = (left, right) if len(left) < len(right) else (right, left)
     middles = np.array([line.middle for line in many])
     aligned = mean(bool((np.abs(middles - line.middle) < 0.4 * height).any()) for line in few)
@@ -220,6 +247,8 @@ def reads_across(left: list[TextLine], right: list[TextLine], height: float) -> 
         return True
     if aligned > 0.6 and (shorter < 20 or min(a.fill, b.fill) < 0.6):
         return True
+    if shorter >= 24:
+        return False
     return aligned > 0.3 and max(_share_of_numbers(left), _share_of_numbers(right)) > 0.5
 
 
@@ -235,10 +264,11 @@ def _split_line_numbers(lines: list[TextLine], height: float) -> list[Region]:
     if len(firsts) >= 5:
         edge = median(line.x1 for line in firsts)
         numbers = [row[0] for row in grouped if row[0].x1 < edge + height and row[0].capacity < 8]
-        if len(numbers) >= 0.6 * len(grouped) and _count_up([line.text for line in numbers]):
-            taken = {id(line) for line in numbers}
-            rest = [line for line in lines if id(line) not in taken]
-            return [Region([[line] for line in numbers], side=True), Region(rows(rest))]
+        taken = {id(line) for line in numbers}
+        rest = rows([line for line in lines if id(line) not in taken])
+        beside_prose = bool(rest) and len(rest) >= 0.8 * sum(len(row) for row in rest)
+        if beside_prose and len(numbers) >= 0.6 * len(grouped) and _count_up([n.text for n in numbers]):
+            return [Region([[line] for line in numbers], side=True), Region(rest)]
     return [Region(grouped)]
 
 
@@ -247,3 +277,17 @@ def _count_up(texts: list[str]) -> bool:
     values = [int(text) if re.fullmatch(r"\d{1,3}", text) else None for text in texts]
     steps = sum(a is not None and b == a + 1 for a, b in pairwise(values))
     return steps >= 0.7 * (len(values) - 1)
+
+
+def insert_figure(ordered: list[Region], figure: Inset) -> None:
+    """Put a figure where it stands among the rows of the column it is in, else before what is below it."""
+    x, y = (figure.x0 + figure.x1) / 2, figure.middle
+    for region in ordered:
+        lines = [line for row in region.rows for line in row]
+        if not region.side and min(line.x0 for line in lines) <= x <= max(line.x1 for line in lines):
+            above = sum(row[0].middle < y for row in region.rows)
+            if 0 < above < len(region.rows):
+                region.rows.insert(above, [figure])
+                return
+    after = [i for i, region in enumerate(ordered) if min(row[0].y0 for row in region.rows) > y]
+    ordered.insert(after[0] if after else len(ordered), Region([[figure]]))

@@ -98,6 +98,27 @@ class TextLine:
         return 2 * self.width / max(1.0, self.height)
 
 
+class Inset(TextLine):
+    """A ruled table or a figure, laid out as if it were one tall line.
+
+    `lines` are those inside. `render` gives its text, HTML for a table, and waits for them.
+    """
+
+    __slots__ = ("label", "lines", "render")
+
+    def __init__(
+        self,
+        place: tuple[float, float, float, float],
+        label: str,
+        lines: Sequence[TextLine] = (),
+        render: Callable[[], str] = str,
+    ) -> None:
+        super().__init__(place, -1, lambda: done(Reading("", 1.0)))
+        self.label = label
+        self.lines = tuple(lines)
+        self.render = render
+
+
 Row = list[TextLine]
 """Lines that stand beside one another, from left to right."""
 
@@ -109,4 +130,5 @@ def visual_length(text: str) -> int:
 
 def median_height(lines: Sequence[TextLine]) -> float:
     """The typical line height in pixels, at least 1."""
-    return max(1.0, median(line.height for line in lines)) if lines else 1.0
+    heights = [line.height for line in lines if not isinstance(line, Inset)]
+    return max(1.0, median(heights)) if heights else 1.0

@@ -192,8 +192,8 @@ class TextDetector:
             centre, (side_a, side_b), angle = cv2.minAreaRect(contour)
             if min(side_a, side_b) < 3:
                 continue
-            core = cv2.boxPoints((centre, (side_a, side_b), angle))
-            if _mean_inside(probabilities, core) < self.BOX_THRESHOLD:
+            # Over the contour, not its rectangle, of which a long line that is a little bent fills too little.
+            if _mean_inside(probabilities, contour[:, 0]) < self.BOX_THRESHOLD:
                 continue
             # The paper's offset distance, area × ratio / perimeter; a rectangle grows by it on each side.
             grow = side_a * side_b * self.UNCLIP_RATIO / (side_a + side_b)
@@ -202,14 +202,15 @@ class TextDetector:
         return np.array(quads, np.float32).reshape(-1, 4, 2)
 
 
-def _mean_inside(probabilities: NDArray[Any], quad: NDArray[Any]) -> float:
+def _mean_inside(probabilities: NDArray[Any], polygon: NDArray[Any]) -> float:
+    """Mean probability within a polygon of (n, 2) x, y."""
     import cv2
 
     height, width = probabilities.shape
-    x0, y0 = np.clip(np.floor(quad.min(axis=0)).astype(int), 0, (width - 1, height - 1))
-    x1, y1 = np.clip(np.ceil(quad.max(axis=0)).astype(int), 0, (width - 1, height - 1))
+    x0, y0 = np.clip(polygon.min(axis=0), 0, (width - 1, height - 1))
+    x1, y1 = np.clip(polygon.max(axis=0), 0, (width - 1, height - 1))
     inside = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
-    cv2.fillPoly(inside, [(quad - (x0, y0)).astype(np.int32)], 1)
+    cv2.fillPoly(inside, [(polygon - (x0, y0)).astype(np.int32)], 1)
     return float(cv2.mean(probabilities[y0 : y1 + 1, x0 : x1 + 1], inside)[0])
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from statistics import mean
 
 from engines.ppocr.layout import Region
-from engines.ppocr.lines import WIDE_FROM, Row, TextLine
+from engines.ppocr.lines import WIDE_FROM, Inset, Row, TextLine
 from engines.ppocr.tables import Cells, aligned_cells, to_html
 
 TITLE_HEIGHT, HEADING_HEIGHT = 1.9, 1.35
 """Line heights, relative to the body's, from which a short line is a title or a heading."""
 MAX_HEADING_LENGTH = 120
+MAX_TABLE_FAILURES = 5
+"""How many beginnings of a table are tried in one run of rows; bounds the work on a long form."""
 BULLET = re.compile(r"^[•●▪◦‣·]\s*(?=\S)")
 ITEM = re.compile(
     r"^(?:[•●▪◦‣–—-]|\(?\d{1,2}[.)]|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s*\S"
@@ -29,6 +31,8 @@ class Piece:
     label: str
     text: str
     lines: tuple[TextLine, ...]
+    place: tuple[float, float, float, float] | None = None
+    """On the straightened page, where it is more than its lines."""
 
 
 def pieces(region: Region, body_height: float) -> Iterator[Piece]:
@@ -40,6 +44,11 @@ def pieces(region: Region, body_height: float) -> Iterator[Piece]:
     paragraph = _Paragraph(region.rows)
     rows = _ReadRows(region.rows)
     while row := rows.next():
+        if isinstance(row[0], Inset):
+            inset = row[0]
+            yield from paragraph.end()
+            yield Piece(inset.label, inset.render(), inset.lines, (inset.x0, inset.y0, inset.x1, inset.y1))
+            continue
         table, cells = _table_at(row, rows)
         if cells is not None:
             yield from paragraph.end()
@@ -60,13 +69,14 @@ class _ReadRows:
     def __init__(self, rows: Sequence[Row]) -> None:
         self._source = iter(rows)
         self._waiting: deque[Row] = deque()
+        self.failures = 0
 
     def next(self) -> Row:
         """The next row with text, or an empty one at the end."""
         if self._waiting:
             return self._waiting.popleft()
         for row in self._source:
-            if kept := [line for line in row if line.text]:
+            if kept := [line for line in row if isinstance(line, Inset) or line.text]:
                 return kept
         return []
 
@@ -76,6 +86,11 @@ class _ReadRows:
 
 def _table_at(first: Row, rows: _ReadRows) -> tuple[list[Row], Cells | None]:
     """The rows of the table that begins with `first`, and its cells; nothing is consumed where none does."""
+    if len(first) < 2:
+        rows.failures = 0
+        return [], None
+    if rows.failures == MAX_TABLE_FAILURES:
+        return [], None
     table = [first]
     while len(table[-1]) >= 2:
         table.append(rows.next())
@@ -83,7 +98,8 @@ def _table_at(first: Row, rows: _ReadRows) -> tuple[list[Row], Cells | None]:
     if cells := aligned_cells(table):
         rows.put_back([after])
         return table, cells
-    rows.put_back([*table[1:], after] if table else [])
+    rows.put_back([*table[1:], after])
+    rows.failures += 1
     return [], None
 
 
@@ -100,6 +116,7 @@ class _Paragraph:
     """Collects rows until the next one begins something new."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
+        rows = [row for row in rows if not isinstance(row[0], Inset)]
         self._x0 = min((row[0].x0 for row in rows), default=0.0)
         self._x1 = max((line.x1 for row in rows for line in row), default=0.0)
         self._label = "text"

@@ -12,14 +12,18 @@ from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from statistics import median
 
+import numpy as np
+
 from document import Box, Line
 from engines.ppocr.foreign import ForeignLines
-from engines.ppocr.layout import regions
-from engines.ppocr.lines import TextLine, done
+from engines.ppocr.layout import Region, insert_figure, regions
+from engines.ppocr.lines import Inset, TextLine, done
 from engines.ppocr.networks import STRIP_HEIGHT, Networks, Picture, Quads, Reading, cut_strip, quad_size
 from engines.ppocr.orientation import find_orientation
 from engines.ppocr.paragraphs import Piece, pieces
+from engines.ppocr.rulings import Ink, find_figures, find_grids
 from engines.ppocr.scripts import Tesseract
+from engines.ppocr.tables import plan_table
 from engines.ppocr.view import View, places, slant_of
 
 DETECTION_SIDE = 1280
@@ -130,16 +134,38 @@ class _Page:
         ]
 
     def pieces(self) -> Iterator[ReadPiece]:
-        ordered = regions(self._lines)
+        ordered = self._lay_out()
         body_height = self._body_height()
         for region in ordered:
-            for line in region.lines:
-                self._region_lines[line.index] = region.lines
-                line.start()
+            for row in region.rows:
+                for line in row:
+                    inside = list(line.lines) if isinstance(line, Inset) else None
+                    for member in [line] if inside is None else inside:
+                        self._region_lines[member.index] = region.lines if inside is None else inside
+                        member.start()
         for region in ordered:
             for piece in pieces(region, body_height):
                 yield self._placed(piece)
         yield from self._unreadable_pieces()
+
+    def _lay_out(self) -> list[Region]:
+        """Regions in reading order; ruled tables and figures stand in them as insets."""
+        ink = Ink.of(self._view)
+        self._reader.check()
+        items: list[TextLine] = list(self._lines)
+        grids = []
+        for grid in find_grids(ink):
+            inside = [line for line in items if not isinstance(line, Inset) and grid.holds(line)]
+            table = plan_table(grid, inside)
+            if table is not None:
+                taken = {id(line) for line in inside}
+                items = [line for line in items if id(line) not in taken]
+                items.append(Inset(grid.place, "table", inside, table.to_html))
+                grids.append(grid)
+        ordered = regions(items)
+        for place in find_figures(ink, self._lines, grids):
+            insert_figure(ordered, Inset(place, "image"))
+        return ordered
 
     def _body_height(self) -> float:
         weighted = sorted((line.height, line.width) for line in self._lines)
@@ -154,9 +180,15 @@ class _Page:
         lines = tuple(
             Line(line.text, self._view.box_on_page(self._quads[line.index]), line.reading.confidence)
             for line in piece.lines
+            if line.text
         )
-        box = lines[0].box
-        for line in lines[1:]:
+        if piece.place is not None:
+            x0, y0, x1, y1 = piece.place
+            corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+            box = self._view.box_on_page(self._view.unstraighten(corners))
+        else:
+            box = lines[0].box
+        for line in lines:
             box = box.union(line.box)
         return ReadPiece(piece.label, piece.text, (box,), lines)
 
