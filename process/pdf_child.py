@@ -188,7 +188,7 @@ def fit(width_pt: float, height_pt: float, request: dict[str, Any]) -> float:
     """Pixels per point for a page of this size in points, within the request's bounds.
 
     A page too large for `max_pixels` or `max_side` is drawn smaller, one with a side of less than
-    `min_side` pixels larger. Raises `Failure` where no scale meets all bounds.
+    `min_side` pixels larger, as far as the others let it. Raises `Failure` for one without area.
     """
     if not (math.isfinite(width_pt) and math.isfinite(height_pt) and width_pt > 0 and height_pt > 0):
         raise Failure("page", "the page has no area")
@@ -198,11 +198,11 @@ def fit(width_pt: float, height_pt: float, request: dict[str, Any]) -> float:
         math.sqrt(request["max_pixels"] / (width_pt * height_pt)) * (1 - 1e-3),
     )
     least = request["min_side"] / min(width_pt, height_pt)
-    if least > most:
-        raise Failure("page", "the page is a hair's breadth")
     zoom = min(max(request["dpi"] / 72, least), most)
     while (width_pt * zoom + 1) * (height_pt * zoom + 1) > request["max_pixels"]:
         zoom *= 0.99
+    if min(width_pt, height_pt) * zoom < 1:
+        raise Failure("page", "the page is less than a pixel wide")
     return float(zoom)
 
 
@@ -244,7 +244,9 @@ def open_document(path: str, password: str | None) -> Pages:
         first = error if isinstance(error, Failure) else Failure("invalid", str(error))
         try:
             return PdfiumPages(path, password)
-        except Failure:
+        except MemoryError:
+            raise
+        except Exception:
             raise first from error
 
 

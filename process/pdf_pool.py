@@ -201,7 +201,9 @@ class ChildPool:
 
     def _take(self, document: str) -> Child:
         with self._lock:
-            self._idle = [child for child in self._idle if child.alive]
+            for dead in [child for child in self._idle if not child.alive]:
+                self._idle.remove(dead)
+                dead.kill()
             known = [child for child in self._idle if child.document == document]
             free = known or [child for child in self._idle if child.document is None] or self._idle
             child = free[-1] if free else None

@@ -1,0 +1,182 @@
+"""A PDF as a source of pages, drawn by the child processes of `pdf_pool`.
+
+This module turns their answers into pages and their failures into the errors of `errors.py`. It
+knows no PDF library.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from document import Line
+from errors import AirgapError, InvalidPdf, PageRenderFailed, PageTimeout, PdfPasswordRequired
+from process.image_process import MAX_SIDE
+from process.ink import find_ink
+from process.pdf_pool import Bounds, ChildLate, ChildLost, ChildRefused, shared_pool
+from process.source import Limits, PageImage, Source, Span, TextLayer
+from process.text_layer import sound_lines
+
+log = logging.getLogger(__name__)
+
+FROM_TEXT_LAYER = "The text was taken from the PDF's own text layer."
+LAYER_NOT_SOUND = "The PDF's text layer is missing or not sound; the page was read from its pixels."
+DAMAGED = "The page's data are damaged; parts of it may be missing."
+SECOND_RENDERER = "The file is irregular; the page was drawn by a second renderer."
+
+MIN_PDF_SIDE = 16
+"""Pixels. A page with a smaller side is drawn at a higher resolution than asked for."""
+
+
+class PdfSource(Source):
+    """A PDF, drawn by child processes."""
+
+    kind = "pdf"
+
+    def __init__(
+        self,
+        path: Path | bytes,
+        name: str,
+        span: Span,
+        limits: Limits,
+        dpi: int,
+        password: str | None,
+        text_layer: TextLayer,
+    ) -> None:
+        self._limits = limits
+        self._bounds = Bounds(limits.page_timeout_seconds, limits.page_memory_mb)
+        self._pool = shared_pool(limits.render_workers)
+        self._dpi = dpi
+        self._text_layer = text_layer
+        self._stack = ExitStack()
+        self._closed = False
+        self._id = uuid.uuid4().hex
+        try:
+            on_disk = path if isinstance(path, Path) else self._write(path)
+            self._document = {"document": self._id, "path": str(on_disk.resolve()), "password": password}
+            opened = self._open()
+            self._second = opened["renderer"] != "mupdf"
+            count = int(opened["pages"])
+            super().__init__(on_disk, name, "application/pdf", count, span.of(count))
+        except BaseException:
+            self.close()
+            raise
+
+    def _write(self, data: bytes) -> Path:
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="airgap-"))
+        path = Path(folder) / "source.pdf"
+        path.write_bytes(data)
+        return path
+
+    def _open(self) -> dict[str, Any]:
+        try:
+            return self._ask({"op": "open"})[0]
+        except ChildRefused as refusal:
+            raise self._cannot_open(refusal.reason) from refusal
+        except ChildLate as late:
+            raise InvalidPdf(
+                f"The PDF could not be opened within {self._bounds.seconds:g} s.",
+                "Print it to a new PDF with a viewer that opens it, and send that.",
+            ) from late
+        except ChildLost as lost:
+            raise InvalidPdf("The PDF cannot be opened: reading it broke the reader.") from lost
+
+    def _cannot_open(self, reason: str) -> AirgapError:
+        if reason == "password":
+            if self._document["password"]:
+                return PdfPasswordRequired("The password does not open this PDF.", "Send the right password.")
+            return PdfPasswordRequired("The PDF is locked with a password.")
+        if reason == "memory":
+            return InvalidPdf(f"Opening the PDF takes more than {self._bounds.memory_mb} MB of memory.")
+        return InvalidPdf("The PDF is damaged, or has no pages.")
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+        with self._pool.child(self._id) as child:
+            answer = child.ask({**request, **self._document}, self._bounds)
+        if self._closed:
+            self._pool.forget(self._id, self._bounds)
+        return answer
+
+    def render(self, number: int) -> PageImage:
+        answer, image = self._draw(number, text=self._text_layer == "auto")
+        ink = find_ink(image)
+        lines = sound_lines(answer["text"], image.size, ink) if answer["text"] else None
+        return PageImage(
+            number,
+            image,
+            answer["width_pt"],
+            answer["height_pt"],
+            ink.blank,
+            lines,
+            self._warnings(answer, ink.blank, lines),
+        )
+
+    def image(self, number: int) -> Image.Image:
+        return self._draw(number, text=False)[1]
+
+    def _warnings(
+        self, answer: dict[str, Any], blank: bool, lines: tuple[Line, ...] | None
+    ) -> tuple[str, ...]:
+        warnings = []
+        if abs(answer["dpi"] - self._dpi) > 0.5:
+            size = f"{_short(answer['width_pt'] / 72)} × {_short(answer['height_pt'] / 72)} inches"
+            warnings.append(
+                f"The page is {size}; it was drawn at {_short(answer['dpi'])} dpi instead of {self._dpi}."
+            )
+        if answer["damaged"]:
+            warnings.append(DAMAGED)
+        if self._second:
+            warnings.append(SECOND_RENDERER)
+        if self._text_layer == "auto" and not blank:
+            warnings.append(LAYER_NOT_SOUND if lines is None else FROM_TEXT_LAYER)
+        return tuple(warnings)
+
+    def _draw(self, number: int, *, text: bool) -> tuple[dict[str, Any], Image.Image]:
+        self._check_number(number)
+        request = {
+            "op": "render",
+            "page": number - 1,
+            "dpi": self._dpi,
+            "max_pixels": self._limits.max_image_pixels,
+            "max_side": MAX_SIDE,
+            "min_side": MIN_PDF_SIDE,
+            "text": text,
+        }
+        try:
+            answer, pixels = self._ask(request)
+        except ChildRefused as refusal:
+            log.warning("a PDF page was not drawn: %s", refusal)
+            raise self._cannot_draw(refusal.reason) from refusal
+        except ChildLate as late:
+            raise PageTimeout(
+                f"The page was not drawn within {self._bounds.seconds:g} s.",
+                "Send the page as a picture, or have the site raise PDF_PAGE_TIMEOUT_SECONDS.",
+            ) from late
+        except ChildLost as lost:
+            raise PageRenderFailed("The process that drew the page died.") from lost
+        size = (answer["width"], answer["height"])
+        return answer, Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1)
+
+    def _cannot_draw(self, reason: str) -> AirgapError:
+        if reason == "memory":
+            return PageRenderFailed(
+                f"Drawing the page takes more than {self._bounds.memory_mb} MB of memory.",
+                "Send the page as a picture, or have the site raise PDF_PAGE_MEMORY_MB.",
+            )
+        return PageRenderFailed("The page is damaged and cannot be drawn.")
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._pool.forget(self._id, self._bounds)
+            self._stack.close()
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

@@ -1,0 +1,109 @@
+"""What a source of pages is, whatever file it comes from.
+
+`pages.open_source` makes one. This module knows no file format.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from document import Line
+from errors import PageOutOfRange, TooManyPages
+
+TextLayer = Literal["ignore", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost; names as in the settings."""
+
+    max_image_pixels: int = 100_000_000
+    pdf_max_pages: int = 5000
+    page_timeout_seconds: float = 30.0
+    page_memory_mb: int = 2048
+    render_workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """One page as pixels.
+
+    `number` is 1-based in the source; `image` is RGB; `width_pt` and `height_pt` are points where
+    the source has them. `blank` says that nothing stands out from the paper. `text_lines` are the
+    embedded text's, boxes in page pixels, where that was asked for and is sound.
+    """
+
+    number: int
+    image: Image.Image
+    width_pt: float | None = None
+    height_pt: float | None = None
+    blank: bool = False
+    text_lines: tuple[Line, ...] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Source(ABC):
+    """An opened file. A context manager; `render` and `image` block, and any thread may call them.
+
+    `name` is a display name that is safe in a path, `path` the original file or its bytes,
+    `page_count` the pages in it, and `numbers` those of them to be read.
+    """
+
+    kind: Literal["image", "pdf"]
+
+    def __init__(self, path: Path | bytes, name: str, media_type: str, count: int, numbers: range) -> None:
+        self.path = path
+        self.name = name
+        self.media_type = media_type
+        self.page_count = count
+        self.numbers = numbers
+
+    def read_bytes(self) -> bytes:
+        """The original file, whole."""
+        return self.path.read_bytes() if isinstance(self.path, Path) else self.path
+
+    @abstractmethod
+    def render(self, number: int) -> PageImage:
+        """Page `number` (1-based). Raises an `AirgapError` that is this page's alone."""
+
+    @abstractmethod
+    def image(self, number: int) -> Image.Image:
+        """The pixels of `render(number)` again. Raises the same."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all that was opened. May be called twice."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_number(self, number: int) -> None:
+        if not 1 <= number <= self.page_count:
+            raise PageOutOfRange(f"There is no page {number}: the document has {self.page_count}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The pages that were asked for."""
+
+    page_from: int | None
+    page_to: int | None
+    most: int
+
+    def of(self, count: int) -> range:
+        """The page numbers to read of `count`. Raises `PageOutOfRange` or `TooManyPages`."""
+        first = 1 if self.page_from is None else self.page_from
+        last = count if self.page_to is None else self.page_to
+        if not 1 <= first <= last <= count:
+            raise PageOutOfRange(f"Pages {first} to {last} were asked for; the document has {count}.")
+        if last - first + 1 > self.most:
+            raise TooManyPages(f"{last - first + 1} pages were asked for; {self.most} are allowed.")
+        return range(first, last + 1)
