@@ -20,6 +20,7 @@ from exporters.annotated import annotate, crop_blocks
 from exporters.json_export import block_to_dict, box_to_list, usage_to_dict
 from exporters.markdown import page_markdown
 from exporters.text import page_text
+from monitoring import trace
 from ocr_utils import (
     FormOptions,
     ReadyService,
@@ -85,7 +86,9 @@ async def generate_with_file(
 
 
 def _decode(text: str, max_pixels: int) -> Image:
-    return open_image(decode_base64(text), max_pixels=max_pixels)
+    data = decode_base64(text)
+    trace.note_input(data)
+    return open_image(data, max_pixels=max_pixels)
 
 
 async def _generate(service: Service, images: list[Image], options: ReadOptions) -> dict[str, Any]:

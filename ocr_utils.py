@@ -28,6 +28,7 @@ from engines.base import Engine
 from errors import EmptyFile, EngineUnavailable, InvalidBase64, InvalidOption, from_page_error
 from exporters import EXPORTERS, export, exporter_name
 from exporters.archive import DEFAULT_OUTPUTS, Archive
+from monitoring import trace
 from process.pages import Limits, Source
 from process.pipeline import Reader
 from process.scratch import Scratch
@@ -204,6 +205,7 @@ def save_upload(upload: UploadFile, folder: Path) -> Path:
         if file.tell() == 0:
             path.unlink()
             raise EmptyFile(f"The file {display_name(upload)!r} is empty.")
+    trace.note_input(path)
     return path
 
 

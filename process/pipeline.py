@@ -24,8 +24,11 @@ from PIL.Image import Image
 from document import MODES, Document, Mode, Page, ReadOptions
 from engines.base import Engine, Events, PageRead, check_capabilities
 from errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
+from monitoring import metrics, trace
 
 log = logging.getLogger(__name__)
+
+OnDelta = Callable[[str], None]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -123,18 +126,20 @@ class Reader:
     async def pages(self, source: PageSource, options: ReadOptions) -> AsyncGenerator[Page, None]:
         """Yield every page of `source`, in order. Leaving the loop early stops the pages in flight."""
         check_capabilities(self.engine.capabilities, 1, options)
-        read = functools.partial(self._page, source, options)
+        read = functools.partial(self.page, source, options)
         async with aclosing(in_order(source.numbers, read, self.max_concurrency + RENDER_AHEAD)) as pages:
             async for page in pages:
                 yield page
 
-    async def _page(self, source: PageSource, options: ReadOptions, number: int) -> Page:
-        """Read one page; whatever goes wrong is written on it."""
+    async def page(
+        self, source: PageSource, options: ReadOptions, number: int, on_delta: OnDelta | None = None
+    ) -> Page:
+        """Read one page of `source`; whatever goes wrong is written on it."""
         width = height = 0
         try:
             rendered = await asyncio.to_thread(source.render, number)
             width, height = rendered.image.size
-            page = await self._read_rendered(rendered, options)
+            page = await self._read_rendered(rendered, options, on_delta)
             return replace(page, width_pt=rendered.width_pt, height_pt=rendered.height_pt)
         except AirgapError as error:
             log.warning("page %d failed: %s %s", number, error.code, error.message)
@@ -142,37 +147,54 @@ class Reader:
         except Exception:
             log.exception("page %d failed", number)
             failure = EngineFailed("The page could not be read, for a reason that is in the server's log.")
+        trace.note_page(self.engine.name, "failed")
         return Page(number, width, height, "failed", finish_reason="error", error=failure.as_page_error())
 
-    async def _read_rendered(self, rendered: RenderedPage, options: ReadOptions) -> Page:
+    async def _read_rendered(
+        self, rendered: RenderedPage, options: ReadOptions, on_delta: OnDelta | None
+    ) -> Page:
         number, image, warnings = rendered.number, rendered.image, rendered.warnings
         if rendered.blank:
+            trace.note_page(self.engine.name, "ok")
             return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE))
-        page = await self.read_page([image], options, number)
+        page = await self.read_page([image], options, number, on_delta)
         return replace(page, warnings=(*warnings, *page.warnings))
 
-    async def read_page(self, images: Sequence[Image], options: ReadOptions, number: int = 1) -> Page:
-        """Read one page, guarded: bounded in time, and tried once more in another mode when it loops."""
-        read = await self._drain(images, options)
+    async def read_page(
+        self,
+        images: Sequence[Image],
+        options: ReadOptions,
+        number: int = 1,
+        on_delta: OnDelta | None = None,
+    ) -> Page:
+        """Read one page, guarded: bounded in time, and tried once more in another mode when it loops.
+
+        `on_delta` is called with each piece of raw text as it is read. What was handed out cannot be
+        taken back, so a page that loops is then not tried again.
+        """
+        read = await self._drain(images, options, on_delta)
         warnings = (*self._ignored(options), *read.warnings)
         status = read.status
         if read.finish_reason == "repetition":
-            read, warnings = await self._retry(images, options, read)
-            status = "degraded" if read.finish_reason == "repetition" else read.status
+            read, warnings = await self._retry(images, options, read, retry=on_delta is None)
+            cut = read.finish_reason == "repetition"
+            status = "degraded" if cut else read.status
+            metrics.loop(self.engine.name, "cut" if cut else "recovered")
         elif read.finish_reason == "length":
             status = "degraded"
             warnings = (*warnings, "The answer reached `max_tokens` and was cut; raise it to get the rest.")
         width, height = images[0].size if images else (0, 0)
+        trace.note_page(self.engine.name, status)
         return Page(
             number, width, height, status, read.blocks, read.raw, read.finish_reason, read.usage, warnings
         )
 
     async def _retry(
-        self, images: Sequence[Image], options: ReadOptions, first: PageRead
+        self, images: Sequence[Image], options: ReadOptions, first: PageRead, *, retry: bool
     ) -> tuple[PageRead, tuple[str, ...]]:
         """The loop guard's second try; the usage of both is paid."""
         kept = (*self._ignored(options), *first.warnings)
-        if not (images and self.engine.capabilities.supports_modes):
+        if not (retry and images and self.engine.capabilities.supports_modes):
             return first, (*kept, LOOP_CUT)
         mode = self._complete(options).mode or self.defaults.mode
         other: Mode = "base" if mode != "base" else "gundam"
@@ -183,17 +205,21 @@ class Reader:
         note = f"The engine repeated itself in mode {mode}; this was read in mode {other}."
         return replace(second, usage=usage), (*self._ignored(options), *second.warnings, note)
 
-    async def _drain(self, images: Sequence[Image], options: ReadOptions) -> PageRead:
+    async def _drain(
+        self, images: Sequence[Image], options: ReadOptions, on_delta: OnDelta | None = None
+    ) -> PageRead:
         async with aclosing(self.stream(images, options)) as events:
             async for event in events:
                 if isinstance(event, PageRead):
                     return event
+                if on_delta is not None:
+                    on_delta(event.text)
         raise EngineFailed("The engine ended without a result.")
 
     async def stream(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """The engine's own events for one page, within the bounds of this reader."""
         check_capabilities(self.engine.capabilities, len(images), options)
-        async with self._slots:
+        async with self._slot():
             started = time.monotonic()
             deadline = asyncio.get_running_loop().time() + self.page_timeout
             async with aclosing(self._events(images, options)) as events:
@@ -209,7 +235,20 @@ class Reader:
                     if isinstance(event, PageRead):
                         seconds = time.monotonic() - started
                         event = replace(event, usage=replace(event.usage, seconds=seconds))
+                        usage = event.usage
+                        metrics.read(self.engine.name, seconds, usage.prompt_tokens, usage.completion_tokens)
                     yield event
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Hold one of the `max_concurrency` places in the engine."""
+        with metrics.PAGES_WAITING.track_inprogress():
+            await self._slots.acquire()
+        try:
+            with metrics.PAGES_READING.track_inprogress():
+                yield
+        finally:
+            self._slots.release()
 
     async def _events(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """The engine's events; an error of its own making becomes `EngineFailed`."""

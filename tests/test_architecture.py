@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the bottom up; a module may import from its own layer only where the layer says so.
 LAYERS: list[tuple[str, ...]] = [
-    ("errors", "document", "version"),
+    ("errors", "document", "version", "monitoring"),
     ("config", "deepseek_ocr", "deepseek_grammar", "deepseek_geometry"),
     (
         "process.image_process",
@@ -24,8 +24,8 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("engines",),
     ("process", "exporters"),
-    ("ocr_utils", "http_edge", "ocr_client"),
-    ("ocr_routes", "pdf_routes", "batch_routes", "system_routes"),
+    ("ocr_utils", "http_edge", "ocr_client", "accounts"),
+    ("ocr_routes", "pdf_routes", "batch_routes", "system_routes", "dialects"),
     ("serve_ocr",),
     ("ocr_cli", "test_ocr"),
 ]

@@ -1,0 +1,1 @@
+"""The APIs that clients already speak, one router per file, over the same reader as our own routes."""

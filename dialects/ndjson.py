@@ -1,0 +1,209 @@
+"""`POST /api/ocr/image` and `/api/ocr/pdf`: a page's text as it is read, one JSON frame a line.
+
+    {"type": "start", "kind": "image"}
+    {"type": "delta", "delta": "…"}
+    {"type": "end", "usage": {…}}
+
+    {"type": "start", "kind": "pdf", "pages": 2}
+    {"type": "page_start", "page": 1}
+    {"type": "page_delta", "page": 1, "delta": "…"}
+    {"type": "page_end", "page": 1, "status": "ok", "usage": {…}}
+    {"type": "end", "usage": {…}, "ledger": {…}}
+
+Pages are read in parallel and their frames interleave; those of one page keep their order. What goes
+wrong after the start is a frame `{"type": "error", "code", "message", "remedy"}`, with `page` where it
+is one page's, and the stream goes on. The last frame is always `end`; a stream without it was cut off.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, File, Form, UploadFile
+from fastapi.responses import StreamingResponse
+
+from deepseek_ocr import NGRAM_RULES, PROMPTS
+from dialects.live import Admitted, LiveResponse, PageDelta, PageDone, PageEvent, PageStarted, page_events
+from document import Ledger, Page, ReadOptions, Usage
+from engines.base import check_capabilities
+from errors import InvalidPdf, UnsupportedMedia
+from ocr_utils import FormOptions, ReadyService, Service, display_name, on_thread, saved_upload
+from process.image_process import sniff_file
+from process.pages import Source, open_source
+
+router = APIRouter(prefix="/api/ocr", tags=["ndjson"])
+
+MEDIA_TYPE = "application/x-ndjson; charset=utf-8"
+_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-ndjson": {}}}}
+
+
+async def sent_image(
+    service: ReadyService,
+    file: Annotated[UploadFile, File(description="PNG, JPEG, WebP, TIFF, BMP, GIF, HEIC, AVIF, JPEG 2000.")],
+) -> AsyncIterator[Source]:
+    """The form's picture, open until the answer was sent."""
+    async with saved_upload(file, service.uploads) as path:
+        if sniff_file(path) == "pdf":
+            raise UnsupportedMedia("A PDF was sent.", "Send it to /api/ocr/pdf.")
+        with await on_thread(
+            open_source, path, name=display_name(file), limits=service.limits, page_from=1, page_to=1
+        ) as source:
+            yield source
+
+
+async def sent_pdf(
+    service: ReadyService,
+    file: Annotated[UploadFile, File(description="A PDF.")],
+    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw pages at.")] = 144,
+    page_from: Annotated[int | None, Form(ge=1, description="First page, counted from 1.")] = None,
+    page_to: Annotated[int | None, Form(ge=1, description="Last page, included.")] = None,
+    password: Annotated[str | None, Form(max_length=200)] = None,
+) -> AsyncIterator[Source]:
+    """The form's PDF, open until the answer was sent. Raises `InvalidPdf` for anything else."""
+    async with saved_upload(file, service.uploads) as path:
+        if sniff_file(path) != "pdf":
+            raise InvalidPdf("The file is not a PDF.", "Send pictures to /api/ocr/image.")
+        with await on_thread(
+            open_source,
+            path,
+            name=display_name(file),
+            limits=service.limits,
+            dpi=dpi,
+            page_from=page_from,
+            page_to=page_to,
+            password=password,
+        ) as source:
+            yield source
+
+
+@router.post(
+    "/image", summary="One image, its text as it is read", response_class=StreamingResponse, responses=_ANSWER
+)
+async def stream_image(
+    service: ReadyService,
+    options: FormOptions,
+    _: Admitted,
+    source: Annotated[Source, Depends(sent_image)],
+) -> StreamingResponse:
+    return _respond(service, source, options, "image")
+
+
+@router.post(
+    "/pdf",
+    summary="One PDF, the text of its pages as they are read",
+    response_class=StreamingResponse,
+    responses=_ANSWER,
+)
+async def stream_pdf(
+    service: ReadyService,
+    options: FormOptions,
+    _: Admitted,
+    source: Annotated[Source, Depends(sent_pdf)],
+) -> StreamingResponse:
+    return _respond(service, source, options, "pdf")
+
+
+def _respond(
+    service: Service, source: Source, options: ReadOptions, kind: Literal["image", "pdf"]
+) -> StreamingResponse:
+    rule = NGRAM_RULES[kind]
+    options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
+    check_capabilities(service.engine.capabilities, 1, options)
+    events = page_events(service.reader, source, options)
+    prompt = options.prompt or service.reader.defaults.prompt or PROMPTS["document"]
+    account = Account(prompt, source)
+    frames = _image_frames(events, account) if kind == "image" else _pdf_frames(events, account)
+    return LiveResponse(_lines(frames), media_type=MEDIA_TYPE)
+
+
+async def _lines(frames: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[str, None]:
+    async with aclosing(frames):
+        async for frame in frames:
+            yield json.dumps(frame, ensure_ascii=False) + "\n"
+
+
+class Account:
+    """Adds up what the pages of one answer cost."""
+
+    def __init__(self, prompt: str, source: Source) -> None:
+        self.pages = len(source.numbers)
+        self._prompt_chars = len(prompt)
+        self._input_bytes = source.path.stat().st_size if isinstance(source.path, Path) else len(source.path)
+        self._completion_chars: Counter[int] = Counter()
+        self._usage = Usage()
+        self._statuses: list[Page] = []
+
+    def add_delta(self, delta: PageDelta) -> None:
+        self._completion_chars[delta.number] += len(delta.text)
+
+    def add_page(self, page: Page) -> dict[str, int]:
+        """Returns the page's own usage."""
+        self._usage += page.usage
+        self._statuses.append(replace(page, blocks=(), raw=""))
+        return {
+            "prompt_tokens": page.usage.prompt_tokens,
+            "completion_tokens": page.usage.completion_tokens,
+            "completion_chars": self._completion_chars[page.number],
+        }
+
+    def usage(self) -> dict[str, int]:
+        return {
+            "prompt_tokens": self._usage.prompt_tokens,
+            "completion_tokens": self._usage.completion_tokens,
+            "prompt_chars": self._prompt_chars * self.pages,
+            "completion_chars": self._completion_chars.total(),
+            "input_bytes": self._input_bytes,
+        }
+
+    def ledger(self) -> dict[str, int]:
+        return asdict(Ledger.of(self._statuses))
+
+
+async def _image_frames(
+    events: AsyncGenerator[PageEvent, None], account: Account
+) -> AsyncGenerator[dict[str, Any], None]:
+    yield {"type": "start", "kind": "image"}
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, PageDelta):
+                account.add_delta(event)
+                yield {"type": "delta", "delta": event.text}
+            elif isinstance(event, PageDone):
+                account.add_page(event.page)
+                if event.page.error:
+                    yield {"type": "error"} | asdict(event.page.error)
+                yield {"type": "end", "usage": account.usage()} | _outcome(event.page)
+
+
+async def _pdf_frames(
+    events: AsyncGenerator[PageEvent, None], account: Account
+) -> AsyncGenerator[dict[str, Any], None]:
+    yield {"type": "start", "kind": "pdf", "pages": account.pages}
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, PageStarted):
+                yield {"type": "page_start", "page": event.number}
+            elif isinstance(event, PageDelta):
+                account.add_delta(event)
+                yield {"type": "page_delta", "page": event.number, "delta": event.text}
+            else:
+                page = event.page
+                usage = account.add_page(page)
+                if page.error:
+                    yield {"type": "error", "page": page.number} | asdict(page.error)
+                yield {"type": "page_end", "page": page.number, "usage": usage} | _outcome(page)
+    yield {"type": "end", "usage": account.usage() | {"pages": account.pages}, "ledger": account.ledger()}
+
+
+def _outcome(page: Page) -> dict[str, Any]:
+    return {
+        "status": page.status,
+        "finish_reason": page.finish_reason,
+        "warnings": list(page.warnings),
+    }
