@@ -192,7 +192,7 @@ class TextDetector:
             centre, (side_a, side_b), angle = cv2.minAreaRect(contour)
             if min(side_a, side_b) < 3:
                 continue
-            # Over the contour, not its rectangle, of which a long line that is a little bent fills too little.
+            # Over the contour, not its rectangle, of which a long line that is a bit bent fills too little.
             if _mean_inside(probabilities, contour[:, 0]) < self.BOX_THRESHOLD:
                 continue
             # The paper's offset distance, area × ratio / perimeter; a rectangle grows by it on each side.
