@@ -71,6 +71,15 @@ EXPORTERS: dict[str, Exporter] = {
     "markdown": Exporter("exporters.markdown:to_markdown", "text/markdown; charset=utf-8", ".md", False),
     "json": Exporter("exporters.json_export:to_json", "application/json", ".json", False),
     "text": Exporter("exporters.text:to_text", "text/plain; charset=utf-8", ".txt", False),
+    "html": Exporter("exporters.html:to_html", "text/html; charset=utf-8", ".html", False),
+    "hocr": Exporter("exporters.hocr:to_hocr", "application/xhtml+xml", ".hocr", False),
+    "alto": Exporter("exporters.alto:to_alto", "application/xml", ".alto.xml", False),
+    "docx": Exporter(
+        "exporters.docx:to_docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ".docx",
+        False,
+    ),
     "annotated": Exporter("exporters.annotated:to_png", "image/png", "_annotated.png"),
     "images": Exporter("exporters.images:to_zip", "application/zip", "_images.zip"),
     "layout_pdf": Exporter(

@@ -6,27 +6,19 @@ Formulas stay in LaTeX, for want of anything plainer. Pages are separated by a f
 
 from __future__ import annotations
 
-import html
 import re
 
 from document import Block, Document, Page
-from exporters.html_tables import TAG_NAMES, Table, split_tables
+from exporters.html_tables import Table, split_tables
 from exporters.markdown import failure_reason
+from exporters.rich_text import inline
 
 PAGE_SEPARATOR = "\n\f"
 
-_TAGS = re.compile(rf"</?(?:{TAG_NAMES})(?![\w:-])[^<>]*>", re.IGNORECASE)
-_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_COMMENT = re.compile(r"<!--[^<>]*-->")
-_IMAGE = re.compile(r"!\[([^\[\]\n]*)\]\([^()\s]*\)")
-_LINK = re.compile(r"\[([^\[\]\n]+)\]\((?:https?:|mailto:|/|#)[^()\s]*\)")
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+", re.MULTILINE)
 _QUOTE = re.compile(r"^ {0,3}(?:> ?)+", re.MULTILINE)
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)[^`\n]*\n?", re.MULTILINE)
-_STRONG = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
-_EMPHASIS = re.compile(r"(?<![\w*\\])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])")
 _CODE = re.compile(r"`([^`\n]+)`")
-_ESCAPE = re.compile(r"\\([*_#`])")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -75,7 +67,7 @@ def _strip_marks(text: str) -> str:
     text = "\n".join(line for line in map(_pipe_row, text.split("\n")) if line is not None)
     text = _HEADING.sub("", text)
     text = _QUOTE.sub("", text)
-    return html.unescape(_inline(text)).strip("\n")
+    return _inline(text).strip("\n")
 
 
 def _pipe_row(line: str) -> str | None:
@@ -89,12 +81,4 @@ def _pipe_row(line: str) -> str | None:
 
 
 def _inline(text: str) -> str:
-    text = _COMMENT.sub("", text)
-    text = _LINE_BREAK.sub("\n", text)
-    text = _TAGS.sub("", text)
-    text = _IMAGE.sub(r"\1", text)
-    text = _LINK.sub(r"\1", text)
-    text = _STRONG.sub(r"\2", text)
-    text = _EMPHASIS.sub(r"\1", text)
-    text = _CODE.sub(r"\1", text)
-    return _ESCAPE.sub(r"\1", text)
+    return _CODE.sub(r"\1", "".join(run.text for run in inline(text)))
