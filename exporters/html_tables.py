@@ -1,6 +1,6 @@
 """Tables that a model wrote as HTML, read into plain cells.
 
-The HTML is hostile input: nothing in it is kept but text, `rowspan` and `colspan`, every number is
+The HTML is hostile input: nothing in it is kept but text, emphasis, `rowspan` and `colspan`, every number is
 bounded, so that no table can grow beyond what was written, and reading takes linear time. The
 standard library's `html.parser` is not used: it raises on some malformed declarations and needs
 quadratic time for unclosed tags (half a minute for 120 kB of `<td a=`). What looks like a tag of
@@ -9,7 +9,6 @@ tables or of inline marks is one; any other `<` is text. Text, HTML and DOCX bui
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,8 @@ TAG_NAMES = (
     "|tbody|td|tfoot|th|thead|tr|u|ul"
 )
 
+INLINE_TAGS = frozenset({"b", "strong", "i", "em", "u", "sub", "sup", "br"})
+
 _TAG = re.compile(rf"<(/?)({TAG_NAMES})(?![\w:-])([^<>]*)>", re.IGNORECASE)
 _SPAN = re.compile(r"\b(rowspan|colspan)\s{0,9}=\s{0,9}[\"']?\s{0,9}([0-9]{1,6})(?![0-9])", re.IGNORECASE)
 _TABLE = re.compile(r"<table\b[^<>]*>.*?(?:</table\s*>|\Z)", re.IGNORECASE | re.DOTALL)
@@ -31,7 +32,7 @@ _TABLE = re.compile(r"<table\b[^<>]*>.*?(?:</table\s*>|\Z)", re.IGNORECASE | re.
 
 @dataclass(slots=True)
 class Cell:
-    """A table cell: its text (line breaks as `\\n`), its spans, and whether it is a heading."""
+    """A table cell: its text with inline markup as written, its spans, and whether it is a heading."""
 
     text: str = ""
     rowspan: int = 1
@@ -95,8 +96,6 @@ class _Builder:
     def start(self, tag: str, attributes: str) -> None:
         if tag == "table":
             self._depth += 1
-        elif tag == "br":
-            self.text("\n")
         elif self._depth > 1:
             self.text(" ")
         elif tag == "tr":
@@ -117,8 +116,7 @@ class _Builder:
     def close_cell(self) -> None:
         if self._cell is None:
             return
-        lines = "".join(self._parts).split("\n")
-        self._cell.text = "\n".join(line for line in (" ".join(part.split()) for part in lines) if line)
+        self._cell.text = " ".join("".join(self._parts).split())
         if not self.rows:
             self.rows.append([])
         self.rows[-1].append(self._cell)
@@ -131,13 +129,16 @@ def parse_table(source: str) -> Table:
     builder = _Builder()
     position = 0
     for tag in _TAG.finditer(source):
-        builder.text(html.unescape(source[position : tag.start()].replace("\n", " ")))
-        if tag[1]:
-            builder.end(tag[2].lower())
-        else:
-            builder.start(tag[2].lower(), tag[3])
+        builder.text(source[position : tag.start()])
         position = tag.end()
-    builder.text(html.unescape(source[position:].replace("\n", " ")))
+        name = tag[2].lower()
+        if name in INLINE_TAGS:
+            builder.text(f"<{tag[1]}{name}>")
+        elif tag[1]:
+            builder.end(name)
+        else:
+            builder.start(name, tag[3])
+    builder.text(source[position:])
     builder.close_cell()
     return Table([row for row in builder.rows if row])
 

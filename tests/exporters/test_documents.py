@@ -118,6 +118,7 @@ def test_html_lets_nothing_through() -> None:
     }
     assert all(a["src"].startswith("data:image/jpeg;base64,") for tag, a in page.tags if tag == "img")
     assert "default-src 'none'" in text
+    assert "]]><script> y" in page.text
     assert [tag for tag, _ in page.tags].count("style") == 1
 
 

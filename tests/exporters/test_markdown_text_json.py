@@ -135,6 +135,7 @@ def test_pages_of_text_are_separated_by_form_feeds_and_failures_shown() -> None:
         ("H<sub>2</sub>O, x<sup>2</sup><br>next", "H2O, x2\nnext"),
         ("| a | b |\n|---|:-:|\n| 1 | 2 |", "a\tb\n1\t2"),
         ("before <table><tr><td>cut", "before\ncut"),
+        ("<table><tr><td>a &lt;b&gt; c<br>d</td><td><b>e</b> < f</td></tr></table>", "a <b> c d\te < f"),
         ("![alt](images/1_1.jpg) [here](https://example.org/x)", "alt here"),
         ("> quoted\n> text", "quoted\ntext"),
         ("日本語 **太字** текст", "日本語 太字 текст"),
