@@ -63,7 +63,11 @@ def test_a_caption_set_into_two_columns_does_not_end_them() -> None:
     lines = column(100, 480, 100, 30, "a") + column(520, 900, 100, 30, "b")
     lines = [item for item in lines if not 500 < item.y0 < 600]
     for i, y in enumerate((510, 540, 570)):
-        lines += [line(100, y, 380, f"left{i}"), line(430, y, 570, f"caption{i}"), line(620, y, 900, f"right{i}")]
+        lines += [
+            line(100, y, 380, f"left{i}"),
+            line(430, y, 570, f"caption{i}"),
+            line(620, y, 900, f"right{i}"),
+        ]
     found = order(lines)
     assert found.index("a29") < found.index("b0")
     assert [text for text in found if text.startswith("caption")] == ["caption0", "caption1", "caption2"]

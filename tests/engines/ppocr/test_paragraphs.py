@@ -134,7 +134,10 @@ def test_a_long_form_without_columns_takes_linear_time() -> None:
         places = [(100 + (i * 37) % 300, 40 * i), (500 + (i * 53) % 400, 40 * i)]
         template = line("x", 0, 0, 1)
         region.append(
-            [Counting((x, y, x + 20 + i % 7 * 10, y + 20), n, template.start) for n, (x, y) in enumerate(places)]
+            [
+                Counting((x, y, x + 20 + i % 7 * 10, y + 20), n, template.start)
+                for n, (x, y) in enumerate(places)
+            ]
         )
     assert len(list(pieces(Region(region), 20))) >= 1
     assert asked < 20 * 800
