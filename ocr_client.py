@@ -408,8 +408,8 @@ def _checked(response: httpx.Response, also: int = 200) -> JsonObject:
     """The JSON object of an answer. Raises the server's error as `ClientError`."""
     try:
         answer = response.json()
-        if response.is_success or response.status_code == also:
-            return dict(answer)
+        if isinstance(answer, dict) and (response.is_success or response.status_code == also):
+            return answer
         error = answer["error"]
         code, message, remedy = str(error["code"]), str(error["message"]), str(error["remedy"])
     except (ValueError, KeyError, TypeError):

@@ -61,6 +61,9 @@ class Screen:
     def t(self, key: str, **values: object) -> str:
         return TEXTS[self.language][key].format(**values)
 
+    def pair(self, key: str, value: object) -> str:
+        return self.t("pair", name=self.t(key), value=value)
+
     def save(self, name: str, data: str | bytes) -> Path:
         """Write a result into the output folder and print its path."""
         path = self.output / name
@@ -70,8 +73,8 @@ class Screen:
         return path
 
     def saved(self, path: Path) -> None:
-        line = f"{self.t('saved')}: {escape(str(path.resolve()))}"
-        self.console.print(line, style="green", highlight=False, soft_wrap=True)
+        line = self.pair("saved", path.resolve())
+        self.console.print(escape(line), style="green", highlight=False, soft_wrap=True)
 
     def preview(self, heading: str, text: str) -> None:
         cut = text[:PREVIEW_CHARACTERS] + (" …" if len(text) > PREVIEW_CHARACTERS else "")
@@ -88,17 +91,17 @@ class Screen:
 
     def warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
-            self.console.print(f"{self.t('warning')}: {escape(warning)}", style="yellow", highlight=False)
+            self.console.print(escape(self.pair("warning", warning)), style="yellow", highlight=False)
 
     def show_error(self, error: ClientError) -> None:
         texts = TEXTS[self.language]
         message = texts.get(f"error.{error.code}", error.message)
         remedy = texts.get(f"remedy.{error.code}", error.remedy)
-        lines = [f"{error.code}: {message}", f"{self.t('remedy')}: {remedy}"]
+        lines = [f"{error.code}: {message}", self.pair("remedy", remedy)]
         if message != error.message:
             lines.insert(1, error.message)
         if error.request_id:
-            lines.append(f"{self.t('request')}: {error.request_id}")
+            lines.append(self.pair("request", error.request_id))
         self.console.print(Panel(escape("\n".join(lines)), title=self.t("error"), border_style="red"))
 
     @contextmanager
@@ -348,16 +351,19 @@ def show_server(s: Session, reason: str) -> None:
         "device": info["device"],
         "ready": ready["reason"],
     }
-    body = "\n".join(f"[bold]{s.t(key)}[/]: {escape(str(value))}" for key, value in facts.items())
-    s.console.print(Panel(body, title=s.t("title"), border_style="green" if ready["ready"] else "yellow"))
+    body = "\n".join(s.pair(key, value) for key, value in facts.items())
+    s.console.print(
+        Panel(escape(body), title=s.t("title"), border_style="green" if ready["ready"] else "yellow")
+    )
 
 
 def menu(s: Session) -> None:
     """Ask, run, show, until the person has had enough."""
     while True:
         s.console.print("\n".join(f"  [bold cyan]{key}[/]  {s.t(key)}" for key in (*ENTRIES, "0")))
-        choices = [*ENTRIES, "0"]
-        key = Prompt.ask(s.t("choose"), console=s.console, choices=choices, show_choices=False, default="1")
+        prompt = Prompt(s.t("choose"), console=s.console, choices=[*ENTRIES, "0"], show_choices=False)
+        prompt.illegal_choice_message = f"[red]{s.t('no_such_entry')}"
+        key = prompt(default="1")
         if key == "0":
             s.console.print(s.t("bye"))
             return

@@ -1,0 +1,435 @@
+"""The client and the test menu, against a real server on a real port."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+import test_ocr as menu
+from ocr_client import ClientError, OcrClient, choose_service, files_in
+from tests.conftest import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "samples"
+
+
+@pytest.fixture
+def client(server: str) -> Iterator[OcrClient]:
+    with OcrClient(server, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """Two dark rectangles, which the fake engine reads as their own coordinates."""
+    image = Image.new("RGB", (400, 300), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((40, 30, 199, 89), fill="black")
+    draw.rectangle((40, 150, 359, 209), fill="black")
+    path = tmp_path / "two boxes.png"
+    image.save(path)
+    return path
+
+
+@contextmanager
+def strange_server(status: int, body: bytes) -> Iterator[str]:
+    """A server that is not ours: one answer for everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    httpd = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{httpd.server_port}"
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+
+
+# --- the client --------------------------------------------------------------------------------------
+
+
+def test_probes(client: OcrClient) -> None:
+    assert client.health()["status"] == "healthy"
+    assert client.ready()["engine"] == "fake"
+    assert "markdown" in client.info()["outputs"]
+
+
+def test_an_image_comes_back_with_boxes_and_pictures(client: OcrClient, picture: Path) -> None:
+    result = client.image_advanced(picture, crop_regions=True)
+    assert [block["boxes"] for block in result["blocks"]] != []
+    assert len(result["crops"]) == 2
+    assert result["annotated_image"]
+    assert client.image_advanced(picture, draw_boxes=False)["annotated_image"] is None
+    assert client.image_simple(picture)["text"].split()[:2] == ["40", "30"]
+
+
+def test_fields_reach_the_server(client: OcrClient, picture: Path) -> None:
+    assert client.image_advanced(picture, mode="tiny")["mode"] == "tiny"
+    with pytest.raises(ClientError) as caught:
+        client.image_advanced(picture, mode="enormous")
+    assert (caught.value.code, caught.value.status) == ("invalid_option", 422)
+
+
+def test_generate_takes_words_and_pictures(client: OcrClient, picture: Path) -> None:
+    assert client.generate("hello")["result"] == "hello"
+    assert "<|det|>" in client.generate("read", [picture], max_tokens=100)["result"]
+
+
+def test_a_pdf_in_full_and_as_text(client: OcrClient) -> None:
+    result = client.pdf(SAMPLES / "booklet.pdf", draw_layouts=True, page_to=2)
+    assert result["ledger"] == {"expected": 2, "ok": 2, "degraded": 0, "failed": 0}
+    assert result["layout_pdf"]
+    assert [page["number"] for page in client.pdf_simple(SAMPLES / "booklet.pdf", page_from=3)["pages"]] == [
+        3
+    ]
+
+
+def test_a_batch_accounts_for_every_file(client: OcrClient, picture: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture")
+    result = client.batch([picture, bad, SAMPLES / "booklet.pdf"])
+    assert [entry["success"] for entry in result["results"]] == [True, False, True]
+    assert [entry["filename"] for entry in client.batch_simple([picture])["results"]] == ["two boxes.png"]
+
+
+def test_the_zip_is_streamed_to_its_place(client: OcrClient, picture: Path, tmp_path: Path) -> None:
+    path = client.batch_download([picture], tmp_path / "out.zip", ("markdown",))
+    assert path == tmp_path / "out.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert "two boxes/two boxes.md" in archive.namelist()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_refused_download_leaves_nothing(client: OcrClient, picture: Path, tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="no output format"):
+        client.batch_download([picture], tmp_path / "out.zip", ("no_such_format",))
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_progress_counts_all_bytes_of_all_files(client: OcrClient, picture: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.bmp"
+    Image.new("RGB", (500, 400), "white").save(large)
+    seen: list[tuple[int, int]] = []
+    client.batch_simple([picture, large], lambda sent, total: seen.append((sent, total)))
+    total = picture.stat().st_size + large.stat().st_size
+    assert len(seen) > 2
+    assert seen == sorted(seen)
+    assert seen[-1] == (total, total)
+
+
+def test_many_uploads_use_few_handles(client: OcrClient, tmp_path: Path) -> None:
+    handles = Path("/proc/self/fd")
+    before, most = len(list(handles.iterdir())), 0
+
+    def watch(_sent: int, _total: int) -> None:
+        nonlocal most
+        most = max(most, len(list(handles.iterdir())))
+
+    tiny = tmp_path / "tiny.png"
+    Image.new("L", (4, 4), 255).save(tiny)
+    client.batch_simple([tiny] * 50, watch)
+    assert before < most <= before + 3
+
+
+def test_an_error_of_the_server_keeps_its_words(client: OcrClient) -> None:
+    with pytest.raises(ClientError) as caught:
+        client.image_simple(SAMPLES / "booklet.pdf")
+    error = caught.value
+    assert (error.code, error.status, error.remedy) == ("unsupported_media", 415, "Send it to /pdf/ocr.")
+    assert re.fullmatch(r"[0-9a-f]{32}", error.request_id)
+
+
+def test_nobody_there_names_the_remedy() -> None:
+    with OcrClient(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(ClientError) as caught:
+        client.health()
+    assert caught.value.code == "connection_failed"
+    assert "make serve" in caught.value.remedy
+
+
+def test_a_server_that_hangs_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with (
+            OcrClient(f"http://127.0.0.1:{listener.getsockname()[1]}") as client,
+            pytest.raises(ClientError) as caught,
+        ):
+            client.health()
+        thread.join()
+    assert caught.value.code == "connection_lost"
+
+
+def test_a_server_that_never_answers(picture: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with OcrClient(url, timeout=0.2) as client, pytest.raises(ClientError) as caught:
+            client.image_simple(picture)
+    assert caught.value.code == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (status, body)
+        for status in (200, 404, 502)
+        for body in (b"<html>proxy</html>", b"[]", b'"text"', b"\xff", b'{"error": "text"}')
+        if (status, body[:1]) != (200, b"{")  # a JSON object with status 200 is an answer
+    ],
+)
+def test_an_answer_of_another_kind_of_server(status: int, body: bytes) -> None:
+    with strange_server(status, body) as url, OcrClient(url) as client, pytest.raises(ClientError) as caught:
+        client.info()
+    assert (caught.value.code, caught.value.status) == ("bad_answer", status)
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "ftp://localhost", "page.png"])
+def test_what_is_no_address(address: str) -> None:
+    with pytest.raises(ClientError) as caught, OcrClient(address) as client:
+        client.health()
+    assert caught.value.code == "bad_address"
+
+
+def test_a_file_that_is_not_there(client: OcrClient) -> None:
+    with pytest.raises(ClientError, match=r"nowhere\.png: No such file") as caught:
+        client.image_simple(Path("nowhere.png"))
+    assert caught.value.code == "unreadable_file"
+
+
+def test_proxies_of_the_environment_are_not_used(
+    server: str, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    with OcrClient(server) as client:
+        assert client.image_simple(picture)["text"]
+
+
+def test_the_key_goes_along_as_a_bearer_token() -> None:
+    received = []
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            received.append(connection.recv(4096))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            connection.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with OcrClient(f"http://127.0.0.1:{listener.getsockname()[1]}", api_key="secret") as client:
+            client.health()
+        thread.join()
+    assert b"Authorization: Bearer secret\r\n" in received[0]
+
+
+# --- the choice of a server --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nowhere() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def test_auto_takes_the_remote_server_when_it_is_ready(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCR_REMOTE_URL", server)
+    assert choose_service("auto").url == server
+
+
+def test_auto_takes_the_local_server_otherwise(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OCR_URL", raising=False)
+    monkeypatch.delenv("OCR_REMOTE_URL", raising=False)
+    assert choose_service("auto").url == "http://localhost:8000"
+    monkeypatch.setenv("OCR_REMOTE_URL", nowhere)
+    choice = choose_service("auto")
+    assert choice.url == "http://localhost:8000"
+    assert nowhere in choice.reason
+
+
+def test_auto_passes_over_a_remote_server_that_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = json.dumps({"ready": False, "reason": "the engine vllm is starting"}).encode()
+    with strange_server(503, body) as url:
+        monkeypatch.setenv("OCR_REMOTE_URL", url)
+        choice = choose_service("auto")
+    assert choice.url != url
+    assert "the engine vllm is starting" in choice.reason
+
+
+def test_a_named_service_is_taken_at_its_word(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCR_URL", "http://here:1")
+    monkeypatch.setenv("OCR_REMOTE_URL", nowhere)
+    assert choose_service("local").url == "http://here:1"
+    assert choose_service("remote").url == nowhere
+    assert choose_service("http://there:2").url == "http://there:2"
+    monkeypatch.delenv("OCR_REMOTE_URL")
+    with pytest.raises(ClientError) as caught:
+        choose_service("remote")
+    assert caught.value.code == "no_service"
+
+
+def test_files_of_a_folder(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.pdf", "notes.txt", "c.tiff"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in files_in(tmp_path)] == ["a.pdf", "b.PNG", "c.tiff"]
+    assert [path.name for path in files_in(tmp_path, pictures_only=True)] == ["b.PNG", "c.tiff"]
+
+
+# --- the menu ----------------------------------------------------------------------------------------
+
+
+def run_menu(server: str, *arguments: str, answers: str = "") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OCR_URL": server, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        [sys.executable, "test_ocr.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        input=answers,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def saved_paths(output: str) -> list[Path]:
+    return [Path(path) for path in re.findall(r"^(?:Saved: |已儲存：)(.+)$", output, re.M)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, picture: Path) -> Path:
+    """A small folder to send: two pictures and a PDF."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    picture.rename(folder / "two boxes.png")
+    Image.new("L", (60, 40), 255).save(folder / "blank.png")
+    (folder / "booklet.pdf").write_bytes((SAMPLES / "booklet.pdf").read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("1", {"1_quick_test/table.md", "1_quick_test/table_annotated.png"}),
+        ("2", {"2_image/table.md", "2_image/table_annotated.png"}),
+        ("3", {"3_folder/001_blank.txt", "3_folder/002_two boxes.txt"}),
+        ("4", {"4_prompts/table.md"}),
+        ("5", {"5_pdf/mixed.md", "5_pdf/mixed_layout.pdf"}),
+        ("6", {"6_pdf_text/booklet.txt"}),
+        ("7", {"7_batch/002_booklet.md", "7_batch/003_two boxes.md"}),
+        ("8", {"8_results.zip"}),
+    ],
+)
+def test_each_entry_runs_without_questions(
+    server: str, folder: Path, tmp_path: Path, entry: str, expected: set[str]
+) -> None:
+    output = tmp_path / "out"
+    result = run_menu(server, "--run", entry, "--folder", str(folder), "--output", str(output))
+    assert result.returncode == 0, result.stdout + result.stderr
+    saved = saved_paths(result.stdout)
+    assert expected <= {path.relative_to(output).as_posix() for path in saved}
+    assert all(path.stat().st_size > 0 for path in saved if "blank" not in path.name)
+    for path in saved:
+        if path.suffix == ".png":
+            Image.open(io.BytesIO(path.read_bytes())).verify()
+
+
+def test_everything_on_the_samples(server: str, tmp_path: Path) -> None:
+    result = run_menu(server, "--run", "9", "--output", str(tmp_path), "--lang", "zh-TW")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {path.relative_to(tmp_path).parts[0][0] for path in saved_paths(result.stdout)} == set("12345678")
+
+
+def test_a_failed_file_is_shown_and_fails_the_run(server: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "bad.png").write_bytes(b"not a picture")
+    for entry in ("3", "7", "8"):
+        arguments = ("--run", entry, "--folder", str(folder), "--output", str(tmp_path / entry))
+        result = run_menu(server, *arguments)
+        assert result.returncode == 1
+        assert "1 of " in result.stdout
+        assert saved_paths(result.stdout), "the good files are still saved"
+
+
+def test_an_error_is_shown_with_its_remedy(server: str, tmp_path: Path) -> None:
+    pdf = str(SAMPLES / "booklet.pdf")
+    result = run_menu(server, "--run", "2", "1", "--file", pdf, "--output", str(tmp_path))
+    assert result.returncode == 1
+    assert result.stdout.count("unsupported_media") == 2, "the second entry runs although the first failed"
+    assert "Send it to /pdf/ocr." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("language", "remedy"), [("en", "Start one with `make serve`"), ("zh-TW", "啟動伺服器")]
+)
+def test_no_server_is_an_error_with_a_remedy(language: str, remedy: str, nowhere: str) -> None:
+    result = run_menu(nowhere, "--run", "1", "--lang", language)
+    assert result.returncode == 1
+    assert "connection_failed" in result.stdout
+    assert remedy in result.stdout
+
+
+def test_the_menu_asks(server: str, folder: Path, tmp_path: Path) -> None:
+    answers = f"77\n2\n'{folder / 'two boxes.png'}'\n\n4\n{folder / 'blank.png'}\nhello\n\n\n0\n"
+    result = run_menu(server, "--output", str(tmp_path / "out"), answers=answers)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Choose one of the numbers above." in result.stdout
+    assert (tmp_path / "out/2_image/two boxes_annotated.png").is_file()
+    assert "## hello" in (tmp_path / "out/4_prompts/blank.md").read_text()
+
+
+def test_a_menu_with_nobody_there_ends(server: str) -> None:
+    result = run_menu(server)
+    assert result.returncode == 2
+    assert "--run 1" in result.stdout
+
+
+def test_wrong_usage() -> None:
+    assert run_menu("http://127.0.0.1:1", "--run", "11").returncode == 2
+    assert run_menu("http://127.0.0.1:1", "--lang", "tlh").returncode == 2
+
+
+def test_help_speaks_the_language() -> None:
+    assert "儲存位置" in run_menu("http://127.0.0.1:1", "--lang", "zh-TW", "--help").stdout
+
+
+def test_every_language_has_every_text() -> None:
+    own = {key for texts in menu.TEXTS.values() for key in texts if not key.startswith(("error.", "remedy."))}
+    used = set(re.findall(r'(?:\bt|pair|preview|_ask)\(\s*"([\w.]+)"', Path(menu.__file__).read_text()))
+    assert used <= own
+    for language, texts in menu.TEXTS.items():
+        assert own <= texts.keys(), language
+        for key in own:
+            holes = [sorted(re.findall(r"{\w+}", t[key])) for t in (texts, menu.TEXTS["en"])]
+            assert holes[0] == holes[1], (language, key)
+        assert {k[6:] for k in texts if k.startswith("error.")} == {
+            k[7:] for k in texts if k.startswith("remedy.")
+        }
