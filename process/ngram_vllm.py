@@ -154,7 +154,7 @@ def forbid_repeats(
     return logits.scatter_reduce_(1, following, limits, "amin")
 
 
-class NoRepeatNgram(AdapterLogitsProcessor, V2LogitsProcessor):  # type: ignore[misc]
+class NoRepeatNgram(AdapterLogitsProcessor, V2LogitsProcessor):
     """The name to give vLLM: becomes `NoRepeatNgramV1` or `NoRepeatNgramV2` when a runner makes it."""
 
     def __new__(cls, vllm_config: VllmConfig, *args: Any) -> Any:

@@ -10,7 +10,7 @@ Knows vLLM's processing classes; knows nothing about the engine, requests or HTT
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -107,10 +107,10 @@ class AirgapOCRMultiModalProcessor(DeepseekOCRMultiModalProcessor):
     def _prepared(self, page: Prepared | Image, hf_kwargs: Mapping[str, object]) -> Prepared:
         if isinstance(page, Prepared):
             return page
-        mode = hf_kwargs.get(MODE_KWARG, DEFAULT_MODE)
-        if mode not in MODES:
+        spec = MODES.get(cast(Mode, hf_kwargs.get(MODE_KWARG, DEFAULT_MODE)))
+        if spec is None:
             raise ValueError(f"`mode` must be one of {', '.join(MODES)}")
-        return prepare(page, mode, max_crops=self.info.max_crops)
+        return prepare(page, spec, max_crops=self.info.max_crops)
 
     def _get_prompt_updates(
         self,
