@@ -44,7 +44,7 @@ def write_layout_pdf(document: Document, source: Source | None, path: Path) -> t
             _write_part(document.pages[start : start + PAGES_AT_ONCE], source, part)
             with pikepdf.open(part) as pdf:
                 whole.pages.extend(pdf.pages)
-        whole.save(path)
+        whole.save(path, deterministic_id=True)
     return ()
 
 
@@ -57,7 +57,9 @@ def _write_part(pages: Sequence[Page], source: Source, path: Path) -> None:
         return width, height, width, height
 
     with path.open("wb") as file:
-        img2pdf.convert(pictures, layout_fun=layout, outputstream=file, rotation=img2pdf.Rotation.none)
+        img2pdf.convert(
+            pictures, layout_fun=layout, outputstream=file, rotation=img2pdf.Rotation.none, nodate=True
+        )
 
 
 def drawn_page(page: Page, source: Source) -> Image.Image:

@@ -105,32 +105,37 @@ def page_turn(page: Page) -> int:
     """By how many degrees, clockwise, the text of the page is turned: 0, 90, 180 or 270.
 
     Only engines that give lines tell it; without them, or with too few, text is taken to be upright.
+    Prose is asked first: the cells of a table need not follow each other downwards.
     """
-    runs = [block.lines for block in page.blocks if block.lines]
-    votes = _votes(pair for run in runs for pair in itertools.pairwise(run))
-    if not votes:
-        firsts = [run[0] for run in runs]
-        votes = _votes(itertools.pairwise(firsts))
-    return votes.most_common(1)[0][0] if votes else 0
+    prose = [block.lines for block in page.blocks if block.lines and block.label != "table"]
+    tables = [block.lines for block in page.blocks if block.lines and block.label == "table"]
+    firsts = [lines[0] for lines in prose]
+    for runs in (prose, [firsts], tables):
+        votes = _votes(pair for run in runs for pair in itertools.pairwise(run))
+        if votes:
+            return votes.most_common(1)[0][0]
+    return 0
 
 
 def _votes(pairs: Iterator[tuple[Line, Line]]) -> Counter[int]:
+    """For each turn, how much text is in lines that follow each other as they would under it."""
     votes: Counter[int] = Counter()
     for a, b in pairs:
+        weight = min(len(a.text.strip()), len(b.text.strip()))
+        if weight < 3:
+            continue
         dx = (b.box.x0 + b.box.x1 - a.box.x0 - a.box.x1) / 2
         dy = (b.box.y0 + b.box.y1 - a.box.y0 - a.box.y1) / 2
-        weight = min(len(a.text), len(b.text))
-        if min(len(a.text.strip()), len(b.text.strip())) < 3:
-            continue
-        if a.box.width > a.box.height and b.box.width > b.box.height:
-            if abs(dy) > 0.5 * min(a.box.height, b.box.height):
+        shared_x = min(a.box.x1, b.box.x1) - max(a.box.x0, b.box.x0)
+        shared_y = min(a.box.y1, b.box.y1) - max(a.box.y0, b.box.y0)
+        if min(a.box.width, b.box.width) > max(a.box.height, b.box.height):
+            thickness = min(a.box.height, b.box.height)
+            if shared_x > 0 and 0.5 * thickness < abs(dy) < 4 * thickness:
                 votes[0 if dy > 0 else 180] += weight
-        elif (
-            a.box.width < a.box.height
-            and b.box.width < b.box.height
-            and abs(dx) > 0.5 * min(a.box.width, b.box.width)
-        ):
-            votes[90 if dx < 0 else 270] += weight
+        elif min(a.box.height, b.box.height) > max(a.box.width, b.box.width):
+            thickness = min(a.box.width, b.box.width)
+            if shared_y > 0 and 0.5 * thickness < abs(dx) < 4 * thickness:
+                votes[90 if dx < 0 else 270] += weight
     return votes
 
 

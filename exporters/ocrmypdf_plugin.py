@@ -14,7 +14,7 @@ from typing import Any
 import ocrmypdf
 from ocrmypdf import hookimpl
 from ocrmypdf.builtin_plugins.tesseract_ocr import TesseractOptions
-from ocrmypdf.font import FontManager
+from ocrmypdf.font import FontManager, MultiFontManager
 from ocrmypdf.models.ocr_element import Baseline, BoundingBox, OcrClass, OcrElement
 from ocrmypdf.pluginspec import OcrEngine, OrientationConfidence
 from PIL import Image
@@ -43,6 +43,9 @@ class PlacedPage:
 
 PAGES: dict[int, PlacedPage] = {}
 """By zero-based page number."""
+
+GLYPHLESS = "glyphless"
+"""A language for which OCRmyPDF prefers its glyphless font, for all words of a line."""
 
 _LATIN_FONT = Path(ocrmypdf.__file__).parent / "data" / "NotoSans-Regular.ttf"
 _GLYPHLESS_FONT = Path(ocrmypdf.__file__).parent / "data" / "Occulta.ttf"
@@ -100,12 +103,12 @@ def _elements(page: PlacedPage) -> Iterator[OcrElement]:
 
     OCRmyPDF derives the size of the letters from the height of the line's box above its baseline,
     and viewers highlight from the font's ascender to its descender. Box and baseline are therefore
-    chosen so that ascender and descender of the font it is going to use end at the true box.
+    chosen so that ascender and descender of the font it is going to use end at the true box. That is
+    its Latin, Greek and Cyrillic font where this has all letters of a line, else its glyphless one.
     """
     latin, glyphless = FontManager(_LATIN_FONT), FontManager(_GLYPHLESS_FONT)
     for line in page.lines:
-        text = "".join(word for word, _ in line.words)
-        is_latin = sum(latin.has_glyph(ord(c)) for c in text) * 2 > len(text)
+        is_latin = all(latin.has_glyph(ord(c)) for word, _ in line.words for c in word)
         ascent, descent, em = (latin if is_latin else glyphless).get_font_metrics()
         above, below = ascent / em, -descent / em
         thickness = (line.box[3] - line.box[1]) if line.turn % 180 == 0 else (line.box[2] - line.box[0])
@@ -115,6 +118,7 @@ def _elements(page: PlacedPage) -> Iterator[OcrElement]:
             bbox=_grown(line.box, line.turn, size * (1 + below) - thickness),
             baseline=Baseline(0.0, -below * size),
             textangle=-line.turn % 360 if line.turn else None,
+            language=None if is_latin else GLYPHLESS,
             children=[
                 OcrElement(OcrClass.WORD, bbox=BoundingBox(*box), text=word) for word, box in line.words
             ],
@@ -137,6 +141,7 @@ def _grown(box: Rectangle, turn: int, extra: float) -> BoundingBox:
 
 @hookimpl
 def initialize(plugin_manager: Any) -> None:
+    MultiFontManager.LANGUAGE_FONT_MAP[GLYPHLESS] = "Occulta"
     # Its check of the options insists on an installed Tesseract, which nothing here needs.
     plugin_manager.set_blocked("ocrmypdf.builtin_plugins.tesseract_ocr")
 

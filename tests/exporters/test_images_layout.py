@@ -84,6 +84,11 @@ def test_layout_pdf_to_a_file_is_the_same(tmp_path) -> None:
         assert len(pdf) == 1
 
 
+def test_the_same_document_gives_the_same_bytes() -> None:
+    first, second = (export("layout_pdf", document(), PictureSource({1: picture()})) for _ in range(2))
+    assert first == second
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -50,6 +50,22 @@ def test_single_line_blocks_tell_the_turn_too() -> None:
     assert page_turn(Page(1, 1000, 1400, blocks=blocks)) == 180
 
 
+def test_cells_read_from_below_do_not_turn_a_page_of_prose() -> None:
+    cells = tuple(Line(f"1,{n}00,000", Box(600, 900 - 40 * n, 760, 930 - 40 * n)) for n in range(9))
+    table = Block("table", TABLE, (Box(600, 500, 800, 930),), lines=cells)
+    page = page_of(LINES, 0)
+    assert page_turn(Page(1, 1000, 1400, blocks=(table, *page.blocks))) == 0
+
+
+def test_a_jump_to_the_next_column_tells_nothing() -> None:
+    left, right = (
+        Line("foot of a column", Box(100, 900, 480, 930)),
+        Line("head of the next", Box(520, 100, 900, 130)),
+    )
+    page = Page(1, 1000, 1400, blocks=(Block("text", "", (left.box, right.box), lines=(left, right)),))
+    assert page_turn(page) == 0
+
+
 @pytest.mark.parametrize(("text", "turn"), [("arXiv:2510.18234v1 [cs.CV]", 270), ("直排文字由上而下", 90)])
 def test_a_line_that_runs_along_the_margin(text: str, turn: int) -> None:
     lines = [*LINES, ("a third line below it", (100, 180, 500, 210))]
