@@ -29,6 +29,7 @@ from ocr_utils import (
     Service,
     ServiceDep,
     display_name,
+    json_from_disk,
     on_thread,
     progress_bar,
     requested_outputs,
@@ -96,8 +97,9 @@ async def batch_ocr(
     options: FormOptions,
     files: Files,
     clean_formula: CleanFormula = False,
-) -> dict[str, Any]:
-    return await unless_gone(request, _summaries(service, files, options, clean_formula))
+) -> Response:
+    answer = await unless_gone(request, _summaries(service, files, options, clean_formula))
+    return await json_from_disk(answer, service.uploads)
 
 
 @router.post("/ocr/simple", summary="Just the text of each file")
@@ -107,10 +109,11 @@ async def batch_simple(
     options: FormOptions,
     files: Files,
     clean_formula: CleanFormula = False,
-) -> dict[str, Any]:
+) -> Response:
     answer = await unless_gone(request, _summaries(service, files, options, clean_formula))
     kept = ("filename", "success", "text", "error")
-    return answer | {"results": [{name: entry[name] for name in kept} for entry in answer["results"]]}
+    results = ({name: entry[name] for name in kept} for entry in answer["results"])
+    return await json_from_disk(answer | {"results": results}, service.uploads)
 
 
 @router.post(

@@ -31,6 +31,7 @@ from ocr_utils import (
     decode_base64,
     display_name,
     encode_base64,
+    json_from_disk,
     on_thread,
     raise_if_failed,
     requested_outputs,
@@ -116,14 +117,15 @@ async def image_advanced(
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
     draw_boxes: Annotated[bool, Form(description="Answer with `annotated_image`.")] = True,
     crop_regions: Annotated[bool, Form(description="Answer with `crops`, one picture per box.")] = False,
-) -> dict[str, Any] | Response:
+) -> Response:
     async with saved_upload(file, service.uploads) as path:
         with await on_thread(_open_picture, service, path, display_name(file)) as source:
             document = await unless_gone(request, _read(service, source, options))
             if outputs:
                 return await respond_with_files(document, source, outputs, service.uploads)
             image = await on_thread(source.image, 1)
-            return await on_thread(_advanced, document, image, draw_boxes, crop_regions)
+            members = await on_thread(_advanced, document, image, draw_boxes, crop_regions)
+            return await json_from_disk(members, service.uploads)
 
 
 @router.post("/ocr/image/simple", summary="Just the text")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ParamSpec, TypeVar
@@ -283,6 +284,48 @@ def _write_zip(document: Document, source: Source, names: tuple[str, ...], folde
     with Archive(path, names) as archive:
         archive.add(source.name, document, source)
     return path
+
+
+async def json_from_disk(members: Mapping[str, Any], folder: Path) -> Response:
+    """A JSON object, written on a thread to a file and sent from there.
+
+    A member that is an iterator becomes an array, item by item; one that is a path becomes the file's
+    bytes as base64. So an answer of a thousand pages takes neither the event loop nor the memory.
+    """
+    path = await on_thread(_write_json, members, folder)
+    return FileResponse(
+        path, media_type="application/json", background=BackgroundTask(path.unlink, missing_ok=True)
+    )
+
+
+def _write_json(members: Mapping[str, Any], folder: Path) -> Path:
+    path = temporary_path(folder, ".json")
+    try:
+        with path.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(_json_pieces(members))
+    except BaseException:
+        path.unlink()
+        raise
+    return path
+
+
+def _json_pieces(members: Mapping[str, Any]) -> Iterator[str]:
+    for number, (name, value) in enumerate(members.items()):
+        yield ("," if number else "{") + json.dumps(name) + ":"
+        if isinstance(value, Iterator):
+            yield "["
+            for index, item in enumerate(value):
+                yield ("," if index else "") + json.dumps(item, ensure_ascii=False, allow_nan=False)
+            yield "]"
+        elif isinstance(value, Path):
+            yield '"'
+            with value.open("rb") as file:
+                while piece := file.read(3 << 18):
+                    yield encode_base64(piece)
+            yield '"'
+        else:
+            yield json.dumps(value, ensure_ascii=False, allow_nan=False)
+    yield "}"
 
 
 def temporary_path(folder: Path, suffix: str) -> Path:

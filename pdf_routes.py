@@ -5,15 +5,17 @@ A route parses, calls the reader, shapes the answer. How a PDF is opened or draw
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
 from deepseek_ocr import NGRAM_RULES
 from document import Document, ReadOptions
-from exporters import export
+from exporters import export_file
 from exporters.images import iter_images
 from exporters.json_export import page_to_dict, usage_to_dict
 from exporters.markdown import document_markdown, page_markdown
@@ -25,6 +27,7 @@ from ocr_utils import (
     ServiceDep,
     display_name,
     encode_base64,
+    json_from_disk,
     on_thread,
     progress_bar,
     requested_outputs,
@@ -89,26 +92,31 @@ async def pdf_ocr(
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
     draw_layouts: Annotated[bool, Form(description="Answer with `layout_pdf`.")] = False,
     extract_images: Annotated[bool, Form(description="Answer with `images`, the figures cut out.")] = True,
-) -> dict[str, Any] | Response:
+) -> Response:
     document = await unless_gone(request, _read(service, source, options))
     if outputs:
         return await respond_with_files(document, source, outputs, service.uploads)
-    return await on_thread(_answer, document, source, draw_layouts, extract_images)
+    with tempfile.TemporaryDirectory(dir=service.uploads) as folder:
+        layout = Path(folder) / "layout.pdf"
+        if draw_layouts:
+            await on_thread(export_file, "layout_pdf", document, source, layout)
+        members = _answer(document, source, layout if draw_layouts else None, extract_images)
+        return await json_from_disk(members, service.uploads)
 
 
 @router.post("/ocr/simple", summary="Just the text, page by page")
 async def pdf_simple(
     request: Request, service: ReadyService, options: FormOptions, source: UploadedPdf
-) -> dict[str, Any]:
+) -> Response:
     document = await unless_gone(request, _read(service, source, options))
-    return {
+    pages = ({"number": p.number, "status": p.status, "text": page_text(p)} for p in document.pages)
+    members = {
         "text": document_text(document),
-        "pages": [
-            {"number": page.number, "status": page.status, "text": page_text(page)} for page in document.pages
-        ],
+        "pages": pages,
         "ledger": asdict(document.ledger),
         "warnings": list(document.warnings),
     }
+    return await json_from_disk(members, service.uploads)
 
 
 async def _read(service: Service, source: Source, options: ReadOptions) -> Document:
@@ -119,15 +127,16 @@ async def _read(service: Service, source: Source, options: ReadOptions) -> Docum
             return await service.reader.recognize(source, options, lambda page: advance())
 
 
-def _answer(document: Document, source: Source, draw_layouts: bool, extract_images: bool) -> dict[str, Any]:
+def _answer(document: Document, source: Source, layout: Path | None, extract_images: bool) -> dict[str, Any]:
+    """The answer's members; the long ones are generators, so that they are never in memory as a whole."""
     images = iter_images(document, source) if extract_images else ()
     return {
         "success": document.ledger.failed == 0,
         "markdown": document_markdown(document),
-        "pages": [page_to_dict(page) | {"markdown": page_markdown(page)} for page in document.pages],
+        "pages": (page_to_dict(page) | {"markdown": page_markdown(page)} for page in document.pages),
         "ledger": asdict(document.ledger),
-        "images": [{"name": name, "image": encode_base64(data)} for name, data in images],
-        "layout_pdf": encode_base64(export("layout_pdf", document, source)) if draw_layouts else None,
+        "images": ({"name": name, "image": encode_base64(data)} for name, data in images),
+        "layout_pdf": layout,
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
         "engine": document.engine,

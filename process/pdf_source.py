@@ -20,14 +20,13 @@ from errors import AirgapError, InvalidPdf, PageRenderFailed, PageTimeout, PdfPa
 from process.image_process import MAX_SIDE
 from process.ink import find_ink
 from process.pdf_pool import Bounds, ChildLate, ChildLost, ChildRefused, shared_pool
-from process.source import Limits, PageImage, Source, Span, TextLayer
+from process.source import DAMAGED, Limits, PageImage, Source, Span, TextLayer
 from process.text_layer import sound_lines
 
 log = logging.getLogger(__name__)
 
 FROM_TEXT_LAYER = "The text was taken from the PDF's own text layer."
 LAYER_NOT_SOUND = "The PDF's text layer is missing or not sound; the page was read from its pixels."
-DAMAGED = "The page's data are damaged; parts of it may be missing."
 SECOND_RENDERER = "The file is irregular; the page was drawn by a second renderer."
 
 MIN_PDF_SIDE = 16

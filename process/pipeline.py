@@ -17,14 +17,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from PIL.Image import Image
 
 from document import MODES, Document, Mode, Page, ReadOptions
 from engines.base import Engine, Events, PageRead, check_capabilities
+from engines.ppocr.known_text import blocks_of
 from errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
 from monitoring import metrics, trace
+from process.source import PageImage, Source
 
 log = logging.getLogger(__name__)
 
@@ -36,31 +38,6 @@ Result = TypeVar("Result")
 BLANK_PAGE = "The page is blank: nothing was read and nothing invented."
 LOOP_CUT = "The engine repeated itself in every mode tried; the loop was cut out and text may be missing."
 RENDER_AHEAD = 2
-
-
-class RenderedPage(Protocol):
-    """What a source hands over for one page; `process.pages.PageImage` is one."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def image(self) -> Image: ...
-    @property
-    def width_pt(self) -> float | None: ...
-    @property
-    def height_pt(self) -> float | None: ...
-    @property
-    def blank(self) -> bool: ...
-    @property
-    def warnings(self) -> tuple[str, ...]: ...
-
-
-class PageSource(Protocol):
-    """Where pages come from. `render` blocks and is called on threads."""
-
-    @property
-    def numbers(self) -> range: ...
-    def render(self, number: int) -> RenderedPage: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +81,7 @@ class Reader:
 
     async def recognize(
         self,
-        source: PageSource,
+        source: Source,
         options: ReadOptions,
         on_page: Callable[[Page], None] | None = None,
     ) -> Document:
@@ -123,7 +100,7 @@ class Reader:
         mode = self._complete(options).mode if modes else None
         return Document(tuple(pages), self.engine.name, self.engine.model, mode)
 
-    async def pages(self, source: PageSource, options: ReadOptions) -> AsyncGenerator[Page, None]:
+    async def pages(self, source: Source, options: ReadOptions) -> AsyncGenerator[Page, None]:
         """Yield every page of `source`, in order. Leaving the loop early stops the pages in flight."""
         check_capabilities(self.engine.capabilities, 1, options)
         read = functools.partial(self.page, source, options)
@@ -132,7 +109,7 @@ class Reader:
                 yield page
 
     async def page(
-        self, source: PageSource, options: ReadOptions, number: int, on_delta: OnDelta | None = None
+        self, source: Source, options: ReadOptions, number: int, on_delta: OnDelta | None = None
     ) -> Page:
         """Read one page of `source`; whatever goes wrong is written on it."""
         width = height = 0
@@ -151,14 +128,19 @@ class Reader:
         return Page(number, width, height, "failed", finish_reason="error", error=failure.as_page_error())
 
     async def _read_rendered(
-        self, rendered: RenderedPage, options: ReadOptions, on_delta: OnDelta | None
+        self, rendered: PageImage, options: ReadOptions, on_delta: OnDelta | None
     ) -> Page:
         number, image, warnings = rendered.number, rendered.image, rendered.warnings
         if rendered.blank:
             trace.note_page(self.engine.name, "ok")
             return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE))
+        if rendered.text_lines is not None:
+            trace.note_page(self.engine.name, "ok")
+            blocks = await asyncio.to_thread(blocks_of, rendered.text_lines)
+            return Page(number, *image.size, blocks=blocks, warnings=warnings)
         page = await self.read_page([image], options, number, on_delta)
-        return replace(page, warnings=(*warnings, *page.warnings))
+        status = "degraded" if rendered.damaged and page.status == "ok" else page.status
+        return replace(page, status=status, warnings=(*warnings, *page.warnings))
 
     async def read_page(
         self,

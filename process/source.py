@@ -17,6 +17,8 @@ from errors import PageOutOfRange, TooManyPages
 
 TextLayer = Literal["ignore", "auto"]
 
+DAMAGED = "The page's data are damaged; parts of it may be missing."
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -45,6 +47,10 @@ class PageImage:
     blank: bool = False
     text_lines: tuple[Line, ...] | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def damaged(self) -> bool:
+        return DAMAGED in self.warnings
 
 
 class Source(ABC):

@@ -119,6 +119,18 @@ def test_an_engine_that_fails_leaves_a_placeholder_for_every_page(api: httpx.Cli
     assert all(page["error"]["code"] == "engine_failed" for page in body["pages"])
 
 
+def test_a_sound_text_layer_is_taken_where_asked(api: httpx.Client) -> None:
+    pdf = pymupdf.open()
+    text = "The first paragraph stands here and says what a page of prose would say.\nIt goes on."
+    pdf.new_page(width=500, height=200).insert_text((36, 50), text.split("\n"), fontsize=11)
+    page = read(api, pdf.tobytes(), text_layer="auto")["pages"][0]
+    assert "first paragraph stands here" in page["markdown"]
+    assert any("text layer" in warning for warning in page["warnings"])
+    line = page["blocks"][0]["lines"][0]
+    assert line["box"][0] == pytest.approx(72, abs=3)
+    assert read(api, pdf.tobytes())["pages"][0]["raw"]
+
+
 def test_one_output_is_a_file(api: httpx.Client) -> None:
     response = api.post("/pdf/ocr", files={"file": ("a.pdf", document(1))}, data={"output": "layout_pdf"})
     assert response.headers["content-type"] == "application/pdf"

@@ -132,3 +132,14 @@ def median_height(lines: Sequence[TextLine]) -> float:
     """The typical line height in pixels, at least 1."""
     heights = [line.height for line in lines if not isinstance(line, Inset)]
     return max(1.0, median(heights)) if heights else 1.0
+
+
+def body_height(lines: Sequence[TextLine]) -> float:
+    """The height, in pixels, of the line in the middle of all text, counted by width; 1 where none is."""
+    weighted = sorted((line.height, line.width) for line in lines)
+    half = sum(width for _, width in weighted) / 2
+    for height, width in weighted:
+        half -= width
+        if half <= 0:
+            return height
+    return 1.0

@@ -17,7 +17,7 @@ import numpy as np
 from document import Box, Line
 from engines.ppocr.foreign import ForeignLines
 from engines.ppocr.layout import Region, insert_figure, regions
-from engines.ppocr.lines import Inset, TextLine, done
+from engines.ppocr.lines import Inset, TextLine, body_height, done
 from engines.ppocr.networks import STRIP_HEIGHT, Networks, Picture, Quads, Reading, cut_strip, quad_size
 from engines.ppocr.orientation import find_orientation
 from engines.ppocr.paragraphs import Piece, pieces
@@ -135,7 +135,7 @@ class _Page:
 
     def pieces(self) -> Iterator[ReadPiece]:
         ordered = self._lay_out()
-        body_height = self._body_height()
+        body = body_height(self._lines)
         for region in ordered:
             for row in region.rows:
                 for line in row:
@@ -144,7 +144,7 @@ class _Page:
                         self._region_lines[member.index] = region.lines if inside is None else inside
                         member.start()
         for region in ordered:
-            for piece in pieces(region, body_height):
+            for piece in pieces(region, body):
                 yield self._placed(piece)
         yield from self._unreadable_pieces()
 
@@ -154,7 +154,7 @@ class _Page:
         self._reader.check()
         items: list[TextLine] = list(self._lines)
         grids = []
-        for grid in find_grids(ink):
+        for grid in find_grids(ink, self._lines):
             inside = [line for line in items if not isinstance(line, Inset) and grid.holds(line)]
             table = plan_table(grid, inside)
             if table is not None:
@@ -166,15 +166,6 @@ class _Page:
         for place in find_figures(ink, self._lines, grids):
             insert_figure(ordered, Inset(place, "image"))
         return ordered
-
-    def _body_height(self) -> float:
-        weighted = sorted((line.height, line.width) for line in self._lines)
-        half = sum(width for _, width in weighted) / 2
-        for height, width in weighted:
-            half -= width
-            if half <= 0:
-                return height
-        return 1.0
 
     def _placed(self, piece: Piece) -> ReadPiece:
         lines = tuple(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -15,17 +14,7 @@ from document import Ledger, Page, ReadOptions
 from engines.fake_engine import FakeEngine
 from errors import EngineBusy, PageRenderFailed, PageTimeout
 from process.pipeline import BLANK_PAGE, LOOP_CUT, RENDER_AHEAD, Defaults, Reader, in_order
-
-
-@dataclass(frozen=True)
-class Rendered:
-    number: int
-    image: Image.Image
-    blank: bool = False
-    width_pt: float | None = 144.0
-    height_pt: float | None = 72.0
-    warnings: tuple[str, ...] = ()
-    text_lines: None = None
+from process.source import PageImage
 
 
 class Pages:
@@ -37,14 +26,14 @@ class Pages:
         self.blank = blank
         self.rendered: list[int] = []
 
-    def render(self, number: int) -> Rendered:
+    def render(self, number: int) -> PageImage:
         self.rendered.append(number)
         if number in self.broken:
             raise PageRenderFailed(f"Page {number} is broken.")
         image = Image.new("RGB", (400, 60), "white")
         if number not in self.blank:
             ImageDraw.Draw(image).rectangle((5, 10, 4 + number, 29), fill="black")
-        return Rendered(number, image, number in self.blank)
+        return PageImage(number, image, 144.0, 72.0, blank=number in self.blank)
 
 
 def reader_of(engine: FakeEngine, **bounds: float) -> Reader:

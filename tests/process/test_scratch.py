@@ -33,7 +33,8 @@ def test_the_living_keep_theirs(tmp_path: Path) -> None:
 def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path: Path) -> None:
     code = (
         "import os, sys, pathlib; from process.scratch import Scratch\n"
-        "s = Scratch(pathlib.Path(sys.argv[1])); (s.path / 'secret').write_text('canary'); os.kill(os.getpid(), 9)"
+        "s = Scratch(pathlib.Path(sys.argv[1])); (s.path / 'secret').write_text('canary')\n"
+        "os.kill(os.getpid(), 9)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)
     assert killed.returncode == -9
