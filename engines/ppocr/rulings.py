@@ -78,11 +78,18 @@ class Ink:
         return cls(grey, mask, scale)
 
 
-def find_grids(ink: Ink) -> list[Grid]:
-    """Tables with at least two columns between rules, from top to bottom."""
+def find_grids(ink: Ink, lines: Sequence[TextLine] = ()) -> list[Grid]:
+    """Tables with at least two columns between rules, from top to bottom.
+
+    The inside of the lines of text is looked past, where strokes in a row may pass for a dotted rule.
+    """
     import cv2
 
-    across, down = _rules(ink.mask, (MIN_RULE, 1)), _rules(ink.mask, (1, MIN_RULE))
+    without_text = ink.mask.copy()
+    for line in lines:
+        inset = 0.2 * line.height
+        _erase(without_text, ink.scale, (line.x0, line.y0 + inset, line.x1, line.y1 - inset), 0)
+    across, down = _rules(without_text, (MIN_RULE, 1)), _rules(ink.mask, (1, MIN_RULE))
     joined = cv2.dilate(cv2.bitwise_or(across, down), np.ones((JOIN, JOIN), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined)
     grids = []
@@ -179,6 +186,6 @@ def find_figures(ink: Ink, lines: Sequence[TextLine], grids: Sequence[Grid]) -> 
     return figures
 
 
-def _erase(mask: Mask, scale: float, place: Place) -> None:
+def _erase(mask: Mask, scale: float, place: Place, margin: int = 2) -> None:
     x0, y0, x1, y1 = (max(0, round(value * scale)) for value in place)
-    mask[max(0, y0 - 2) : y1 + 3, max(0, x0 - 2) : x1 + 3] = 0
+    mask[max(0, y0 - margin) : y1 + margin + 1, max(0, x0 - margin) : x1 + margin + 1] = 0

@@ -6,7 +6,7 @@ import html
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import mean
+from statistics import mean, median
 
 from engines.ppocr.layout import rows as text_rows
 from engines.ppocr.lines import Row, TextLine
@@ -19,6 +19,10 @@ MIN_FILLED = 0.55
 
 MIN_LINES = 4
 MIN_FILLED_RULED = 0.25
+WORDS_CAPACITY = 14.0
+WORDS_LEVEL, FIGURES_LEVEL = 0.85, 0.5
+"""How many of the cells have a line on each printed row, for these to be rows of a table: columns of
+figures may have gaps, while words that are merely wrapped stand level here and there as well."""
 PROSE_CAPACITY, PROSE_LINES = 18.0, 6
 """A cell with so many lines of so many characters is a framed text."""
 
@@ -101,6 +105,7 @@ def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:
         row = min(len(grid.ys) - 2, max(0, bisect_right(grid.ys, line.middle) - 1))
         column = min(len(grid.xs) - 2, max(0, bisect_right(grid.xs, (line.x0 + line.x1) / 2) - 1))
         cells[row, column].lines.append(line)
+    _part_rows(cells, grid)
     distinct = list({id(cell): cell for cell in cells.values()}.values())
     filled = [cell for cell in distinct if cell.lines]
     if len(lines) < MIN_LINES or len({cell.left for cell in filled}) < 2:
@@ -110,6 +115,18 @@ def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:
         return None
     used = {column for cell in filled for column in range(cell.left, cell.right + 1)}
     return RuledTable([row for top in range(len(grid.ys) - 1) for row in _plan_rows(top, cells, used)])
+
+
+def _part_rows(cells: dict[tuple[int, int], _Cell], grid: Grid) -> None:
+    """Part a cell that is several rows high but has text in each of them: a rule was too faint to be seen."""
+    for cell in list({id(cell): cell for cell in cells.values() if cell.bottom > cell.top}.values()):
+        by_row: dict[int, list[TextLine]] = {row: [] for row in range(cell.top, cell.bottom + 1)}
+        for line in cell.lines:
+            by_row[min(cell.bottom, max(cell.top, bisect_right(grid.ys, line.middle) - 1))].append(line)
+        if all(by_row.values()):
+            for row, lines in by_row.items():
+                part = _Cell(row, cell.left, row, cell.right, lines)
+                cells.update({(row, column): part for column in range(cell.left, cell.right + 1)})
 
 
 def _is_framed_text(cell: _Cell) -> bool:
@@ -185,7 +202,10 @@ def _split(cells: Sequence[_Cell]) -> int:
     of_line = {id(line): index for index, row in enumerate(printed) for line in row}
     levels = [{of_line[id(line)] for line in cell.lines} for cell in tall]
     level = mean(sum(index in own for own in levels) for index in range(len(printed))) / len(tall)
-    if level < (0.75 if len(tall) >= 3 else 0.9) or (len(tall) < 3 and len(printed) < 4):
+    are_words = median(line.capacity for cell in tall for line in cell.lines) >= WORDS_CAPACITY
+    if level < (WORDS_LEVEL if are_words or len(tall) < 3 else FIGURES_LEVEL):
+        return 1
+    if len(tall) < 3 and len(printed) < 4:
         return 1
     for cell in tall:
         cell.parts = [[] for _ in printed]
