@@ -35,6 +35,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from accounts import audit_cli
 from document import Document, Ledger, Page, ReadOptions
 from errors import AirgapError, ConfigurationError, InvalidOption
 from exporters import EXPORTERS, export_file, exporter_name
@@ -52,6 +53,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit_cli.app, name="audit")
 notices = Console(stderr=True)
 
 Files = Annotated[

@@ -23,6 +23,7 @@ import http_edge
 import monitoring.logs
 import monitoring.web
 import system_routes
+from accounts.caller import security
 from config import Settings, load_settings
 from engines import choose_engine, create_engine
 from errors import AirgapError
@@ -57,9 +58,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(system_routes.router)
     for name, (module, prefixes) in FEATURES.items():
         service.features[name] = _include(app, settings, name, module, prefixes)
-    monitoring.web.install(app, enabled=settings.metrics_enabled, digests=False)
+    observers = _install_accounts(app, service)
+    monitoring.web.install(
+        app, enabled=settings.metrics_enabled, digests=app.state.audit is not None, observers=observers
+    )
     http_edge.install(app, settings)
     return app
+
+
+def _install_accounts(app: FastAPI, service: Service) -> tuple[monitoring.web.Observer, ...]:
+    """Accounts and the audit log, where the site wants them. What is off is not even imported."""
+    settings = service.settings
+    service.features["accounts"] = None if settings.auth_enabled else "AUTH_ENABLED=0"
+    if not (settings.auth_enabled or settings.audit_log):
+        app.state.audit = None
+        return ()
+    from accounts.install import install
+
+    return install(app, settings, service.engine)
 
 
 def create_service(settings: Settings) -> Service:
@@ -88,7 +104,7 @@ def _include(
     else:
         try:
             router: APIRouter = importlib.import_module(module).router
-            app.include_router(router)
+            app.include_router(router, dependencies=security(settings.auth_enabled))
         except Exception as error:
             log.exception("the feature %r is off", name)
             reason = f"{module} does not load: {type(error).__name__}: {error}"
@@ -136,7 +152,14 @@ def main() -> int:
         print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)
         return 2
     logging.getLogger("uvicorn.access").addFilter(http_edge.is_no_probe)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level, log_config=None)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        log_config=None,
+        access_log=False,
+    )
     return 1 if app.state.service.failure else 0
 
 

@@ -51,5 +51,3 @@ def configure(level: str, form: str) -> None:
     handler.addFilter(_Context())
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # `monitoring.web` writes one line per request, with more in it
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)

@@ -1,0 +1,62 @@
+"""Putting accounts and the audit log around an application: the one function that the server calls."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from accounts.audit import FOLDER, AuditLog
+from accounts.auth_routes import router
+from accounts.caller import security
+from accounts.credentials import derived_key
+from accounts.guard import Guard
+from accounts.service import Accounts
+from config import Settings
+from engines.base import Engine
+from monitoring.trace import Trace
+from monitoring.web import Observer
+
+
+def install(app: FastAPI, settings: Settings, engine: Engine) -> tuple[Observer, ...]:
+    """What the settings ask for. Returns who is to be told of finished requests.
+
+    Raises `ConfigurationError`.
+    """
+    app.state.audit = audit = open_audit_log(settings)
+    if settings.auth_enabled:
+        app.state.accounts = accounts = Accounts(settings)
+        app.include_router(router, dependencies=security(True))
+        metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics"})
+        app.add_middleware(Guard, accounts=accounts, open_paths=metrics_open)
+    return (_observer(audit, engine),) if audit else ()
+
+
+def open_audit_log(settings: Settings) -> AuditLog | None:
+    """The log, or None where the site keeps none. Raises `ConfigurationError` for a short SECRET_KEY."""
+    wanted = settings.auth_enabled if settings.audit_log is None else settings.audit_log
+    return audit_log(settings) if wanted else None
+
+
+def audit_log(settings: Settings) -> AuditLog:
+    """The log as it is or would be."""
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    return AuditLog(settings.data_dir / FOLDER, derived_key(secret, "audit") if secret else None)
+
+
+def _observer(audit: AuditLog, engine: Engine) -> Observer:
+    """Notes every finished request that sent something to be read."""
+
+    async def note(trace: Trace, status: int) -> None:
+        await audit.note(
+            "read",
+            trace.caller,
+            request_id=trace.request_id,
+            kind=trace.kind,
+            inputs=[{"sha256": entry.sha256, "bytes": entry.size} for entry in trace.inputs],
+            engine=engine.name,
+            model=engine.model,
+            model_digest=getattr(engine, "model_digest", None),
+            pages=dict(trace.pages),
+            outcome=status,
+        )
+
+    return note
