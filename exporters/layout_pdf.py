@@ -23,7 +23,7 @@ from exporters.markdown import failure_reason
 from exporters.page_size import page_points
 from exporters.placeholder import placeholder
 
-PAGES_AT_ONCE = 16
+PAGES_AT_ONCE = 32
 
 
 def to_layout_pdf(document: Document, source: Source | None) -> bytes:
@@ -38,14 +38,19 @@ def write_layout_pdf(document: Document, source: Source | None, path: Path) -> t
     """As `to_layout_pdf`, into a file; there are never warnings."""
     if source is None:
         raise InvalidOption("The output format 'layout_pdf' needs the original pages.")
-    with tempfile.TemporaryDirectory(prefix="layout-") as folder, pikepdf.new() as whole:
+    with tempfile.TemporaryDirectory(prefix="layout-") as folder:
+        parts = []
         for start in range(0, len(document.pages), PAGES_AT_ONCE):
-            part = Path(folder, f"{start}.pdf")
-            _write_part(document.pages[start : start + PAGES_AT_ONCE], source, part)
-            with pikepdf.open(part) as pdf:
-                whole.pages.extend(pdf.pages)
-        whole.save(path, deterministic_id=True)
+            parts.append(Path(folder, f"{start}.pdf"))
+            _write_part(document.pages[start : start + PAGES_AT_ONCE], source, parts[-1])
+        join_pdfs(parts, path)
     return ()
+
+
+def join_pdfs(parts: Sequence[Path], path: Path) -> None:
+    """Put the pages of several PDFs into one, without holding their pictures in memory."""
+    names = [str(part) for part in parts]
+    pikepdf.Job(["qpdf", "--empty", "--deterministic-id", "--pages", *names, "--", str(path)]).run()
 
 
 def _write_part(pages: Sequence[Page], source: Source, path: Path) -> None:

@@ -29,6 +29,7 @@ from document import Box, Document, Page
 from errors import AirgapError, ExportFailed, InvalidOption, UnsupportedOption
 from exporters import Source
 from exporters.annotated import png_bytes
+from exporters.layout_pdf import join_pdfs
 from exporters.lines import page_lines
 from exporters.page_size import page_dpi
 from exporters.placeholder import placeholder
@@ -192,13 +193,10 @@ def _wrap(picture: bytes, dpi: float, path: Path) -> None:
 
 
 def _wrap_pixels(document: Document, source: Source, path: Path) -> dict[int, int]:
-    part = path.with_name("part.pdf")
-    with pikepdf.new() as whole:
-        for page in document.pages:
-            _wrap(png_bytes(_shown(page, source)), page_dpi(page, source), part)
-            with pikepdf.open(part) as pdf:
-                whole.pages.extend(pdf.pages)
-        whole.save(path)
+    parts = [path.with_name(f"{page.number}.pdf") for page in document.pages]
+    for page, part in zip(document.pages, parts, strict=True):
+        _wrap(png_bytes(_shown(page, source)), page_dpi(page, source), part)
+    join_pdfs(parts, path)
     return {page.number: index for index, page in enumerate(document.pages)}
 
 
