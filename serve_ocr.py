@@ -28,6 +28,7 @@ from config import Settings, load_settings
 from engines import choose_engine, create_engine
 from errors import AirgapError
 from ocr_utils import Service
+from process.allocator import bound_arenas
 from process.pipeline import Defaults, Reader
 from version import VERSION
 
@@ -41,6 +42,8 @@ FEATURES = {
     "json": ("dialects.json_api", ("/ocr/pdf",)),
     "ndjson": ("dialects.ndjson", ("/api/ocr",)),
     "openai": ("dialects.openai_api", ("/v1",)),
+    "export": ("export_routes", ("/export",)),
+    "web": ("web_routes", ("/ui",)),
 }
 
 
@@ -103,8 +106,11 @@ def _include(
         reason = "ENABLE_PDF_SUPPORT=0"
     else:
         try:
-            router: APIRouter = importlib.import_module(module).router
-            app.include_router(router, dependencies=security(settings.auth_enabled))
+            room = importlib.import_module(module)
+            reason = room.unavailable() if hasattr(room, "unavailable") else None
+            if reason is None:
+                router: APIRouter = room.router
+                app.include_router(router, dependencies=security(settings.auth_enabled))
         except Exception as error:
             log.exception("the feature %r is off", name)
             reason = f"{module} does not load: {type(error).__name__}: {error}"

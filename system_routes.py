@@ -11,7 +11,8 @@ import time
 from importlib import metadata
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
 from document import MODES
 from engines import ENGINES
@@ -23,8 +24,12 @@ router = APIRouter(tags=["system"])
 _STARTED = time.time()
 
 
-@router.get("/", summary="What this is, and what of it works")
-async def root(service: ServiceDep) -> dict[str, Any]:
+@router.get("/", summary="What this is, and what of it works", response_model=dict[str, Any])
+async def root(request: Request, service: ServiceDep) -> dict[str, Any] | RedirectResponse:
+    """People's browsers, which ask for HTML, are sent to the page where there is one."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if wants_page and service.features.get("web", "not loaded") is None:
+        return RedirectResponse("/ui/")
     ready, why = service.ready()
     return {
         "service": "Airgap OCR",

@@ -20,6 +20,7 @@ OPEN_PATHS = frozenset(
         "/health",
         "/healthz",
         "/readyz",
+        "/ui",
         "/docs",
         "/docs/oauth2-redirect",
         "/redoc",
@@ -29,7 +30,7 @@ OPEN_PATHS = frozenset(
         "/api/auth/register",  # the route itself asks who may
     }
 )
-OPEN_PREFIXES = ("/static-offline-docs/", "/web/")
+OPEN_PREFIXES = ("/static-offline-docs/", "/ui/")
 
 
 class Guard:

@@ -10,6 +10,10 @@
     {"type": "page_end", "page": 1, "status": "ok", "usage": {…}}
     {"type": "end", "usage": {…}, "ledger": {…}}
 
+Who asks for it with `pictures=true` gets a frame `{"type": "page_picture", "page": 1, "picture": "…"}`
+(JPEG, base64) as each page begins, and with `detail=true` a `result`, the page's blocks with their
+boxes and its Markdown, in the last frame of each page.
+
 Pages are read in parallel and their frames interleave; those of one page keep their order. What goes
 wrong after the start is a frame `{"type": "error", "code", "message", "remedy"}`, with `page` where it
 is one page's, and the stream goes on. The last frame is always `end`; a stream without it was cut off.
@@ -21,7 +25,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,11 +33,22 @@ from fastapi import APIRouter, Depends, File, Form, UploadFile
 from fastapi.responses import StreamingResponse
 
 from deepseek_ocr import NGRAM_RULES, PROMPTS
-from dialects.live import Admitted, LiveResponse, PageDelta, PageDone, PageEvent, PageStarted, page_events
+from dialects.live import Admitted, LiveResponse, PageDelta, PageEvent, PageStarted, page_events
 from document import Ledger, Page, ReadOptions, Usage
 from engines.base import check_capabilities
-from errors import InvalidPdf, UnsupportedMedia
-from ocr_utils import FormOptions, ReadyService, Service, display_name, on_thread, saved_upload
+from errors import AirgapError, InvalidPdf, UnsupportedMedia
+from exporters.json_export import page_to_dict
+from exporters.markdown import page_markdown
+from exporters.preview import to_preview
+from ocr_utils import (
+    FormOptions,
+    ReadyService,
+    Service,
+    display_name,
+    encode_base64,
+    on_thread,
+    saved_upload,
+)
 from process.image_process import sniff_file
 from process.pages import Source, open_source
 
@@ -41,6 +56,24 @@ router = APIRouter(prefix="/api/ocr", tags=["ndjson"])
 
 MEDIA_TYPE = "application/x-ndjson; charset=utf-8"
 _ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-ndjson": {}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a client wants beside the text."""
+
+    detail: bool
+    pictures: bool
+
+
+def requested_extras(
+    detail: Annotated[bool, Form(description="End each page with its `result`: blocks, boxes.")] = False,
+    pictures: Annotated[bool, Form(description="Begin each page with its picture, a JPEG.")] = False,
+) -> Extras:
+    return Extras(detail, pictures)
+
+
+FormExtras = Annotated[Extras, Depends(requested_extras)]
 
 
 async def sent_image(
@@ -88,10 +121,11 @@ async def sent_pdf(
 async def stream_image(
     service: ReadyService,
     options: FormOptions,
+    extras: FormExtras,
     _: Admitted,
     source: Annotated[Source, Depends(sent_image)],
 ) -> StreamingResponse:
-    return _respond(service, source, options, "image")
+    return _respond(service, source, options, extras, "image")
 
 
 @router.post(
@@ -103,21 +137,22 @@ async def stream_image(
 async def stream_pdf(
     service: ReadyService,
     options: FormOptions,
+    extras: FormExtras,
     _: Admitted,
     source: Annotated[Source, Depends(sent_pdf)],
 ) -> StreamingResponse:
-    return _respond(service, source, options, "pdf")
+    return _respond(service, source, options, extras, "pdf")
 
 
 def _respond(
-    service: Service, source: Source, options: ReadOptions, kind: Literal["image", "pdf"]
+    service: Service, source: Source, options: ReadOptions, extras: Extras, kind: Literal["image", "pdf"]
 ) -> StreamingResponse:
     rule = NGRAM_RULES[kind]
     options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
     check_capabilities(service.engine.capabilities, 1, options)
     events = page_events(service.reader, source, options)
     prompt = options.prompt or service.reader.defaults.prompt or PROMPTS["document"]
-    account = Account(prompt, source)
+    account = Account(prompt, source, extras)
     frames = _image_frames(events, account) if kind == "image" else _pdf_frames(events, account)
     return LiveResponse(_lines(frames), media_type=MEDIA_TYPE)
 
@@ -129,9 +164,11 @@ async def _lines(frames: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator
 
 
 class Account:
-    """Adds up what the pages of one answer cost."""
+    """Adds up what the pages of one answer cost, and knows what else is to be told of them."""
 
-    def __init__(self, prompt: str, source: Source) -> None:
+    def __init__(self, prompt: str, source: Source, extras: Extras) -> None:
+        self._source = source
+        self._extras = extras
         self.pages = len(source.numbers)
         self._prompt_chars = len(prompt)
         self._input_bytes = source.path.stat().st_size if isinstance(source.path, Path) else len(source.path)
@@ -152,6 +189,29 @@ class Account:
             "completion_chars": self._completion_chars[page.number],
         }
 
+    async def pictures(self, number: int) -> AsyncIterator[dict[str, Any]]:
+        """The frame with the page's picture, where asked for; none for a page that cannot be drawn."""
+        if not self._extras.pictures:
+            return
+        try:
+            image = await on_thread(self._source.image, number)
+        except AirgapError:
+            return  # the page itself fails with the same error, and says so
+        picture = await on_thread(to_preview, image)
+        yield {
+            "type": "page_picture",
+            "page": number,
+            "picture": encode_base64(picture),
+            "width": image.width,
+            "height": image.height,
+        }
+
+    def detail(self, page: Page) -> dict[str, Any]:
+        """All that was read on the page, where asked for."""
+        if not self._extras.detail:
+            return {}
+        return {"result": page_to_dict(page) | {"markdown": page_markdown(page)}}
+
     def usage(self) -> dict[str, int]:
         return {
             "prompt_tokens": self._usage.prompt_tokens,
@@ -171,14 +231,18 @@ async def _image_frames(
     yield {"type": "start", "kind": "image"}
     async with aclosing(events):
         async for event in events:
-            if isinstance(event, PageDelta):
+            if isinstance(event, PageStarted):
+                async for frame in account.pictures(event.number):
+                    yield frame
+            elif isinstance(event, PageDelta):
                 account.add_delta(event)
                 yield {"type": "delta", "delta": event.text}
-            elif isinstance(event, PageDone):
-                account.add_page(event.page)
-                if event.page.error:
-                    yield {"type": "error"} | asdict(event.page.error)
-                yield {"type": "end", "usage": account.usage()} | _outcome(event.page)
+            else:
+                page = event.page
+                account.add_page(page)
+                if page.error:
+                    yield {"type": "error"} | asdict(page.error)
+                yield {"type": "end", "usage": account.usage()} | _outcome(page) | account.detail(page)
 
 
 async def _pdf_frames(
@@ -189,6 +253,8 @@ async def _pdf_frames(
         async for event in events:
             if isinstance(event, PageStarted):
                 yield {"type": "page_start", "page": event.number}
+                async for frame in account.pictures(event.number):
+                    yield frame
             elif isinstance(event, PageDelta):
                 account.add_delta(event)
                 yield {"type": "page_delta", "page": event.number, "delta": event.text}
@@ -197,7 +263,8 @@ async def _pdf_frames(
                 usage = account.add_page(page)
                 if page.error:
                     yield {"type": "error", "page": page.number} | asdict(page.error)
-                yield {"type": "page_end", "page": page.number, "usage": usage} | _outcome(page)
+                frame = {"type": "page_end", "page": page.number, "usage": usage}
+                yield frame | _outcome(page) | account.detail(page)
     yield {"type": "end", "usage": account.usage() | {"pages": account.pages}, "ledger": account.ledger()}
 
 

@@ -25,7 +25,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("engines",),
     ("process", "exporters"),
     ("ocr_utils", "http_edge", "ocr_client", "accounts"),
-    ("ocr_routes", "pdf_routes", "batch_routes", "system_routes", "dialects"),
+    ("ocr_routes", "pdf_routes", "batch_routes", "system_routes", "export_routes", "web_routes", "dialects"),
     ("serve_ocr",),
     ("ocr_cli", "test_ocr"),
 ]
@@ -56,6 +56,7 @@ def modules() -> dict[str, Path]:
             "benchmarks",
             "build",
             "deploy",
+            "web",
         }:
             continue
         name = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
