@@ -54,29 +54,26 @@ class AirgapDeepseekOCRForCausalLM(DeepseekOCRForCausalLM):
 
     def embed_multimodal(self, **kwargs: object) -> list[torch.Tensor] | None:
         """One [tokens, hidden] tensor per picture. Inputs as `AirgapOCRMultiModalProcessor` makes them;
-        `pixel_values` is a list where the sizes of a step differ, else one stacked tensor."""
+        vLLM stacks those of a step where their shapes are the same and gives a list where they differ."""
         global_views: Any = kwargs.get("pixel_values")
         if global_views is None:
             return None
         tiles: Any = kwargs["images_crop"]
         spatial_crop: Any = kwargs["images_spatial_crop"]
         grids = [(int(columns), int(rows)) for columns, rows in spatial_crop]
-        global_features = self.encode_views(list(global_views))
-        tile_features = iter(self.encode_views(list(tiles)))
-        pictures = []
-        for (columns, rows), features in zip(grids, global_features, strict=True):
-            parts = [
-                self._assemble_patch_grid(features[None], torch.tensor((1, 1))),
-                self.view_seperator[None],
-            ]
-            if (columns, rows) != (1, 1):
-                local = torch.stack([next(tile_features) for _ in range(columns * rows)])
-                parts.insert(0, self._assemble_patch_grid(local, torch.tensor((columns, rows))))
-            pictures.append(torch.cat(parts))
-        return pictures
+        features = iter(self.encode_views([*global_views, *(tile for picture in tiles for tile in picture)]))
+        pictures = [[self._rows([next(features)], (1, 1)), self.view_seperator[None]] for _ in grids]
+        for parts, grid in zip(pictures, grids, strict=True):
+            if grid != (1, 1):
+                parts.insert(0, self._rows([next(features) for _ in range(grid[0] * grid[1])], grid))
+        return [torch.cat(parts) for parts in pictures]
+
+    def _rows(self, features: list[torch.Tensor], grid: tuple[int, int]) -> torch.Tensor:
+        """Views laid out in a grid, row by row, with a newline after each row of features."""
+        return self._assemble_patch_grid(torch.stack(features), torch.tensor(grid))
 
     def encode_views(self, views: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Features [(s / 64)², hidden] of each view, uint8 [s, s, 3]; equal sizes share a pass."""
+        """Features [(s / 64)², hidden] of each view, uint8 [s, s, 1 or 3]; equal sizes share a pass."""
         by_side: dict[int, list[int]] = defaultdict(list)
         for index, view in enumerate(views):
             by_side[view.shape[0]].append(index)
@@ -85,7 +82,8 @@ class AirgapDeepseekOCRForCausalLM(DeepseekOCRForCausalLM):
             step = max(1, MAX_PIXELS_PER_PASS // (side * side))
             for start in range(0, len(indices), step):
                 some = indices[start : start + step]
-                features.update(zip(some, self._encode(torch.stack([views[i] for i in some])), strict=True))
+                batch = torch.stack([views[i].expand(-1, -1, 3) for i in some])
+                features.update(zip(some, self._encode(batch), strict=True))
         return [features[index] for index in range(len(views))]
 
     def _encode(self, views: torch.Tensor) -> torch.Tensor:

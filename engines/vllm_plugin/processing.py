@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from PIL.Image import Image
 from transformers import BatchFeature
@@ -21,7 +20,7 @@ from vllm.model_executor.models.deepseek_ocr import (
     DeepseekOCRMultiModalProcessor,
     DeepseekOCRProcessingInfo,
 )
-from vllm.multimodal.inputs import MultiModalKwargsItem, MultiModalKwargsItems
+from vllm.multimodal.inputs import MultiModalFieldConfig, MultiModalKwargsItem, MultiModalKwargsItems
 from vllm.multimodal.parse import ImageSize, MultiModalDataItems, MultiModalDataParser, ProcessorBatchItems
 from vllm.multimodal.processing import PromptReplacement, PromptUpdate
 
@@ -87,22 +86,28 @@ class AirgapOCRMultiModalProcessor(DeepseekOCRMultiModalProcessor):
     ) -> BatchFeature:
         """Stand in for the Hugging Face processor.
 
-        Output: `pixel_values`, a list of uint8 [B, B, 3]; `images_crop`, uint8 [tiles of all, S, S, 3];
-        `images_spatial_crop`, int64 [images, 2], columns and rows.
+        Output, a list each with one entry per picture: `pixel_values`, uint8 [B, B, C]; `images_crop`, uint8
+        [n, S, S, C]; and `images_spatial_crop`, int64 [pictures, 2], columns and rows. C is 1 on a page
+        without colour, else 3.
         """
         pages = [self._prepared(page, hf_kwargs) for page in _images(hf_data)]
-        tile_side = MODES["gundam"].image_size
-        tiles = [page.tiles for page in pages if len(page.tiles)]
-        empty = np.zeros((0, tile_side, tile_side, 3), np.uint8)
+        packed = [page.packed() for page in pages]
         return BatchFeature(
             {
-                "pixel_values": [torch.from_numpy(page.global_view) for page in pages],
-                "images_crop": torch.from_numpy(
-                    np.concatenate(tiles) if len(tiles) > 1 else (*tiles, empty)[0]
-                ),
+                "pixel_values": [torch.from_numpy(view) for view, _ in packed],
+                "images_crop": [torch.from_numpy(tiles) for _, tiles in packed],
                 "images_spatial_crop": torch.tensor([page.grid for page in pages], dtype=torch.long),
             }
         )
+
+    def _get_mm_fields_config(
+        self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
+    ) -> Mapping[str, MultiModalFieldConfig]:
+        return {
+            "pixel_values": MultiModalFieldConfig.batched("image"),
+            "images_crop": MultiModalFieldConfig.batched("image"),
+            "images_spatial_crop": MultiModalFieldConfig.batched("image", keep_on_cpu=True),
+        }
 
     def _prepared(self, page: Prepared | Image, hf_kwargs: Mapping[str, object]) -> Prepared:
         if isinstance(page, Prepared):

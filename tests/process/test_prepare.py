@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,20 @@ RECORDS: list[dict[str, Any]] = json.loads(
 )
 
 
+@cache
 def formula(width: int, height: int) -> Image.Image:
     """The picture of the records."""
-    y, x = np.mgrid[:height, :width]
-    return Image.fromarray(np.stack([7 * x + 13 * y, 3 * x + 5 * y, x * y], -1).astype(np.uint8))
+    y, x = np.ogrid[:height, :width]
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1], pixels[..., 2] = (
+        value & 255 for value in (7 * x + 13 * y, 3 * x + 5 * y, x * y)
+    )
+    return Image.fromarray(pixels)
 
 
-def normalised(views: np.ndarray) -> np.ndarray:
-    return (views.astype(np.float32) / 255 - 0.5) / 0.5
+def normalised(value: float) -> float:
+    """`(v / 255 - 0.5) / 0.5` of a pixel, or of the mean of pixels."""
+    return float(value) / 127.5 - 1
 
 
 def name(record: dict[str, Any]) -> str:
@@ -43,17 +50,17 @@ def test_agrees_with_the_authors(record: dict[str, Any]) -> None:
     page = prepared(record)
     assert page.grid == tuple(record["tiles"])
     assert page.num_image_tokens == record["num_image_tokens"]
-    view = normalised(page.global_view)
+    view = page.global_view
     assert list(view.shape) == [*record["global_shape"][2:], 3]
-    assert view.mean() == pytest.approx(record["global_mean"], abs=1e-3)
-    assert view.std(ddof=1) == pytest.approx(record["global_std"], abs=1e-3)
+    assert normalised(view.mean()) == pytest.approx(record["global_mean"], abs=1e-3)
+    assert view.std(ddof=1, dtype=np.float32) / 127.5 == pytest.approx(record["global_std"], abs=1e-3)
     for channel, row, column, value in record["global_probe"]:
-        assert view[row, column, channel] == pytest.approx(value, abs=0.02)
-    tiles = normalised(page.tiles)
+        assert normalised(view[row, column, channel]) == pytest.approx(value, abs=0.02)
+    tiles = page.tiles
     assert len(tiles) == len(record.get("tile_mean", ()))
-    assert [tile.mean() for tile in tiles] == pytest.approx(record.get("tile_mean", []), abs=1e-3)
+    assert [normalised(tile.mean()) for tile in tiles] == pytest.approx(record.get("tile_mean", []), abs=1e-3)
     for tile, channel, row, column, value in record.get("tile_probe", ()):
-        assert tiles[tile][row, column, channel] == pytest.approx(value, abs=0.02)
+        assert normalised(tiles[tile, row, column, channel]) == pytest.approx(value, abs=0.02)
 
 
 def test_the_records_cover_every_mode_and_tiling() -> None:
@@ -69,6 +76,25 @@ def test_pixels_are_contiguous_bytes() -> None:
     assert page.global_view.flags.writeable
     assert prepare(formula(640, 3840), "gundam").tiles.flags.writeable
     assert page.nbytes == 1024 * 1024 * 3 + 6 * 640 * 640 * 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(500, 620), (1240, 1754)])
+def test_a_page_without_colour_is_prepared_as_any_other(mode: Any, size: tuple[int, int]) -> None:
+    page = formula(*size).convert("L").convert("RGB")
+    coloured = page.copy()
+    coloured.putpixel((size[0] - 1, size[1] - 1), (0, 0, 255))
+    fast, slow = prepare(page, mode), prepare(coloured, mode)
+    assert fast.grey
+    assert not slow.grey
+    assert fast.nbytes * 3 == slow.nbytes == sum(part.nbytes for part in slow.packed())
+    for one, other in zip(fast.packed(), slow.packed(), strict=True):
+        assert one.shape == (*other.shape[:-1], 1)
+        assert one.flags.c_contiguous
+    assert fast.global_view.shape == slow.global_view.shape
+    assert fast.tiles.shape == slow.tiles.shape
+    assert np.array_equal(fast.global_view[:-40, :-40], slow.global_view[:-40, :-40])
+    assert np.array_equal(fast.tiles[:-1], slow.tiles[:-1])
 
 
 @pytest.mark.parametrize("size", [(4, 32000), (32000, 4), (1, 30000), (5000, 2)])

@@ -50,13 +50,18 @@ def inputs(pages: list[Prepared]) -> dict[str, Any]:
     """What vLLM hands to `embed_multimodal` for several pictures of one step."""
     import torch
 
-    views = [torch.from_numpy(each.global_view) for each in pages]
-    same = len({view.shape for view in views}) == 1
+    packed = [each.packed() for each in pages]
     return {
-        "pixel_values": torch.stack(views) if same else views,
-        "images_crop": torch.from_numpy(np.concatenate([each.tiles for each in pages if len(each.tiles)])),
+        "pixel_values": stacked([torch.from_numpy(view) for view, _ in packed]),
+        "images_crop": stacked([torch.from_numpy(tiles) for _, tiles in packed]),
         "images_spatial_crop": torch.tensor([each.grid for each in pages]),
     }
+
+
+def stacked(tensors: list[Any]) -> Any:
+    import torch
+
+    return torch.stack(tensors) if len({tensor.shape for tensor in tensors}) == 1 else tensors
 
 
 def upstream(model: Any, prepared: Prepared) -> Any:
@@ -85,9 +90,11 @@ def test_pictures_of_several_modes_are_encoded_as_by_upstream(model: Any) -> Non
         prepare(page(400, 500, 3), "tiny"),
         prepare(page(360, 700, 4), "gundam"),
         prepare(page(640, 480, 5), "small"),
+        prepare(page(700, 360, 6).convert("L").convert("RGB"), "gundam"),
     ]
     with torch.inference_mode():
         together = model.embed_multimodal(**inputs(pages))
+        assert pages[-1].grey
         assert [len(features) for features in together] == [each.num_image_tokens for each in pages]
         for prepared, features in zip(pages, together, strict=True):
             expected = upstream(model, prepared)
