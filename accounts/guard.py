@@ -6,7 +6,7 @@ What is not listed here as open is closed, so that a new route is guarded from i
 from __future__ import annotations
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from accounts.caller import ANONYMOUS, Caller
 from accounts.service import Accounts
@@ -58,11 +58,23 @@ class Guard:
         scope["caller"] = caller
         if trace := scope.get("trace"):
             trace.caller = f"{caller.id} {caller.name}" if caller is not ANONYMOUS else caller.id
+        charged = 0
+
+        async def charge() -> None:
+            nonlocal charged
+            if trace and (pages := trace.pages.total()) > charged:
+                charged, new = pages, pages - charged
+                await self.accounts.charge(caller, new)
+
+        async def charging_send(message: Message) -> None:
+            if not message.get("more_body", False) and message["type"] == "http.response.body":
+                await charge()  # the next request of whoever has the whole answer finds it counted
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, charging_send)
         finally:
-            if trace and trace.pages:
-                await self.accounts.charge(caller, trace.pages.total())
+            await charge()
 
     async def _caller(self, scope: Scope, *, required: bool) -> Caller:
         credential = credential_of(Headers(scope=scope))

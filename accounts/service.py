@@ -136,7 +136,10 @@ class Accounts:
     # --- users -------------------------------------------------------------------------------------
 
     async def login(self, name: str, password: str, client: str) -> tuple[str, int, User]:
-        """A token, its seconds and whose it is. Raises `Unauthorized`, the same for every reason, or `QuotaExceeded`."""
+        """A token, its seconds and whose it is.
+
+        Raises `Unauthorized`, the same for every reason, or `QuotaExceeded`.
+        """
         throttle = f"{client} {name[:64]}"
         if wait := self._failures.wait(throttle, _FAILED_LOGINS):
             raise QuotaExceeded("Too many logins failed.", retry_after=wait)

@@ -5,8 +5,10 @@ It stores what it is given and checks no password and no right. Calls block: use
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -103,10 +105,12 @@ class Store:
     """The tables. Raises `ConfigurationError` when the database cannot be reached or made."""
 
     def __init__(self, url: str | None, data_dir: Path) -> None:
+        # Servers that start together make the tables one after the other.
+        turn = nullcontext() if url else _file_lock(data_dir / "accounts.lock")
         self._engine = _postgresql(url) if url else _sqlite(data_dir)
         try:
-            with self._engine.begin() as connection:
-                if self._engine.dialect.name == "postgresql":  # servers that start together take turns
+            with turn, self._engine.begin() as connection:
+                if url:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _SCHEMA_LOCK})
                 _metadata.create_all(connection)
         except SQLAlchemyError as error:
@@ -220,16 +224,25 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _sqlite(data_dir: Path) -> Engine:
     data_dir.mkdir(parents=True, exist_ok=True)
     path = data_dir / "accounts.sqlite"
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if not path.exists():  # a second handle, once closed, would drop the locks of SQLite's own
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     engine = create_engine(f"sqlite:///{path}")
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

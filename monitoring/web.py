@@ -30,6 +30,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("/pdf/ocr", "pdf"),
     ("/ocr/pdf", "pdf"),
     ("/api/ocr/pdf", "pdf"),
+    ("/api/ocr/document", "pdf"),
     ("/batch/ocr", "batch"),
     ("/ocr", "image"),
     ("/api/ocr/image", "image"),
@@ -93,11 +94,21 @@ class Watch:
         trace.begin(current)
         scope["trace"] = current
         status = 499  # until an answer starts: the client has gone
+        told = False
+
+        async def tell() -> None:
+            nonlocal told
+            if not told and current.inputs:
+                told = True
+                for observe in self.observers:
+                    await observe(current, status)
 
         async def watched_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif not message.get("more_body", False):
+                await tell()  # whoever has the whole answer may rely on its being noted
             await send(message)
 
         started = time.monotonic()
@@ -110,9 +121,7 @@ class Watch:
             raise
         finally:
             _log(scope, current, status, time.monotonic() - started)
-            if current.inputs:
-                for observe in self.observers:
-                    await observe(current, status)
+            await tell()
 
 
 def _log(scope: Scope, current: trace.Trace, status: int, seconds: float) -> None:
