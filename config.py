@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     image_size: int = Field(640, description="Default mode: side of a tile in pixels.")
     max_crops: int = Field(6, ge=2, le=9, description="Most tiles of a page in gundam mode.")
 
+    fake_seconds_per_page: float = Field(
+        0, ge=0, description="How long BACKEND=fake takes over a page, for tests of clients."
+    )
     max_concurrency: int | None = Field(
         None, ge=1, description="Pages in the engine at once. Unset: 100 on vLLM, the cores on a CPU."
     )
@@ -102,6 +105,20 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(200, ge=1, description="Most bytes of one request, in MiB.")
     max_image_pixels: int = Field(
         100_000_000, ge=10_000, description="Most pixels of one picture or rendered page."
+    )
+
+    enable_jobs: bool = Field(True, description="Serve the routes of durable jobs.")
+    max_jobs: int = Field(
+        1000, ge=1, description="Unfinished jobs, over all callers; the next is answered 503 with Retry-After."
+    )
+    max_jobs_per_caller: int = Field(
+        100, ge=1, description="Unfinished jobs of one caller; the next is answered 429 with Retry-After."
+    )
+    job_max_unpacked_mb: int = Field(
+        4096, ge=1, description="Most bytes that the ZIPs sent with one job may hold unpacked, in MiB."
+    )
+    result_ttl_hours: float = Field(
+        168, gt=0, description="A finished job's files, results and rows are erased after this time."
     )
 
     cors_allow_origins: CommaSeparated = Field(

@@ -24,7 +24,10 @@
     │   └── TooManyPages              too_many_pages
     ├── FeatureDisabled 501       feature_disabled
     ├── EngineUnavailable 503     engine_unavailable
-    │   └── EngineBusy 503            engine_busy          with Retry-After
+    │   ├── EngineBusy 503            engine_busy          with Retry-After
+    │   ├── JobsUnavailable 503       jobs_unavailable     the jobs' database or folder cannot be used
+    │   ├── TooManyJobs 503           too_many_jobs        with Retry-After
+    │   └── StorageFull 503           storage_full         with Retry-After
     ├── PageTimeout 504           page_timeout
     ├── EngineFailed 500          engine_failed        reading broke; the page is lost, not the server
     ├── PageRenderFailed 500      page_render_failed   only inside a page's `error`
@@ -186,6 +189,21 @@ class EngineUnavailable(AirgapError):
 class EngineBusy(EngineUnavailable):
     code = "engine_busy"
     default_remedy = "Try again after the seconds named in the Retry-After header."
+
+
+class JobsUnavailable(EngineUnavailable):
+    code = "jobs_unavailable"
+    default_remedy = "Try again soon; GET / says why jobs cannot be taken."
+
+
+class TooManyJobs(EngineUnavailable):
+    code = "too_many_jobs"
+    default_remedy = "Try again after the seconds named in the Retry-After header."
+
+
+class StorageFull(EngineUnavailable):
+    code = "storage_full"
+    default_remedy = "Try again later, or have the site make room in DATA_DIR."
 
 
 class PageTimeout(AirgapError):

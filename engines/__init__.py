@@ -40,7 +40,7 @@ def _rapidocr(settings: Settings) -> dict[str, Any]:
 
 
 def _fake(settings: Settings) -> dict[str, Any]:
-    return {}
+    return {"seconds_per_page": settings.fake_seconds_per_page}
 
 
 ENGINES: dict[str, EngineSpec] = {
