@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from deepseek_ocr import PROMPTS
 from document import MODES
 from engines import ENGINES
 from exporters import EXPORTERS
@@ -95,6 +96,7 @@ async def info(service: ServiceDep) -> dict[str, Any]:
         "engines": sorted(ENGINES),
         "modes": list(MODES),
         "default_mode": settings.default_mode,
+        "prompts": dict(PROMPTS),
         "outputs": sorted(EXPORTERS),
         "limits": {
             "max_upload_mb": settings.max_upload_mb,

@@ -1,4 +1,4 @@
-"""`POST /api/ocr/image` and `/api/ocr/pdf`: a page's text as it is read, one JSON frame a line.
+"""`POST /api/ocr/image`, `/pdf` and `/document`: a page's text as it is read, one JSON frame a line.
 
     {"type": "start", "kind": "image"}
     {"type": "delta", "delta": "…"}
@@ -90,27 +90,50 @@ async def sent_image(
             yield source
 
 
-async def sent_pdf(
-    service: ReadyService,
-    file: Annotated[UploadFile, File(description="A PDF.")],
+@dataclass(frozen=True, slots=True)
+class PageChoice:
+    """Which pages of a document, and how they are drawn."""
+
+    dpi: int
+    page_from: int | None
+    page_to: int | None
+    password: str | None
+
+
+def requested_pages(
     dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw pages at.")] = 144,
     page_from: Annotated[int | None, Form(ge=1, description="First page, counted from 1.")] = None,
     page_to: Annotated[int | None, Form(ge=1, description="Last page, included.")] = None,
     password: Annotated[str | None, Form(max_length=200)] = None,
+) -> PageChoice:
+    return PageChoice(dpi, page_from, page_to, password or None)
+
+
+FormPages = Annotated[PageChoice, Depends(requested_pages)]
+
+
+async def sent_document(
+    service: ReadyService,
+    pages: FormPages,
+    file: Annotated[UploadFile, File(description="A PDF, a picture, a TIFF of several frames.")],
+) -> AsyncIterator[Source]:
+    """The form's file, whatever its kind, open until the answer was sent."""
+    async with saved_upload(file, service.uploads) as path:
+        with await on_thread(
+            open_source, path, name=display_name(file), limits=service.limits, **asdict(pages)
+        ) as source:
+            yield source
+
+
+async def sent_pdf(
+    service: ReadyService, pages: FormPages, file: Annotated[UploadFile, File(description="A PDF.")]
 ) -> AsyncIterator[Source]:
     """The form's PDF, open until the answer was sent. Raises `InvalidPdf` for anything else."""
     async with saved_upload(file, service.uploads) as path:
         if sniff_file(path) != "pdf":
             raise InvalidPdf("The file is not a PDF.", "Send pictures to /api/ocr/image.")
         with await on_thread(
-            open_source,
-            path,
-            name=display_name(file),
-            limits=service.limits,
-            dpi=dpi,
-            page_from=page_from,
-            page_to=page_to,
-            password=password,
+            open_source, path, name=display_name(file), limits=service.limits, **asdict(pages)
         ) as source:
             yield source
 
@@ -140,6 +163,22 @@ async def stream_pdf(
     extras: FormExtras,
     _: Admitted,
     source: Annotated[Source, Depends(sent_pdf)],
+) -> StreamingResponse:
+    return _respond(service, source, options, extras, "pdf")
+
+
+@router.post(
+    "/document",
+    summary="One file of any kind, the text of its pages as they are read, in the frames of `/pdf`",
+    response_class=StreamingResponse,
+    responses=_ANSWER,
+)
+async def stream_document(
+    service: ReadyService,
+    options: FormOptions,
+    extras: FormExtras,
+    _: Admitted,
+    source: Annotated[Source, Depends(sent_document)],
 ) -> StreamingResponse:
     return _respond(service, source, options, extras, "pdf")
 

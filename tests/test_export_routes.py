@@ -127,3 +127,12 @@ def test_clients_keep_their_json(api: httpx.Client) -> None:
     assert answer.json()["service"] == "Airgap OCR"
     web = answer.json()["features"]["web"]
     assert web["available"] or "make web" in web["reason"]
+
+
+def test_a_document_of_any_kind_is_streamed_page_by_page(api: httpx.Client) -> None:
+    for sample in ("english.png", "booklet.pdf"):
+        with (ROOT / "samples" / sample).open("rb") as file:
+            answer = api.post("/api/ocr/document", files={"file": file})
+        frames = [json.loads(line) for line in answer.text.splitlines()]
+        assert frames[0]["pages"] == frames[-1]["ledger"]["expected"]
+        assert sum(frame["type"] == "page_end" for frame in frames) == frames[0]["pages"]
