@@ -10,8 +10,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeGuard
 
 from fastapi import Request
-from PIL.Image import Image
+from PIL.Image import Image as Picture
 
+from deepseek_ocr import IMAGE
 from dialects.url_fetch import Fetcher
 from errors import UnsupportedMedia, UrlFetchFailed
 from monitoring import trace
@@ -27,6 +28,13 @@ def fetcher_of(request: Request) -> Fetcher:
         state.fetcher = Fetcher(state.service.settings)
     fetcher: Fetcher = state.fetcher
     return fetcher
+
+
+def plain_prompt(prompt: str | None) -> str | None:
+    """A prompt without its one `<image>`, wherever it stands: the picture always goes first here."""
+    if prompt is not None and prompt.count(IMAGE) == 1:
+        prompt = prompt.replace(IMAGE, "")
+    return (prompt or "").strip() or None
 
 
 def is_url(text: str) -> bool:
@@ -53,10 +61,10 @@ def _is_readable(kind: str | None) -> TypeGuard[str]:
     return kind == "pdf" or kind in IMAGE_KINDS
 
 
-async def picture_of(text: str, fetcher: Fetcher, max_pixels: int) -> Image:
+async def picture_of(text: str, fetcher: Fetcher, max_pixels: int) -> Picture:
     """The picture that `text` holds or names, upright RGB. Raises as `file_of` and `open_image` do."""
     data = await file_of(text, fetcher)
-    image: Image = await on_thread(open_image, data, max_pixels=max_pixels)
+    image: Picture = await on_thread(open_image, data, max_pixels=max_pixels)
     return image
 
 

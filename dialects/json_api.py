@@ -16,7 +16,7 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepseek_ocr import NGRAM_RULES, PROMPTS
-from dialects.inputs import fetcher_of, file_of, opened_document, opened_picture
+from dialects.inputs import fetcher_of, file_of, opened_document, opened_picture, plain_prompt
 from dialects.references import truss_fields
 from dialects.url_fetch import Fetcher
 from document import Document, Page, ReadOptions
@@ -79,7 +79,7 @@ class ReadRequest(BaseModel):
         given = self.sampling or Sampling()
         defaults = NGRAM_RULES[rule]
         return ReadOptions(
-            prompt=self.prompt or None,
+            prompt=plain_prompt(self.prompt),
             mode=checked_mode(preset.lower() if preset else None),
             language=checked_language(self.language),
             max_tokens=checked_max_tokens(given.max_tokens or self.max_tokens, service.settings),
@@ -147,7 +147,8 @@ async def read_images(
     files = body.files()
     pages = await unless_gone(request, _read_all(service, fetcher_of(request), files, options))
     document = service.reader.document(pages, options)
-    return await on_thread(_image_answer, service, document, options)
+    prompt = body.prompt or service.reader.defaults.prompt or PROMPTS["document"]
+    return await on_thread(_image_answer, document, prompt)
 
 
 @router.post("/ocr/pdf", summary="A PDF as JSON, the text of its pages as JSON")
@@ -189,7 +190,7 @@ async def _read_one_of_several(service: Service, fetcher: Fetcher, options: Read
         return Page(1, 0, 0, "failed", finish_reason="error", error=error.as_page_error())
 
 
-def _image_answer(service: Service, document: Document, options: ReadOptions) -> dict[str, Any]:
+def _image_answer(document: Document, prompt: str) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "success": document.ledger.failed == 0,
         "results": [_result(page) for page in document.pages],
@@ -203,7 +204,6 @@ def _image_answer(service: Service, document: Document, options: ReadOptions) ->
         return answer
     page = document.pages[0]
     raise_if_failed(page)
-    prompt = options.prompt or service.reader.defaults.prompt or PROMPTS["document"]
     return answer | {"text": page_text(page)} | truss_fields(page, prompt, document.model)
 
 

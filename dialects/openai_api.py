@@ -21,7 +21,7 @@ from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepseek_ocr import GROUNDING, NGRAM_RULES
-from dialects.inputs import fetcher_of, picture_of
+from dialects.inputs import fetcher_of, picture_of, plain_prompt
 from dialects.live import Admitted, LiveResponse
 from dialects.markup import MarkupFilter
 from document import Page, ReadOptions, Usage
@@ -113,7 +113,7 @@ class ChatRequest(BaseModel):
 
     def prompt(self) -> str | None:
         """The text of the last user message. Raises `BadRequest` where there is none."""
-        return self._user_messages()[-1].text().strip() or None
+        return plain_prompt(self._user_messages()[-1].text())
 
     def images(self) -> list[str]:
         """The pictures of the latest user message that has some. Raises `BadRequest` for too many."""
