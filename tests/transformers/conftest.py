@@ -1,0 +1,71 @@
+"""Native PyTorch engines on small random weights, on the CPU.
+
+Run in the environment that `tests/vllm/setup_env.sh` makes:
+`.venv-vllm/bin/python -m pytest tests/transformers`. Elsewhere the tests skip and say why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from engines.transformers_engine import TransformersEngine, TransformersOptions
+from tests import tiny_checkpoint
+
+HAS_TORCH = find_spec("torch") is not None and find_spec("transformers") is not None
+NO_TORCH = "torch and transformers are not installed; tests/vllm/setup_env.sh makes an environment with them"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if HAS_TORCH:  # the libraries warn of each other; in this environment that is no error
+        config.addinivalue_line("filterwarnings", "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(600))
+            if not HAS_TORCH:
+                item.add_marker(pytest.mark.skip(reason=NO_TORCH))
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint.make(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def options_for(model: Path, data_dir: Path, **changes: Any) -> TransformersOptions:
+    options = TransformersOptions(
+        model_path=model,
+        model_id="tiny",
+        data_dir=data_dir,
+        default_mode="tiny",
+        torch_dtype="fp32",
+        max_model_len=4096,
+        max_new_tokens=2048,
+        max_concurrency=4,
+        num_workers=2,
+        shutdown_seconds=30,
+        device="cpu",
+    )
+    return replace(options, **changes)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engine(tiny_model: Path, data_dir: Path) -> AsyncIterator[TransformersEngine]:
+    engine = TransformersEngine(options_for(tiny_model, data_dir))
+    await engine.start()
+    yield engine
+    await engine.close()
