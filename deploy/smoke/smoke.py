@@ -1,8 +1,10 @@
 """Ask a running server whether it is ready, and let it read one page. Standard library only.
 
     python smoke.py [--url http://127.0.0.1:8000] [--ready] [--wait SECONDS] [--insecure]
+    python smoke.py --gateway
 
-`--ready` asks once and reads nothing: the image's HEALTHCHECK. Exit code 0: all is well; 1: it is not,
+`--ready` reads nothing: the image's HEALTHCHECK. `--gateway` asks whether something answers on this port,
+with TLS or without, whatever it says: the health of the gateway alone. Exit code 0: all is well; 1: it is not,
 and the last line says why. Proxies in the environment are ignored: the server is on this machine.
 """
 
@@ -68,14 +70,32 @@ def wait_until_ready(url: str, seconds: float, insecure: bool) -> None:
         time.sleep(1)
 
 
+def check_gateway(url: str) -> None:
+    """Any answer will do, of HTTP or of HTTPS. Raises `OSError` for silence on both."""
+    try:
+        request(f"{url.replace('http:', 'https:')}/healthz", None, "", 5, True)
+    except urllib.error.HTTPError:
+        return
+    except OSError:
+        try:
+            request(f"{url}/healthz", None, "", 5, True)
+        except urllib.error.HTTPError:
+            return
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Check a running server.")
     parser.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('PORT') or 8000}")
     parser.add_argument("--ready", action="store_true", help="only ask whether it is ready")
+    parser.add_argument("--gateway", action="store_true", help="only ask whether the gateway answers")
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="how long it may take to be ready")
     parser.add_argument("--insecure", action="store_true", help="accept a certificate of an unknown authority")
     arguments = parser.parse_args()
     try:
+        if arguments.gateway:
+            check_gateway(arguments.url)
+            print("answers")
+            return 0
         wait_until_ready(arguments.url, arguments.wait, arguments.insecure)
         if arguments.ready:
             print("ready")

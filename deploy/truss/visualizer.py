@@ -52,7 +52,7 @@ def draw_geometry(geometry: Geometry) -> str:
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle
 
-    figure = Figure(figsize=(3, 3), dpi=200)
+    figure = Figure(figsize=(3, 3), dpi=200, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     reach = _reach(geometry)
