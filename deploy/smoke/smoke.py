@@ -4,8 +4,8 @@
     python smoke.py --gateway
 
 `--ready` reads nothing: the image's HEALTHCHECK. `--gateway` asks whether something answers on this port,
-with TLS or without, whatever it says: the health of the gateway alone. Exit code 0: all is well; 1: it is not,
-and the last line says why. Proxies in the environment are ignored: the server is on this machine.
+with TLS or without, whatever it says: the health of the gateway alone. Exit code 0: all is well; 1: it is
+not, and the last line says why. Proxies in the environment are ignored: the server is on this machine.
 """
 
 from __future__ import annotations
@@ -88,8 +88,12 @@ def main() -> int:
     parser.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('PORT') or 8000}")
     parser.add_argument("--ready", action="store_true", help="only ask whether it is ready")
     parser.add_argument("--gateway", action="store_true", help="only ask whether the gateway answers")
-    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="how long it may take to be ready")
-    parser.add_argument("--insecure", action="store_true", help="accept a certificate of an unknown authority")
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="how long it may take to be ready"
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="accept a certificate of an unknown authority"
+    )
     arguments = parser.parse_args()
     try:
         if arguments.gateway:

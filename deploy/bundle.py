@@ -1,0 +1,250 @@
+"""Gather everything a closed machine needs into one folder, with checksums and a signature.
+
+    python -m deploy.bundle --target cpu --key ~/.ssh/airgap-release [--model FOLDER] [--out FOLDER]
+
+Run from the repository root on a connected machine, after `deploy/wheelhouse.sh TARGET`. The image is
+built and saved with docker, or with buildah where there is no docker. The folder:
+
+    install.sh verify.sh docker-compose.yml env.example bundle.json
+    images/TARGET.tar          docker archive
+    wheelhouse/TARGET/         every Python package, to rebuild the image without internet
+    source/                    the program's source, as the image was built from
+    sbom/TARGET.cdx.json       CycloneDX
+    licences/TARGET/           of every package in the image
+    models/NAME.SHA256SUMS     the model by reference: its folder travels beside the bundle
+    signers                    the public key, for `ssh-keygen -Y verify`
+    SHA256SUMS SHA256SUMS.sig  every file above, and an SSH signature over the list
+
+Two runs on one commit give the same SHA256SUMS: nothing here takes the time of day, and Ed25519
+signatures do not vary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy import sbom
+from version import VERSION
+
+ROOT = Path(__file__).parent.parent
+DOCKERFILES = {"cpu": "Dockerfile.cpu", "gpu": "Dockerfile"}
+SIGNATURE_NAMESPACE = "airgap-ocr"
+MANIFEST = "SHA256SUMS"
+
+
+class BundleError(Exception):
+    """The bundle cannot be made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The source a bundle is made from. `epoch`: seconds, the commit's own time."""
+
+    identity: str
+    epoch: int
+
+
+def current_commit(root: Path = ROOT) -> Commit:
+    """HEAD, of a work tree without changes to tracked files."""
+    if _git(root, "status", "--porcelain", "--untracked-files=no"):
+        raise BundleError("tracked files have changes: commit them first, a bundle is made from a commit")
+    identity, epoch = _git(root, "log", "-1", "--format=%H %ct").split()
+    return Commit(identity, int(epoch))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=root, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def export_source(root: Path, commit: Commit, archive: Path) -> None:
+    """`git archive` of the commit: names, modes and times come from git alone."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    command = ["git", "-c", "tar.umask=0022", "archive", "--format=tar", "--prefix=airgap-ocr/"]
+    subprocess.run([*command, f"--output={archive.resolve()}", commit.identity], cwd=root, check=True)
+
+
+def build_image(context: Path, target: str, reference: str, commit: Commit, archive: Path) -> None:
+    """Build from an exported source and save as a docker archive, with the commit's time throughout."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(commit.epoch)}
+    dockerfile = DOCKERFILES[target]
+    if shutil.which("docker"):
+        output = f"type=docker,dest={archive},rewrite-timestamp=true"
+        command = ["docker", "buildx", "build", "--provenance=false", "--output", output]
+        commands = [[*command, "-f", dockerfile, "-t", reference, "."]]
+    elif shutil.which("buildah"):
+        build = ["buildah", "bud", "--format", "docker", "--layers", "--network", "host"]
+        build += ["--timestamp", str(commit.epoch), "-f", dockerfile, "-t", reference, "."]
+        commands = [build, ["buildah", "push", reference, f"docker-archive:{archive}:{reference}"]]
+    else:
+        raise BundleError("neither docker nor buildah is installed; or give --image TARGET=ARCHIVE")
+    for arguments in commands:
+        subprocess.run(arguments, cwd=context, check=True, env=environment)
+
+
+def describe_model(folder: Path, destination: Path) -> dict[str, object]:
+    """Copy a model folder's SHA256SUMS into the bundle; the files themselves travel beside it."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise BundleError(f"{folder} has no {MANIFEST}: make it with `make verify-model MODEL_PATH={folder}`")
+    lines = manifest.read_text().splitlines()
+    names = [line.split(maxsplit=1)[1].lstrip("*") for line in lines if line.strip()]
+    destination.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(manifest, destination / f"{folder.name}.{MANIFEST}")
+    size = sum((folder / name).stat().st_size for name in names)
+    return {"name": folder.name, "files": len(names), "bytes": size}
+
+
+def write_manifest(folder: Path) -> None:
+    """SHA256SUMS over every file of the bundle, sorted by name, in the format of `sha256sum`."""
+    lines = []
+    for path in sorted(folder.rglob("*"), key=lambda item: item.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or "\n" in name or "\\" in name:
+            raise BundleError(f"{name}: neither links nor such names go into a bundle")
+        if path.is_dir() or name in (MANIFEST, f"{MANIFEST}.sig"):
+            continue
+        path.chmod(0o755 if path.suffix == ".sh" else 0o644)
+        with path.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    (folder / MANIFEST).write_text("".join(lines))
+
+
+def sign(folder: Path, key: Path) -> None:
+    """Sign SHA256SUMS with an SSH key (a file, or the public half of one held by an agent or a token)."""
+    (folder / f"{MANIFEST}.sig").unlink(missing_ok=True)
+    command = ["ssh-keygen", "-Y", "sign", "-q", "-n", SIGNATURE_NAMESPACE, "-f", str(key), MANIFEST]
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
+
+
+def write_signers(folder: Path, key: Path) -> None:
+    """The public key in ssh-keygen's format of allowed signers, without its comment."""
+    public = subprocess.run(
+        ["ssh-keygen", "-y", "-f", str(key)] if key.suffix != ".pub" else ["cat", str(key)],
+        check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    ).stdout.split()  # fmt: skip
+    (folder / "signers").write_text(f'release namespaces="{SIGNATURE_NAMESPACE}" {public[0]} {public[1]}\n')
+
+
+def gather_target(
+    folder: Path, context: Path, target: str, image: Path | None, commit: Commit
+) -> dict[str, str]:
+    """One image with its wheelhouse, SBOM and licences. Returns its entry in bundle.json."""
+    wheelhouse = folder / "wheelhouse" / target
+    shutil.copytree(ROOT / "build" / f"wheelhouse-{target}", wheelhouse)
+    archive = folder / "images" / f"{target}.tar"
+    reference = f"airgap-ocr:{VERSION}-{target}"
+    if image is not None:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(image, archive)
+    else:
+        shutil.copytree(wheelhouse, context / "build" / f"wheelhouse-{target}")
+        build_image(context, target, reference, commit, archive)
+    packages = [*sbom.python_packages(wheelhouse), *sbom.debian_packages(archive)]
+    (folder / "sbom").mkdir(exist_ok=True)
+    bom = sbom.bill_of_materials(f"airgap-ocr-{target}", VERSION, commit.identity, commit.epoch, packages)
+    (folder / "sbom" / f"{target}.cdx.json").write_text(bom)
+    sbom.write_licences(folder / "licences" / target, packages)
+    return {"target": target, "archive": f"images/{target}.tar", "reference": reference}
+
+
+def make_bundle(
+    folder: Path,
+    images: dict[str, Path | None],
+    models: list[Path],
+    key: Path | None,
+    commit: Commit,
+) -> None:
+    """Fill `folder`, which is emptied first. `images`: target → a ready archive, or None to build one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    source = folder / "source" / f"airgap-ocr-{VERSION}.tar"
+    export_source(ROOT, commit, source)
+    context = folder.with_name(f"{folder.name}.context")
+    shutil.rmtree(context, ignore_errors=True)
+    with tarfile.open(source) as archive:
+        archive.extractall(context, filter="tar")
+    context_root = context / "airgap-ocr"
+    for name in (
+        "docker-compose.yml",
+        "LICENSE",
+        "NOTICE",
+        "deploy/install.sh",
+        "deploy/verify.sh",
+        "deploy/env.example",
+    ):
+        shutil.copyfile(context_root / name, folder / Path(name).name)
+    description = {
+        "name": "airgap-ocr",
+        "version": VERSION,
+        "commit": commit.identity,
+        "date": datetime.fromtimestamp(commit.epoch, UTC).isoformat(),
+        "images": [
+            gather_target(folder, context_root, target, image, commit)
+            for target, image in sorted(images.items())
+        ],
+        "models": [describe_model(model, folder / "models") for model in models],
+    }
+    shutil.rmtree(context)
+    (folder / "bundle.json").write_text(json.dumps(description, indent=2) + "\n")
+    if key is not None:
+        write_signers(folder, key)
+    write_manifest(folder)
+    if key is not None:
+        sign(folder, key)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make the air-gapped bundle.")
+    parser.add_argument("--target", action="append", choices=sorted(DOCKERFILES), help="default: cpu")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="TARGET=ARCHIVE",
+        help="a docker archive that is there",
+    )
+    parser.add_argument(
+        "--model", action="append", default=[], type=Path, help="a model folder with SHA256SUMS"
+    )
+    parser.add_argument("--key", type=Path, help="SSH key that signs; made with `ssh-keygen -t ed25519`")
+    parser.add_argument("--out", type=Path, default=ROOT / "build")
+    arguments = parser.parse_args()
+    if not all(re.fullmatch(r"(cpu|gpu)=.+", item) for item in arguments.image):
+        parser.error("--image takes cpu=ARCHIVE or gpu=ARCHIVE")
+    ready = {item.split("=", 1)[0]: Path(item.split("=", 1)[1]) for item in arguments.image}
+    targets = set(arguments.target or ()) | set(ready) or {"cpu"}
+    folder = arguments.out / f"airgap-ocr-{VERSION}"
+    try:
+        make_bundle(
+            folder,
+            {target: ready.get(target) for target in targets},
+            arguments.model,
+            arguments.key,
+            current_commit(),
+        )
+    except (BundleError, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: {size / 1e6:.0f} MB, {'signed' if arguments.key else 'NOT signed (no --key)'}")
+    print(f"{MANIFEST} has the sha256 {digest}: hand this line over by another way than the bundle.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

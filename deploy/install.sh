@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# Install a bundle on a closed machine, or upgrade to it. Reaches no network but this machine's own port.
+#
+#   install.sh [--to FOLDER] [--profile cpu|deepseek] [--set NAME=VALUE]... [--signers FILE] [--unsigned]
+#   install.sh --rollback [--to FOLDER]
+#
+# --to FOLDER      where the site lives; default /opt/airgap-ocr
+# --profile        what runs; default: what runs already, else cpu
+# --set            a line of the site's .env, for instance --set PUBLISH_PORT=8064
+# --rollback       go back to the release that ran before this one
+#
+# Verifies the bundle, loads its images, writes FOLDER/.env where there is none, starts, waits until the
+# server is ready and lets it read a page. Where any of that fails while an older release ran, that one is
+# started again. The data volume and .env outlive upgrades and rollbacks; only AIRGAP_VERSION changes.
+# Needs docker with compose (or podman with docker-compose) and ssh-keygen. CONTAINER_CLI=podman names another CLI.
+set -euo pipefail
+
+bundle="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+site=/opt/airgap-ocr profile="" settings=() verify=() rollback=0
+while (($#)); do
+    case "$1" in
+        --to) site="${2:?--to needs a folder}"; shift ;;
+        --profile) profile="${2:?--profile needs a name}"; shift ;;
+        --set) settings+=("${2:?--set needs NAME=VALUE}"); shift ;;
+        --signers) verify+=(--signers "${2:?--signers needs a file}"); shift ;;
+        --unsigned) verify+=(--unsigned) ;;
+        --rollback) rollback=1 ;;
+        *) echo "unknown option: $1" >&2; exit 2 ;;
+    esac
+    shift
+done
+mkdir -p "$site"
+site="$(cd "$site" && pwd)"
+wait_seconds="${WAIT_SECONDS:-900}"
+
+say() { printf '== %s\n' "$*"; }
+die() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+get_env() { if [[ -f "$site/.env" ]]; then sed -n "s/^$1=//p" "$site/.env" | tail -n 1; fi; }
+
+set_env() {
+    # set_env NAME VALUE: one line of .env, in place; the file is never half written.
+    [[ "$1" =~ ^[A-Z][A-Z0-9_]*$ ]] || die "$1 is no name of a setting"
+    [[ "$2" != *$'\n'* ]] || die "$1: a value is one line"
+    local new
+    new="$(mktemp "$site/.env.XXXXXX")"
+    touch "$site/.env"
+    name="$1" value="$2" awk '
+        index($0, ENVIRON["name"] "=") == 1 { if (!done++) print ENVIRON["name"] "=" ENVIRON["value"]; next }
+        { print }
+        END { if (!done) print ENVIRON["name"] "=" ENVIRON["value"] }
+    ' "$site/.env" >"$new"
+    chmod 600 "$new"
+    mv "$new" "$site/.env"
+}
+
+find_engine() {
+    cli="${CONTAINER_CLI:-}"
+    if [[ -z "$cli" ]]; then
+        if command -v docker >/dev/null; then cli=docker; else cli=podman; fi
+    fi
+    command -v "$cli" >/dev/null || die "neither docker nor podman is installed"
+    if "$cli" compose version >/dev/null 2>&1; then
+        compose_command=("$cli" compose)
+    elif command -v docker-compose >/dev/null; then
+        compose_command=(docker-compose)
+    else
+        die "docker's compose plug-in is not installed"
+    fi
+}
+
+compose() {
+    local release
+    release="$(get_env AIRGAP_VERSION)"
+    (cd "$site" && "${compose_command[@]}" --project-directory "$site" \
+        -f "$site/releases/$release/docker-compose.yml" "$@")
+}
+
+start_and_check() {
+    # Start what .env says, wait until a page can be read through the gateway, and read one.
+    local scheme=http tls port address
+    compose up -d --remove-orphans || return 1
+    tls="$(get_env TLS_DIR)"
+    [[ -f "$(cd "$site" && realpath -m "${tls:-tls}")/tls.crt" ]] && scheme=https
+    compose exec -T gateway python /opt/airgap/smoke/smoke.py --url "$scheme://127.0.0.1:8000" --insecure \
+        --wait "$wait_seconds" || return 1
+    port="$(get_env PUBLISH_PORT)" address="$(get_env PUBLISH_ADDRESS)"
+    [[ -z "$address" || "$address" == 0.0.0.0 ]] && address=127.0.0.1
+    timeout 10 bash -c ": </dev/tcp/$address/${port:-8063}" 2>/dev/null ||
+        { echo "port ${port:-8063} of $address does not answer" >&2; return 1; }
+    say "serving on $scheme://$address:${port:-8063}"
+}
+
+go_back() {
+    # go_back RELEASE: run that one again.
+    [[ -f "$site/releases/$1/docker-compose.yml" ]] || die "release $1 is not in $site/releases"
+    say "going back to $1"
+    set_env AIRGAP_VERSION "$1"
+    start_and_check || die "release $1 does not start either; see: docker compose logs, in $site"
+}
+
+load_images() {
+    local archive
+    for archive in "$bundle"/images/*.tar; do
+        say "loading ${archive##*/}"
+        "$cli" load --input "$archive" || die "${archive##*/} cannot be loaded"
+    done
+}
+
+copy_release() {
+    # The files a release is started from, so that the bundle may be taken away.
+    local home="$site/releases/$1" name
+    mkdir -p "$home"
+    for name in docker-compose.yml env.example bundle.json install.sh verify.sh SHA256SUMS; do
+        cp "$bundle/$name" "$home/$name"
+    done
+}
+
+write_settings() {
+    local line
+    umask 077
+    if [[ ! -f "$site/.env" ]]; then
+        cp "$bundle/env.example" "$site/.env"
+        set_env SECRET_KEY "$(head -c 32 /dev/urandom | base64 -w 0)"
+    fi
+    umask 022
+    mkdir -p "$site/models" "$site/tls"
+    for line in ${settings[@]+"${settings[@]}"}; do
+        [[ "$line" == *=* ]] || die "--set takes NAME=VALUE, not $line"
+        set_env "${line%%=*}" "${line#*=}"
+    done
+    [[ -z "$profile" ]] || set_env COMPOSE_PROFILES "$profile"
+    if [[ ! -f "$bundle/images/cpu.tar" ]]; then set_env GATEWAY_IMAGE gpu; fi
+}
+
+find_engine
+running="$(get_env AIRGAP_VERSION || true)"
+[[ -f "$site/releases/$running/docker-compose.yml" ]] || running=""
+
+if ((rollback)); then
+    before="$(cat "$site/releases/previous" 2>/dev/null || true)"
+    [[ -n "$before" ]] || die "$site knows no release before $running"
+    go_back "$before"
+    printf '%s\n' "$running" >"$site/releases/previous"
+    exit 0
+fi
+
+say "verifying $bundle"
+bash "$bundle/verify.sh" ${verify[@]+"${verify[@]}"} "$bundle" || die "the bundle is not what it should be; nothing was changed"
+release="$(sed -n 's/^  "version": "\([A-Za-z0-9.+-]*\)",$/\1/p' "$bundle/bundle.json")"
+[[ -n "$release" ]] || die "bundle.json names no version"
+load_images
+copy_release "$release"
+if [[ -f "$site/.env" ]]; then cp -p "$site/.env" "$site/.env.before"; fi
+write_settings
+set_env AIRGAP_VERSION "$release"
+
+if ! start_and_check; then
+    compose logs --tail 50 >&2 || true
+    [[ -n "$running" && "$running" != "$release" ]] || die "release $release does not start"
+    mv "$site/.env.before" "$site/.env"
+    go_back "$running"
+    die "release $release did not start; $running runs again"
+fi
+if [[ -n "$running" && "$running" != "$release" ]]; then printf '%s\n' "$running" >"$site/releases/previous"; fi
+rm -f "$site/.env.before"
+say "release $release is installed in $site"

@@ -1,0 +1,138 @@
+"""What an image consists of: a CycloneDX 1.6 bill of materials, and the licence texts.
+
+Python packages are read from the wheelhouse, Debian packages from the image's archive; neither is
+unpacked to disk or run. Equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import tarfile
+import uuid
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import DisjunctiveLicense
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+_LICENCE_FILE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT|AUTHORS)", re.IGNORECASE)
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "airgap-ocr")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package of an image. `texts`: licence file name → content."""
+
+    kind: str  # "pypi" or "deb"
+    name: str
+    version: str
+    licence: str
+    sha256: str | None
+    texts: dict[str, bytes]
+
+
+def python_packages(wheelhouse: Path) -> Iterator[Package]:
+    """Every wheel of a folder, by name."""
+    for wheel in sorted(wheelhouse.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+            metadata_name = next(n for n in names if re.fullmatch(r"[^/]+\.dist-info/METADATA", n))
+            metadata = HeaderParser().parsestr(archive.read(metadata_name).decode("utf-8", "replace"))
+            folder = metadata_name.removesuffix("METADATA")
+            texts = {
+                PurePosixPath(name).name: archive.read(name)
+                for name in names
+                if name.startswith(folder) and _LICENCE_FILE.search(PurePosixPath(name).name)
+            }
+        classifiers = [
+            value.rsplit(" :: ", 1)[-1]
+            for value in metadata.get_all("Classifier", [])
+            if value.startswith("License :: ")
+        ]
+        declared = metadata["License-Expression"] or "; ".join(classifiers) or metadata["License"] or ""
+        licence = declared.strip().splitlines()[0][:120] if declared.strip() else "see its licence text"
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        yield Package("pypi", metadata["Name"], metadata["Version"], licence, digest, texts)
+
+
+def debian_packages(archive: Path) -> Iterator[Package]:
+    """The installed Debian packages of a docker archive (`docker save`), with their copyright files."""
+    status, copyrights = b"", {}
+    with tarfile.open(archive) as image:
+        for layer_name in json.load(_member(image, "manifest.json"))[0]["Layers"]:
+            with tarfile.open(fileobj=_member(image, layer_name)) as layer:
+                for member in layer:
+                    path = PurePosixPath(member.name.removeprefix("./").lstrip("/"))
+                    if not member.isfile():
+                        continue
+                    content = layer.extractfile(member)
+                    if path == PurePosixPath("var/lib/dpkg/status") and content:
+                        status = content.read()
+                    elif path.match("usr/share/doc/*/copyright") and content:
+                        copyrights[path.parent.name] = content.read()
+    for paragraph in status.decode("utf-8", "replace").split("\n\n"):
+        fields = HeaderParser().parsestr(paragraph.strip())
+        if fields["Package"] and "installed" in (fields["Status"] or ""):
+            name = fields["Package"]
+            texts = {"copyright": copyrights[name]} if name in copyrights else {}
+            yield Package("deb", name, fields["Version"], "see its copyright file", None, texts)
+
+
+def _member(archive: tarfile.TarFile, name: str) -> io.BufferedReader:
+    found = archive.extractfile(name)
+    if found is None:
+        raise ValueError(f"{name} is no file of the archive")
+    return found  # type: ignore[return-value]
+
+
+def bill_of_materials(name: str, version: str, commit: str, epoch: int, packages: Iterable[Package]) -> str:
+    """CycloneDX JSON. The serial number follows from the name, the version and the commit."""
+    bom = Bom(serial_number=uuid.uuid5(_NAMESPACE, f"{name} {version} {commit}"))
+    bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
+    bom.metadata.component = Component(
+        name=name, version=version, type=ComponentType.CONTAINER, bom_ref=f"{name}@{version}"
+    )
+    for package in packages:
+        namespace = "debian" if package.kind == "deb" else None
+        url = PackageURL(package.kind, namespace, package.name, package.version)
+        bom.components.add(
+            Component(
+                name=package.name,
+                version=package.version,
+                type=ComponentType.LIBRARY,
+                bom_ref=str(url),
+                purl=url,
+                licenses=[DisjunctiveLicense(name=package.licence)],
+                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=package.sha256)]
+                if package.sha256
+                else [],
+            )
+        )
+    bom.register_dependency(bom.metadata.component)
+    return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+
+
+def write_licences(folder: Path, packages: Iterable[Package]) -> None:
+    """`packages.csv` with every package's licence, and each licence text under kind/name-version/."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "packages.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("kind", "name", "version", "licence"))
+        for package in packages:
+            table.writerow((package.kind, package.name, package.version, package.licence))
+            home = folder / package.kind / f"{package.name}-{package.version.replace(':', '_')}"
+            for name, text in sorted(package.texts.items()):
+                home.mkdir(parents=True, exist_ok=True)
+                (home / name).write_bytes(text)
