@@ -28,7 +28,7 @@ from config import Settings, load_settings
 from engines import choose_engine, create_engine
 from errors import AirgapError
 from ocr_utils import Service
-from process.allocator import bound_arenas
+from process.allocator import give_memory_back
 from process.pipeline import Defaults, Reader
 from version import VERSION
 
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=VERSION,
         description="Images, PDFs and batches to Markdown, JSON, boxes and searchable PDF; fully offline.",
         lifespan=_lifespan,
+        responses=http_edge.ERRORS,
     )
     app.state.service = service
     app.include_router(system_routes.router)
@@ -150,6 +151,7 @@ async def _start_engine(service: Service) -> None:
 
 def main() -> int:
     """Serve until told to stop. Returns the exit code: 1 when the engine did not start, 2 for settings."""
+    give_memory_back()
     try:
         settings = load_settings()
         monitoring.logs.configure(settings.log_level, settings.log_format)

@@ -69,12 +69,12 @@ class Archive:
         """
         name = self._names.claim(filename)
         folder = "" if self._flat else f"{name}/"
-        errors = {}
+        errors, warnings = {}, list(document.warnings)
         for output in self._outputs:
             if output != "images":
                 target = f"{folder}{name}{EXPORTERS[output].suffix}"
                 try:
-                    self._write_file(target, output, document, source)
+                    warnings += self._write_file(target, output, document, source)
                 except AirgapError as error:
                     errors[output] = asdict(error.as_page_error())
         for figure, data in self._figures(document, source):
@@ -90,7 +90,7 @@ class Archive:
                 "engine": document.engine,
                 "model": document.model,
                 "mode": document.mode,
-                "warnings": list(document.warnings),
+                "warnings": warnings,
                 "output_errors": errors,
             }
         )
@@ -119,14 +119,18 @@ class Archive:
         self._zip.writestr(_entry(name), data)
         self._sums[name] = hashlib.sha256(data).hexdigest()
 
-    def _write_file(self, name: str, output: str, document: Document, source: Source) -> None:
-        """Write a format through a file beside the ZIP, so that it is never in memory as a whole."""
+    def _write_file(self, name: str, output: str, document: Document, source: Source) -> tuple[str, ...]:
+        """Write a format through a file beside the ZIP, so that it is never in memory as a whole.
+
+        Returns what is to be said of it.
+        """
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             path = Path(folder) / "output"
-            export_file(output, document, source, path)
+            warnings = export_file(output, document, source, path)
             with path.open("rb") as file, self._zip.open(_entry(name), "w", force_zip64=True) as target:
                 shutil.copyfileobj(file, target, 1 << 20)
             self._sums[name] = sha256_of(path)
+        return warnings
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -10,7 +10,8 @@ answered on standard output with one line of JSON and, after it, `bytes` bytes o
 
     {"op": "open", "document": id, "path", "password"}          → {"ok", "pages", "renderer"}
     {"op": "render", …the same…, "page", "dpi", "max_pixels", "max_side", "min_side", "text"}
-        → {"ok", "width", "height", "width_pt", "height_pt", "dpi", "damaged", "text", "bytes"} + RGB rows
+        → {"ok", "width", "height", "width_pt", "height_pt", "dpi", "damaged", "doubtful", "text", "bytes"}
+          + RGB rows
     {"op": "close", "document": id}                              → {"ok"}
     a failure                                                    → {"ok": false, "reason", "detail"}
 
@@ -47,11 +48,11 @@ _DAMAGE = (
     "padding truncated image",
     "treating as end of file",
     "premature end of data",
-    "page may not be correct",
     "broken file",
     "cannot draw text",
     "error when loading embedded font",
 )
+_DOUBT = "page may not be correct"  # what MuPDF says of unknown or broken drawing commands
 
 
 class Failure(Exception):
@@ -117,6 +118,7 @@ class MuPdfPages:
         }
         messages = pymupdf.TOOLS.mupdf_warnings()
         answer["damaged"] = any(sign in messages for sign in _DAMAGE)
+        answer["doubtful"] = _DOUBT in messages
         if _resident_bytes() > RESIDENT_BYTES:
             pymupdf.TOOLS.store_shrink(100)
         self._pixmap = pixmap
@@ -165,6 +167,7 @@ class PdfiumPages:
             "dpi": zoom * 72,
             "text": None,
             "damaged": False,
+            "doubtful": False,
         }
         page.close()
         self._bitmap = bitmap

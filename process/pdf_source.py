@@ -26,6 +26,7 @@ from process.text_layer import sound_lines
 log = logging.getLogger(__name__)
 
 FROM_TEXT_LAYER = "The text was taken from the PDF's own text layer."
+DOUBTFUL = "Some of the page's drawing commands are broken; parts of it may be missing."
 LAYER_NOT_SOUND = "The PDF's text layer is missing or not sound; the page was read from its pixels."
 SECOND_RENDERER = "The file is irregular; the page was drawn by a second renderer."
 
@@ -58,6 +59,7 @@ class PdfSource(Source):
         self._id = uuid.uuid4().hex
         try:
             on_disk = path if isinstance(path, Path) else self._write(path)
+            self.password = password
             self._document = {"document": self._id, "path": str(on_disk.resolve()), "password": password}
             opened = self._open()
             self._second = opened["renderer"] != "mupdf"
@@ -130,6 +132,8 @@ class PdfSource(Source):
             )
         if answer["damaged"]:
             warnings.append(DAMAGED)
+        if answer["doubtful"]:
+            warnings.append(DOUBTFUL)
         if self._second:
             warnings.append(SECOND_RENDERER)
         if self._text_layer == "auto" and not blank:

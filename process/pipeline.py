@@ -120,12 +120,15 @@ class Reader:
             return replace(page, width_pt=rendered.width_pt, height_pt=rendered.height_pt)
         except AirgapError as error:
             log.warning("page %d failed: %s %s", number, error.code, error.message)
-            failure = error
+            # Not the exception itself: its traceback would hold this frame, and with it the picture.
+            failure = error.as_page_error()
         except Exception:
             log.exception("page %d failed", number)
-            failure = EngineFailed("The page could not be read, for a reason that is in the server's log.")
+            failure = EngineFailed(
+                "The page could not be read, for a reason that is in the server's log."
+            ).as_page_error()
         trace.note_page(self.engine.name, "failed")
-        return Page(number, width, height, "failed", finish_reason="error", error=failure.as_page_error())
+        return Page(number, width, height, "failed", finish_reason="error", error=failure)
 
     async def _read_rendered(
         self, rendered: PageImage, options: ReadOptions, on_delta: OnDelta | None

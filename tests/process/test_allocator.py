@@ -1,0 +1,37 @@
+"""What pictures held is given back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CODE = """
+import threading
+from pathlib import Path
+from PIL import Image
+from process.allocator import give_memory_back
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+def work():
+    for _ in range(3):
+        image = Image.new("RGB", (5000, 5000), "white")
+        image.resize((5200, 5200)).convert("L").tobytes()
+
+assert give_memory_back()
+before = resident()
+for _ in range(3):
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+print(resident() - before)
+"""
+
+
+def test_memory_comes_back_after_pictures_on_many_threads() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 60 * 2**20
