@@ -81,7 +81,7 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
     archive.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(commit.epoch)}
     dockerfile = DOCKERFILES[target]
-    if shutil.which("docker"):
+    if _works("docker", "buildx", "version") and _works("docker", "info"):
         output = f"type=docker,dest={archive},rewrite-timestamp=true"
         command = ["docker", "buildx", "build", "--provenance=false", "--output", output]
         commands = [[*command, "-f", dockerfile, "-t", reference, "."]]
@@ -90,9 +90,17 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
         build += ["--timestamp", str(commit.epoch), "-f", dockerfile, "-t", reference, "."]
         commands = [build, ["buildah", "push", reference, f"docker-archive:{archive}:{reference}"]]
     else:
-        raise BundleError("neither docker nor buildah is installed; or give --image TARGET=ARCHIVE")
+        raise BundleError(
+            "neither docker with buildx nor buildah works here: install one, or give --image TARGET=ARCHIVE"
+        )
     for arguments in commands:
         subprocess.run(arguments, cwd=context, check=True, env=environment)
+
+
+def _works(*command: str) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def describe_model(folder: Path, destination: Path) -> dict[str, object]:
