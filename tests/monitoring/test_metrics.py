@@ -1,0 +1,175 @@
+"""The metrics page, the counters behind it, and the log."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from monitoring import logs, metrics, trace
+from monitoring.web import KINDS, kind_of
+from tests.conftest import running_server
+from tests.dialects.drawing import encoded, pdf, png
+
+NAMES = """http_requests_total http_request_duration_seconds http_in_flight_requests ocr_requests_total
+ocr_processing_seconds ocr_in_progress ocr_input_bytes_total image_requests_total pdf_requests_total
+prompt_tokens_total completion_tokens_total tokens_total users_total ocr_pages_total ocr_page_seconds
+ocr_queue_depth ocr_loops_total ocr_engine_restarts_total ocr_engine_fallovers_total""".split()  # noqa: SIM905
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of a server whose counters begin at nothing."""
+    with (
+        running_server(tmp_path, BACKEND="fake") as url,
+        httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
+    ):
+        yield client
+
+
+def samples(client: httpx.Client) -> dict[str, float]:
+    lines = client.get("/metrics").raise_for_status().text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def test_what_is_promised_is_there(fresh: httpx.Client) -> None:
+    answer = fresh.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# HELP")}
+    assert set(NAMES) <= families
+
+
+def test_requests_pages_and_tokens_are_counted(fresh: httpx.Client) -> None:
+    picture, document = png(), pdf(3)
+    fresh.post("/ocr", json={"image": encoded(picture), "prompt": "read"})
+    fresh.post("/api/ocr/pdf", files={"file": document})
+    fresh.post("/pdf/ocr/simple", files={"file": document}, data={"prompt": "fail"})
+    fresh.post("/ocr/image/simple", files={"file": picture}, data={"prompt": "loop"})
+    fresh.post("/ocr/image/simple", files={"file": picture}, data={"prompt": "loop gundam"})
+    fresh.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "words"}]})
+    counted = samples(fresh)
+    expected = {
+        'ocr_requests_total{kind="image"}': 3,
+        'ocr_requests_total{kind="pdf"}': 2,
+        'ocr_requests_total{kind="chat"}': 1,
+        'ocr_processing_seconds_count{kind="pdf"}': 2,
+        'ocr_in_progress{kind="image"}': 0,
+        'ocr_input_bytes_total{kind="image"}': 3 * len(picture),
+        'ocr_input_bytes_total{kind="pdf"}': 2 * len(document),
+        "image_requests_total": 3,
+        "pdf_requests_total": 2,
+        'ocr_pages_total{engine="fake",status="ok"}': 1 + 3 + 1 + 1,
+        'ocr_pages_total{engine="fake",status="failed"}': 3,
+        'ocr_pages_total{engine="fake",status="degraded"}': 1,
+        'ocr_loops_total{engine="fake",outcome="cut"}': 1,
+        'ocr_loops_total{engine="fake",outcome="recovered"}': 1,
+        "ocr_queue_depth": 0,
+        "ocr_pages_reading": 0,
+        "http_in_flight_requests": 1,
+        'http_requests_total{handler="/ocr",method="POST",status="200"}': 1,
+    }
+    assert {name: counted.get(name) for name in expected} == expected
+    assert (
+        counted["tokens_total"] == counted["prompt_tokens_total"] + counted["completion_tokens_total"] > 100
+    )
+
+
+def test_unknown_paths_do_not_make_the_page_grow(fresh: httpx.Client) -> None:
+    for n in range(50):
+        fresh.get(f"/nothing/{n}")
+    lines = [name for name in samples(fresh) if name.startswith("http_requests_total")]
+    assert len(lines) <= 3
+
+
+def test_promtool_finds_nothing_wrong(fresh: httpx.Client) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    fresh.post("/ocr", json={"image": encoded(png())})
+    page = fresh.get("/metrics").text
+    result = subprocess.run(
+        [promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_the_page_can_be_turned_off(tmp_path: Path) -> None:
+    with running_server(tmp_path, BACKEND="fake", METRICS_ENABLED="0") as url:
+        assert httpx.get(f"{url}/metrics", trust_env=False).status_code == 404
+
+
+def test_counters_of_engines_in_this_process_stand_on_the_page() -> None:
+    from prometheus_client import Counter
+
+    Counter("vllm:of_an_engine", "Counted by somebody else.").inc()
+    assert b"vllm:of_an_engine_total 1.0" in metrics.exposition()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/ocr", "image"),
+        ("POST", "/ocr/image/advanced", "image"),
+        ("POST", "/ocr/pdf", "pdf"),
+        ("POST", "/pdf/ocr/simple", "pdf"),
+        ("POST", "/batch/ocr/download", "batch"),
+        ("POST", "/v1/chat/completions", "chat"),
+        ("GET", "/ocr/status", ""),
+        ("POST", "/ocrx", ""),
+        ("POST", "/api/auth/token", ""),
+    ],
+)
+def test_kinds(method: str, path: str, kind: str) -> None:
+    assert kind_of(method, path) == kind
+
+
+def test_every_kind_is_a_route(api: httpx.Client) -> None:
+    """What is counted by path must be there by path; `/jobs` where the server has jobs."""
+    paths = api.get("/openapi.json").json()["paths"]
+    for prefix, kind in KINDS:
+        assert kind == "job" or any(path.startswith(prefix) for path in paths), prefix
+
+
+@pytest.fixture
+def captured() -> Iterator[io.StringIO]:
+    """The root logger writing JSON into memory; as it was, afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    logs.configure("info", "json")
+    stream = io.StringIO()
+    root.handlers[0].setStream(stream)  # type: ignore[attr-defined]
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def test_a_line_is_one_object_with_its_request(captured: io.StringIO) -> None:
+    trace.begin(trace.Trace("abc"))
+    logging.getLogger("x").warning("two\nlines %s", "ä", extra={"fields": {"pages": 3}})
+    try:
+        raise ValueError("because")
+    except ValueError:
+        logging.getLogger("x").exception("broke")
+    first, second = [json.loads(line) for line in captured.getvalue().splitlines()]
+    assert (first["message"], first["request_id"], first["pages"]) == ("two\nlines ä", "abc", 3)
+    assert (first["level"], first["logger"]) == ("warning", "x")
+    assert "ValueError: because" in second["exception"]
+
+
+def test_no_text_of_a_document_is_logged(tmp_path: Path) -> None:
+    with running_server(tmp_path, BACKEND="fake", LOG_LEVEL="debug", LOG_FORMAT="json") as url:
+        picture = {"file": ("canary-name.png", png())}
+        for prompt in ("canary-prompt", "fail", "loop"):
+            for route in ("/ocr/image/simple", "/api/ocr/image", "/generate_with_file", "/pdf/ocr"):
+                httpx.post(f"{url}{route}", files=picture, data={"prompt": prompt}, trust_env=False)
+    log = (tmp_path / "server.log").read_text()
+    assert "/generate_with_file" in log
+    assert "canary" not in log
+    assert "20 20 200 60" not in log

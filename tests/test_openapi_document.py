@@ -1,0 +1,71 @@
+"""The description of the API, run against the server by schemathesis: no 5xx, answers as described."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT, running_server
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+
+
+@pytest.mark.parametrize("accounts", [False, True], ids=["open", "with accounts"])
+def test_the_document_holds(tmp_path: Path, accounts: bool) -> None:
+    settings = {"BACKEND": "fake", "MAX_UPLOAD_MB": "5", "PAGE_TIMEOUT_SECONDS": "5"}
+    login = []
+    if accounts:
+        settings |= {"AUTH_ENABLED": "1", "SECRET_KEY": "k" * 40}
+        settings |= {"BOOTSTRAP_USER": "root", "BOOTSTRAP_PASS": "root's password"}
+    with running_server(tmp_path, **settings) as url:
+        if accounts:
+            form = {"username": "root", "password": "root's password"}
+            token = httpx.post(f"{url}/api/auth/token", data=form, trust_env=False).json()["access_token"]
+            login = [
+                "--header",
+                f"Authorization: Bearer {token}",
+                "--include-path-regex",
+                "^/api/auth|^/info",
+            ]
+        result = subprocess.run(
+            [
+                str(SCHEMATHESIS),
+                "run",
+                f"{url}/openapi.json",
+                "--checks=not_a_server_error,response_schema_conformance,content_type_conformance",
+                "--phases=examples,coverage,fuzzing",
+                "--max-examples=10",
+                "--request-timeout=30",
+                "--suppress-health-check=all",
+                "--warnings=off",
+                "--seed=1",
+                "--no-color",
+                *login,
+            ],
+            cwd=ROOT,
+            env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        metrics = httpx.get(f"{url}/metrics", trust_env=False).text
+    assert accounts or pages_read(metrics) > 20, "the requests that were made up got nowhere"
+    assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
+
+
+def pages_read(metrics: str) -> float:
+    start = 'ocr_pages_total{engine="fake",status="ok"} '
+    return sum(float(line.removeprefix(start)) for line in metrics.splitlines() if line.startswith(start))
+
+
+def test_errors_are_described_as_they_are(api: httpx.Client) -> None:
+    document = api.get("/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert {"4XX", "5XX"} <= operation["responses"].keys(), (method, path)
+            assert "422" not in operation["responses"], (method, path)
