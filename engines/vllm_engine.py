@@ -19,7 +19,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -39,16 +39,15 @@ from deepseek_ocr import (
     WHITELIST_TOKEN_IDS,
     proper_prompt,
 )
-from document import Mode, PageStatus, ReadOptions, Usage
+from document import Mode, ReadOptions, Usage
+from engines.answer import Answer
 from engines.base import Capabilities, Delta, PageRead
 from engines.model_folder import ModelFolder, verify
 from engines.offline_environment import set_offline_environment
-from engines.token_confidence import TokenTrace, with_confidence
 from engines.vllm_plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
 from engines.vllm_process import EngineProcess
 from errors import AirgapError, ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, InvalidOption
 from process.image_process import Prepared, prepare
-from process.loop_guard import LoopDetector, cut_loop
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,6 @@ REPEATED_TOKENS = 16
 REPEATED_TIMES = 256
 
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_CUT = "The engine began to repeat itself; the reading was stopped and the repetition cut out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +244,22 @@ class VllmEngine:
     async def _read(
         self, llm: Any, images: Sequence[Image], options: ReadOptions
     ) -> AsyncGenerator[Delta | PageRead, None]:
-        answer = _Answer()
+        answer, usage, finish_reason = Answer(), Usage(), "stop"
         async with aclosing(self._outputs(llm, images, options)) as outputs:
             async for output in outputs:
-                text = answer.add(output)
-                if text:
-                    yield Delta(text)
+                completion = output.outputs[0]
+                answer.add(completion.text, list(_tokens(completion)))
+                usage = _usage(usage, output)
+                if completion.finish_reason is not None:
+                    finish_reason = completion.finish_reason
+                    answer.looped = answer.looped or finish_reason == "repetition"
+                    answer.finish()
+                if completion.text:
+                    yield Delta(completion.text)
                 if answer.looped:
                     break
         width, height = images[0].size if images else (1, 1)
-        yield answer.page_read(width, height)
+        yield answer.page_read(partial(parse, width=width, height=height), finish_reason, usage)
 
     async def _outputs(
         self, llm: Any, images: Sequence[Image], options: ReadOptions
@@ -319,58 +323,18 @@ class VllmEngine:
         )
 
 
-@dataclass(slots=True)
-class _Answer:
-    """What vLLM has said about one page so far."""
-
-    pieces: list[str] = field(default_factory=list)
-    trace: TokenTrace = field(default_factory=TokenTrace)
-    detector: LoopDetector = field(default_factory=LoopDetector)
-    looped: bool = False
-    finish_reason: str | None = None
-    prompt_tokens: int = 0
-    image_tokens: int = 0
-
-    def add(self, output: Any) -> str:
-        """Take in one `RequestOutput` and return its text."""
-        if output.prompt_token_ids and not self.prompt_tokens:
-            self.prompt_tokens = len(output.prompt_token_ids)
-            self.image_tokens = output.prompt_token_ids.count(SPECIAL_TOKEN_IDS[IMAGE])
-        completion = output.outputs[0]
-        self.trace.add(completion.text, list(_tokens(completion)))
-        self.pieces.append(completion.text)
-        self.finish_reason = completion.finish_reason
-        loop = self.detector.feed(completion.text)
-        if loop is None and self.finish_reason is not None:
-            loop = self.detector.check()
-        self.looped = loop is not None or self.finish_reason == "repetition"
-        text: str = completion.text
-        return text
-
-    def page_read(self, width: int, height: int) -> PageRead:
-        raw = "".join(self.pieces)
-        warnings: tuple[str, ...] = ()
-        kept, finish_reason = raw, self.finish_reason or "stop"
-        status: PageStatus = "ok"
-        if self.looped:
-            kept, status, finish_reason = cut_loop(raw, certain=True), "degraded", "repetition"
-            warnings = (_CUT,)
-        parsed = parse(kept, width, height)
-        return PageRead(
-            raw=raw,
-            blocks=with_confidence(parsed.blocks, parsed.spans, self.trace),
-            finish_reason=finish_reason,
-            usage=Usage(self.prompt_tokens, len(self.trace.logprobs), self.image_tokens),
-            confidence=self.trace.confidence(0, len(kept)),
-            warnings=(*warnings, *parsed.warnings),
-            status=status,
-        )
-
-
 def _tokens(completion: Any) -> Iterator[tuple[str, float]]:
     """The `(text, log-probability)` of each new token."""
     for token, candidates in zip(completion.token_ids, completion.logprobs, strict=True):
         yield candidates[token].decoded_token or "", candidates[token].logprob
+
+
+def _usage(so_far: Usage, output: Any) -> Usage:
+    completion_tokens = so_far.completion_tokens + len(output.outputs[0].token_ids)
+    if so_far.prompt_tokens:
+        return replace(so_far, completion_tokens=completion_tokens)
+    prompt = output.prompt_token_ids or []
+    return Usage(len(prompt), completion_tokens, prompt.count(SPECIAL_TOKEN_IDS[IMAGE]))
 
 
 def _first_line(error: BaseException) -> str:

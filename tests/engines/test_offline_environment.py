@@ -1,0 +1,85 @@
+"""The libraries below the engine are told to stay offline before they are imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engines.offline_environment import set_offline_environment
+from engines.vllm_plugin import SEARCH_PATH
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    kept, path = dict(os.environ), list(sys.path)
+    for name in (
+        "HF_HOME",
+        "VLLM_CACHE_ROOT",
+        "VLLM_HOST_IP",
+        "VLLM_PLUGINS",
+        "PYTHONPATH",
+        "XDG_CACHE_HOME",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "path", path)
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+def test_network_is_off_whatever_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    set_offline_environment(tmp_path)
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
+        assert os.environ[name] == "1"
+    assert os.environ["VLLM_HOST_IP"] == "127.0.0.1"
+
+
+def test_caches_are_folders_inside_the_given_one_or_the_sites_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", "/somewhere/else")
+    set_offline_environment(tmp_path / "cache")
+    for name in ("HF_HOME", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR"):
+        folder = Path(os.environ[name])
+        assert folder.is_dir()
+        assert folder.is_relative_to(tmp_path)
+    assert os.environ["TRITON_CACHE_DIR"] == "/somewhere/else"
+
+
+def test_several_hosts_find_their_own_address(tmp_path: Path) -> None:
+    set_offline_environment(tmp_path, one_host=False)
+    assert "VLLM_HOST_IP" not in os.environ
+
+
+def test_child_processes_find_the_plugin(tmp_path: Path) -> None:
+    """As vLLM's engine process does, with nothing installed and from another folder."""
+    set_offline_environment(tmp_path, search_path=SEARCH_PATH, plugins=["airgap_ocr"])
+    set_offline_environment(tmp_path, search_path=SEARCH_PATH, plugins=["airgap_ocr"])
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == [str(folder) for folder in SEARCH_PATH]
+    assert os.environ["VLLM_PLUGINS"] == "airgap_ocr"
+    code = (
+        "from importlib.metadata import entry_points;"
+        "print(*[e.load().__module__ for e in entry_points(group='vllm.general_plugins', name='airgap_ocr')])"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert child.stdout.strip() == "engines.vllm_plugin"
+
+
+def test_loads_nothing() -> None:
+    code = (
+        "import sys; sys.path.insert(0, '.');"
+        "import engines.vllm_engine, engines.vllm_plugin, engines.offline_environment;"
+        "print(*[name for name in ('torch', 'vllm', 'transformers') if name in sys.modules])"
+    )
+    child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == ""
