@@ -30,6 +30,8 @@ _MODES: dict[tuple[int, int, bool], Mode] = {
     (1024, 640, True): "gundam",
 }
 
+_NOT_THROUGH_ENGINE_ARGS = {"trust_remote_code", "model", "tokenizer", "code_revision", "download_dir"}
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -66,10 +68,18 @@ class Settings(BaseSettings):
     )
     gpu_mem_utilization: float = Field(0.75, gt=0, le=1, description="Share of GPU memory vLLM may take.")
     torch_dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="Number format of the weights.")
+    use_flash_attention: Literal["auto", "true", "false"] = Field(
+        "auto",
+        description="`auto` tries it and falls back with a line in the log, `true` fails loudly.",
+    )
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share one copy of the model.")
     data_parallel_size: int = Field(1, ge=1, description="Copies of the model, one or more GPUs each.")
     distributed_executor_backend: Literal["mp", "ray", "uni"] | None = Field(
         None, description="vLLM's own executor; `ray` spans several nodes. Unset: vLLM chooses."
+    )
+    vllm_engine_args: dict[str, Any] = Field(
+        {},
+        description="Further arguments of vLLM's AsyncEngineArgs, as a JSON object.",
     )
     max_model_len: int = Field(8192, ge=1024, description="Tokens of prompt and answer together.")
     max_new_tokens: int = Field(8192, ge=1, description="Upper bound of `max_tokens`, and its default.")
@@ -109,7 +119,9 @@ class Settings(BaseSettings):
 
     enable_jobs: bool = Field(True, description="Serve the routes of durable jobs.")
     max_jobs: int = Field(
-        1000, ge=1, description="Unfinished jobs, over all callers; the next is answered 503 with Retry-After."
+        1000,
+        ge=1,
+        description="Unfinished jobs, over all callers; the next is answered 503 with Retry-After.",
     )
     max_jobs_per_caller: int = Field(
         100, ge=1, description="Unfinished jobs of one caller; the next is answered 429 with Retry-After."
@@ -166,6 +178,16 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("vllm_engine_args")
+    @classmethod
+    def _no_remote_code(cls, value: dict[str, Any]) -> dict[str, Any]:
+        forbidden = sorted(_NOT_THROUGH_ENGINE_ARGS & value.keys())
+        if forbidden:
+            raise ValueError(
+                f"{', '.join(forbidden)} cannot be set: the model comes from MODEL_PATH, without code"
+            )
         return value
 
     @model_validator(mode="after")
