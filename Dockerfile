@@ -44,6 +44,7 @@ COPY deploy/nginx /opt/airgap/nginx
 COPY deploy/smoke /opt/airgap/smoke
 WORKDIR /app
 COPY *.py test_ocr_texts.json LICENSE NOTICE ./
+COPY accounts accounts
 COPY dialects dialects
 COPY engines engines
 COPY exporters exporters

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from errors import AirgapError, EngineUnavailable
+from monitoring import metrics
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ class EngineProcess:
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
             self._restarts.append(time.monotonic())
             self.restarts += 1
+            metrics.engine_restarted("vllm")
             try:
                 await self._build()
             except AirgapError as error:
