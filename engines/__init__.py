@@ -39,12 +39,48 @@ def _rapidocr(settings: Settings) -> dict[str, Any]:
     return {"num_workers": settings.workers, "languages": settings.languages}
 
 
+def _vllm(settings: Settings) -> dict[str, Any]:
+    from engines.vllm_engine import VllmOptions
+
+    return {
+        "options": VllmOptions(
+            model_path=_model_path(settings),
+            model_id=settings.model_id,
+            data_dir=settings.data_dir,
+            default_mode=settings.default_mode,
+            max_crops=settings.max_crops,
+            gpu_mem_utilization=settings.gpu_mem_utilization,
+            torch_dtype=settings.torch_dtype,
+            use_flash_attention=settings.use_flash_attention,
+            tensor_parallel_size=settings.tensor_parallel_size,
+            data_parallel_size=settings.data_parallel_size,
+            distributed_executor_backend=settings.distributed_executor_backend,
+            max_model_len=settings.max_model_len,
+            max_new_tokens=settings.max_new_tokens,
+            max_concurrency=settings.max_concurrency or 100,
+            max_queue=settings.max_queue,
+            num_workers=settings.workers,
+            engine_args=settings.vllm_engine_args,
+        )
+    }
+
+
+def _model_path(settings: Settings) -> Path:
+    if settings.model_path is None:
+        raise ConfigurationError(
+            "This engine reads with a model from local disk, and MODEL_PATH is not set.",
+            "Set MODEL_PATH to the folder that holds the model's config.json.",
+        )
+    return settings.model_path
+
+
 def _fake(settings: Settings) -> dict[str, Any]:
     return {"seconds_per_page": settings.fake_seconds_per_page}
 
 
 ENGINES: dict[str, EngineSpec] = {
     "rapidocr": EngineSpec("engines.rapidocr_engine:RapidOcrEngine", _rapidocr),
+    "vllm": EngineSpec("engines.vllm_engine:VllmEngine", _vllm),
     "fake": EngineSpec("engines.fake_engine:FakeEngine", _fake),
 }
 
