@@ -81,6 +81,7 @@ class RapidOcrEngine:
         tessdata_dir: str | None = None,
     ) -> None:
         self.model = "PP-OCRv6-small"
+        self.model_digest: str | None = None  # SHA-256 over both networks' files, once they are loaded
         self._num_workers = num_workers or len(os.sched_getaffinity(0))
         self.max_concurrency = self._num_workers
         self._languages = tuple(languages)
@@ -95,7 +96,7 @@ class RapidOcrEngine:
 
     def _load(self) -> _Loaded:
         try:
-            from engines.ppocr.networks import load_networks, model_directory
+            from engines.ppocr.networks import load_networks, model_digest, model_directory
             from engines.ppocr.scripts import open_tesseract
         except ImportError as error:
             raise EngineUnavailable(
@@ -103,6 +104,7 @@ class RapidOcrEngine:
                 "Install it: pip install -r requirements.txt",
             ) from error
         networks = load_networks(model_directory(), self._num_workers)
+        self.model_digest = model_digest(model_directory())
         tesseract, no_tesseract = open_tesseract(self._tessdata_dir, self._languages)
         return _Loaded(
             networks,

@@ -13,6 +13,7 @@ site runs; the code and the model must lie at the same paths on each, with the f
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import time
@@ -42,7 +43,7 @@ from deepseek_ocr import (
 from document import Mode, ReadOptions, Usage
 from engines.answer import Answer
 from engines.base import Capabilities, Delta, PageRead
-from engines.model_folder import ModelFolder, verify
+from engines.model_folder import MANIFEST, ModelFolder, verify
 from engines.offline_environment import set_offline_environment
 from engines.vllm_plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
 from engines.vllm_process import EngineProcess
@@ -141,6 +142,12 @@ class VllmEngine:
         return self._process.health()
 
     @property
+    def model_digest(self) -> str | None:
+        """SHA-256 of the folder's manifest, which lists that of every file; None where there is none."""
+        manifest = self.options.model_path / MANIFEST
+        return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
+
+    @property
     def restarts(self) -> int:
         """How often the engine process was made anew."""
         return self._process.restarts
@@ -163,7 +170,10 @@ class VllmEngine:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         self.device = current_platform.device_type
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**self._engine_args()))
+        arguments = self._engine_args()
+        if current_platform.is_cpu():  # there to test on: compiling would cost minutes and gain nothing
+            arguments = {"enforce_eager": True, "skip_mm_profiling": True, **arguments}
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
 
     def _engine_args(self) -> dict[str, Any]:
         assert self.folder is not None

@@ -47,7 +47,7 @@ def test_the_document_holds(tmp_path: Path, accounts: bool) -> None:
                 "--no-color",
                 *login,
             ],
-            cwd=ROOT,
+            cwd=tmp_path,
             env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,

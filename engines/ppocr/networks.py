@@ -6,6 +6,7 @@ Pictures are uint8 BGR, shape (height, width, 3), the channel order that PP-OCR 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,14 @@ def model_directory() -> Path:
             "Install it: pip install -r requirements.txt",
         )
     return Path(spec.origin).parent / "models"
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256, in hexadecimal, over the files of both networks, one after the other."""
+    digest = hashlib.sha256()
+    for name in (DETECTOR_FILE, RECOGNIZER_FILE):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
 
 
 def read_model(path: Path) -> bytes:

@@ -261,6 +261,17 @@ def test_the_audit_log_says_who_read_what_and_never_the_text(
     assert log.verify()[1] == []
 
 
+def test_the_audit_log_alone_names_the_model_that_read(tmp_path: Path) -> None:
+    """Without accounts and without a key; the CPU engine's networks by their digest."""
+    with running_server(tmp_path, BACKEND="rapidocr", AUDIT_LOG="1") as url:
+        httpx.post(f"{url}/ocr/image/simple", files={"file": png()}, trust_env=False).raise_for_status()
+    log = AuditLog(tmp_path / "data" / "audit", None)
+    (entry,) = [json.loads(line) for line in log.path.read_text().splitlines()]
+    assert (entry["who"], entry["engine"], entry["pages"]) == ("anonymous", "rapidocr", {"ok": 1})
+    assert len(entry["model_digest"]) == 64
+    assert log.verify() == (1, [])
+
+
 def test_log_lines_are_json_with_request_ids(
     guarded: httpx.Client, login: Login, guarded_folder: Path
 ) -> None:
