@@ -27,6 +27,13 @@ serve: $(VENV)/.serve ## set up and start the server on port 8000
 test: $(VENV)/.dev ## set up and run the tests
 	$(BIN)/python -m pytest -q
 
+test-vllm: ## the engines that need torch, on tiny checkpoints, in an environment of their own (3 GB)
+	tests/vllm/setup_env.sh .venv-vllm
+	.venv-vllm/bin/python -m pytest -q tests/vllm tests/transformers
+
+verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
+	$(BIN)/python -m engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
+
 lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytest_plugins = ["tests.tripwire.plugin"]
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90
 
@@ -27,7 +29,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server(data_dir: Path, **settings: str) -> Iterator[str]:
+def running_server(data_dir: Path, start_seconds: float = START_SECONDS, **settings: str) -> Iterator[str]:
     """Start `serve_ocr.py` as a person would, wait until it is ready, yield its URL, stop it."""
     port = free_port()
     log = data_dir / "server.log"
@@ -43,16 +45,18 @@ def running_server(data_dir: Path, **settings: str) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until_ready(url, process, log)
+        wait_until_ready(url, process, log, start_seconds)
         yield url
     finally:
         process.terminate()
         assert process.wait(30) in (0, -15), log.read_text()
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(
+    url: str, process: subprocess.Popen[bytes], log: Path, start_seconds: float = START_SECONDS
+) -> None:
     """Return once `/readyz` answers 200; fail with the log when the server ends or takes too long."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + start_seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
