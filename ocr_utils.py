@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PurePath
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote
 
 from fastapi import Depends, Form, Request, UploadFile
@@ -38,6 +38,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Part(Protocol):
+    """What lives as long as the server does."""
+
+    async def start(self) -> None:
+        """Called once pages can be read. May go on for as long as the server lives."""
+        ...
+
+    async def close(self) -> None:
+        """Called while pages can still be read."""
+        ...
+
+
 class Service:
     """What a running server holds: its settings, its engine and how that engine is doing."""
 
@@ -50,6 +62,7 @@ class Service:
         self.started = False
         self.failure: str | None = None
         self.scratch = Scratch(settings.data_dir / "uploads")
+        self.parts: list[Part] = []
 
     def ready(self) -> tuple[bool, str]:
         """Whether pages can be read now, and if not, why."""

@@ -39,6 +39,7 @@ FEATURES = {
     "image": ("ocr_routes", ("/generate", "/generate_with_file", "/ocr")),
     "pdf": ("pdf_routes", ("/pdf",)),
     "batch": ("batch_routes", ("/batch",)),
+    "jobs": ("jobs_routes", ("/jobs",)),
     "json": ("dialects.json_api", ("/ocr/pdf",)),
     "ndjson": ("dialects.ndjson", ("/api/ocr",)),
     "openai": ("dialects.openai_api", ("/v1",)),
@@ -105,11 +106,15 @@ def _include(
     reason = None
     if name == "pdf" and not settings.enable_pdf_support:
         reason = "ENABLE_PDF_SUPPORT=0"
+    elif name == "jobs" and not settings.enable_jobs:
+        reason = "ENABLE_JOBS=0"
     else:
         try:
             room = importlib.import_module(module)
             reason = room.unavailable() if hasattr(room, "unavailable") else None
             if reason is None:
+                if hasattr(room, "attach"):
+                    room.attach(app, app.state.service)
                 router: APIRouter = room.router
                 app.include_router(router, dependencies=security(settings.auth_enabled))
         except Exception as error:
@@ -130,6 +135,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
+        for part in service.parts:
+            await part.close()
         await service.engine.close()
         service.scratch.close()
 
@@ -147,6 +154,7 @@ async def _start_engine(service: Service) -> None:
         return
     service.started = True
     log.info("ready: engine %s, model %s, device %s", name, service.engine.model, service.engine.device)
+    await asyncio.gather(*(part.start() for part in service.parts))
 
 
 def main() -> int:

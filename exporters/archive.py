@@ -50,6 +50,8 @@ class Archive:
         self._names = UniqueNames()
         self._inputs: list[dict[str, Any]] = []
         self._sums: dict[str, str] = {}
+        self.notes: dict[str, Any] = {}
+        """What else the manifest is to say."""
 
     def __enter__(self) -> Archive:
         return self
@@ -104,6 +106,7 @@ class Archive:
         return {
             "manifest_version": MANIFEST_VERSION,
             "software": f"Airgap OCR {VERSION}",
+            **self.notes,
             "inputs": self._inputs,
             "sha256": self._sums,
         }

@@ -14,6 +14,7 @@ import threading
 import unicodedata
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -34,6 +35,7 @@ __all__ = [
     "TextLayer",
     "open_source",
     "safe_name",
+    "survey",
 ]
 
 MAX_FRAMES = 20_000
@@ -68,6 +70,28 @@ def open_source(
     if kind in _FRAMED_KINDS and _frame_count(path) > 1:
         return FramesSource(path, safe_name(name), kind, span, limits)
     return ImageSource(path, safe_name(name), kind or "", span, limits)
+
+
+def survey(
+    path: Path,
+    *,
+    limits: Limits,
+    page_from: int | None = None,
+    page_to: int | None = None,
+    password: str | None = None,
+) -> tuple[Literal["image", "pdf"], range]:
+    """What a file is and which of its pages are to be read, without decoding a picture. Blocks.
+
+    Raises as `open_source`; but damage within a picture shows only once it is opened.
+    """
+    kind = sniff_file(path)
+    span = Span(page_from, page_to, limits.pdf_max_pages)
+    if kind == "pdf":
+        with PdfSource(path, "", span, limits, 72, password, "ignore") as source:
+            return "pdf", source.numbers
+    if kind is None:
+        open_image(path, max_pixels=limits.max_image_pixels)  # raises, and says why
+    return "image", span.of(_frame_count(path) if kind in _FRAMED_KINDS else 1)
 
 
 def safe_name(name: str) -> str:

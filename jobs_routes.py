@@ -1,0 +1,328 @@
+"""Durable jobs over HTTP: files in, an id at once; pages as they come; a ZIP at the end.
+
+A route parses, calls one function, answers. How a job is kept, shared and resumed is known in `jobs`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
+from fastapi import Path as UrlPath
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.sse import format_sse_event
+
+from accounts.caller import Caller, CallerDep
+from dialects.live import LiveResponse
+from errors import InvalidOption
+from exporters.archive import sha256_of
+from exporters.json_export import page_to_dict
+from exporters.markdown import page_markdown
+from jobs.plan import Input, Priority, Spec, Status
+from jobs.service import JobEvent, Jobs
+from jobs.store import JobFolder
+from jobs.tables import Counts, Job
+from jobs.unpack import file_name, is_zip, unpack
+from ocr_utils import (
+    FormOptions,
+    Service,
+    ServiceDep,
+    content_disposition,
+    display_name,
+    on_thread,
+    requested_outputs,
+    save_upload,
+    temporary_path,
+    zip_response,
+)
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+USAGE = {
+    "submit": "curl -F files=@a.pdf -F files=@scans.zip -F output=markdown,searchable_pdf http://localhost:8000/jobs",
+    "state": "curl http://localhost:8000/jobs/$ID",
+    "pages as they come": "curl -N http://localhost:8000/jobs/$ID/events",
+    "result": "curl -o results.zip http://localhost:8000/jobs/$ID/result",
+    "cancel": "curl -X POST http://localhost:8000/jobs/$ID/cancel",
+    "erase": "curl -X DELETE http://localhost:8000/jobs/$ID",
+}
+
+Files = Annotated[list[UploadFile], File(description="Pictures, PDFs, and ZIPs of them.")]
+
+
+def unavailable() -> str | None:
+    """Why there are no jobs on this server; None where there are."""
+    missing = [name for name in ("dbos", "sqlalchemy") if importlib.util.find_spec(name) is None]
+    return f"not installed: {', '.join(missing)}" if missing else None
+
+
+def attach(app: FastAPI, service: Service) -> None:
+    """Give an application its jobs, to be started and closed with it."""
+
+    async def charge(spec: Spec, pages: int) -> None:
+        accounts = getattr(app.state, "accounts", None)
+        if accounts is not None:
+            await accounts.charge(Caller(spec.caller, "", pages_per_day=spec.pages_per_day), pages)
+
+    app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, charge)
+    service.parts.append(jobs)
+
+
+def get_jobs(request: Request) -> Jobs:
+    jobs: Jobs = request.app.state.jobs
+    return jobs
+
+
+JobsDep = Annotated[Jobs, Depends(get_jobs)]
+
+
+async def get_job(jobs: JobsDep, caller: CallerDep, job_id: Annotated[str, UrlPath(max_length=64)]) -> Job:
+    return await jobs.job(caller.id, job_id)
+
+
+JobDep = Annotated[Job, Depends(get_job)]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How files are opened; the fields that `/pdf/ocr` has, too."""
+
+    dpi: int = 144
+    page_from: int | None = None
+    page_to: int | None = None
+    password: str | None = None
+    text_layer: Literal["ignore", "auto"] = "ignore"
+
+
+def opening_fields(
+    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw PDF pages at.")] = 144,
+    page_from: Annotated[int | None, Form(ge=1, description="First page of each file, from 1.")] = None,
+    page_to: Annotated[int | None, Form(ge=1, description="Last page of each file, included.")] = None,
+    password: Annotated[str | None, Form(max_length=200)] = None,
+    text_layer: Annotated[
+        Literal["ignore", "auto"], Form(description="`auto` takes a page's own text where it is sound.")
+    ] = "ignore",
+) -> Opening:
+    return Opening(dpi, page_from, page_to, password or None, text_layer)
+
+
+@router.post("", status_code=202, summary="Take a job in and answer at once")
+async def submit(
+    request: Request,
+    service: ServiceDep,
+    jobs: JobsDep,
+    caller: CallerDep,
+    options: FormOptions,
+    files: Files,
+    opening: Annotated[Opening, Depends(opening_fields)],
+    outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
+    priority: Annotated[
+        Priority, Form(description="The share of the queue; none starves another.")
+    ] = "normal",
+    idempotency_key: Annotated[str | None, Form(max_length=200)] = None,
+    idempotency_key_header: Annotated[
+        str | None, Header(alias="Idempotency-Key", max_length=200, description="Sent twice, taken once.")
+    ] = None,
+) -> JSONResponse:
+    await jobs.require_place(caller.id, sum(file.size or 0 for file in files))
+    names = tuple(name for name in outputs if name != "zip")
+    key = idempotency_key_header or idempotency_key
+    staging = jobs.store.staging()
+    folder = await on_thread(staging.__enter__)
+    try:
+        inputs = await on_thread(save_inputs, files, folder, service)
+        spec = Spec("", caller.id, inputs, options, asdict(opening), names, priority, caller.pages_per_day)
+        mark = await on_thread(fingerprint, spec, folder) if key else None
+        job, new = await jobs.submit(spec, folder, hashed(key) if key else None, mark)
+    finally:
+        await on_thread(staging.__exit__, None, None, None)
+    counts = await jobs.counts([job])
+    location = str(request.url.path).rstrip("/") + f"/{job.id}"
+    return JSONResponse(describe(job, counts[job.id]), 202 if new else 200, headers={"Location": location})
+
+
+def save_inputs(files: list[UploadFile], folder: JobFolder, service: Service) -> tuple[Input, ...]:
+    """Copy what was sent into a job's folder, ZIPs unpacked. Blocks."""
+    inputs: list[Input] = []
+    room = service.settings.job_max_unpacked_mb * 2**20
+    place = folder.input("")
+    for upload in files:
+        path = save_upload(upload, place)
+        if is_zip(path):
+            found, size = unpack(path, place, len(inputs), room)
+            path.unlink()
+            room -= size
+            inputs += found
+        else:
+            file = file_name(len(inputs))
+            path.rename(place / file)
+            inputs.append(Input(file, display_name(upload)))
+    return tuple(inputs)
+
+
+def fingerprint(spec: Spec, folder: JobFolder) -> str:
+    """What tells one job from another: its files and what is to become of them. Blocks."""
+    sums = [sha256_of(folder.input(entry.file)) for entry in spec.inputs]
+    asked = spec.to_dict() | {"id": "", "sums": sums}
+    return hashed(json.dumps(asked, sort_keys=True))
+
+
+def hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+@router.get("", summary="Your jobs, the newest first")
+async def list_jobs(
+    jobs: JobsDep,
+    caller: CallerDep,
+    status: Status | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=80, description="`next` of an earlier answer.")] = None,
+) -> dict[str, Any]:
+    found = await jobs.jobs(caller.id, status, _parsed(cursor) if cursor else None, limit)
+    counts = await jobs.counts(found)
+    following = f"{found[-1].created_at!r}_{found[-1].id}" if len(found) == limit else None
+    return {"jobs": [describe(job, counts[job.id]) for job in found], "next": following}
+
+
+def _parsed(cursor: str) -> tuple[float, str]:
+    created, _, job_id = cursor.partition("_")
+    try:
+        return float(created), job_id
+    except ValueError as error:
+        raise InvalidOption("`cursor` is not one that this server gave out.") from error
+
+
+@router.get("/status", summary="Whether jobs can be taken now")
+async def status(service: ServiceDep) -> dict[str, Any]:
+    return service.status()
+
+
+@router.get("/info", summary="How to use jobs")
+async def info(service: ServiceDep) -> dict[str, Any]:
+    settings = service.settings
+    return {
+        "routes": ["/jobs", "/jobs/{id}", "/jobs/{id}/events", "/jobs/{id}/result", "/jobs/{id}/cancel"],
+        "max_upload_mb": settings.max_upload_mb,
+        "max_unpacked_mb": settings.job_max_unpacked_mb,
+        "max_jobs_per_caller": settings.max_jobs_per_caller,
+        "result_ttl_hours": settings.result_ttl_hours,
+        "examples": USAGE,
+    }
+
+
+@router.get("/{job_id}", summary="State, ledger, speed and estimate")
+async def show(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
+    counts = await jobs.counts([job])
+    return describe(job, counts[job.id])
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Pages as they come, as server-sent events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def events(
+    jobs: JobsDep,
+    job: JobDep,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", max_length=20, description="The last page you have.")
+    ] = None,
+) -> LiveResponse:
+    try:
+        after = int(last_event_id) if last_event_id else -1
+    except ValueError as error:
+        raise InvalidOption("`Last-Event-ID` is not a number.", "Send back the id of an event.") from error
+    return LiveResponse(_stream(jobs, job, max(-1, after)), "text/event-stream; charset=utf-8")
+
+
+async def _stream(jobs: Jobs, job: Job, after: int) -> AsyncGenerator[str, None]:
+    async with aclosing(jobs.events(job, after)) as found:
+        async for event in found:
+            if event.kind == "ping":
+                yield format_sse_event(comment="still here").decode()
+                continue
+            data = await _data(jobs, event)
+            text = json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace").decode()
+            number = None if event.index is None else str(event.index)
+            yield format_sse_event(data_str=text, event=event.kind, id=number).decode()
+
+
+async def _data(jobs: Jobs, event: JobEvent) -> dict[str, Any]:
+    if event.stored is None:
+        counts = await jobs.counts([event.job])
+        return describe(event.job, counts[event.job.id])
+    page = event.stored.page
+    read = page_to_dict(page) | {"markdown": page_markdown(page)}
+    return {"index": event.index, "filename": event.name, "page": read}
+
+
+@router.get(
+    "/{job_id}/result",
+    summary="The ZIP; of a job that is not done, what there is",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {}}}},
+)
+async def result(service: ServiceDep, jobs: JobsDep, job: JobDep) -> FileResponse:
+    path, passing = await jobs.result(job, lambda: temporary_path(service.uploads, ".zip"))
+    name = f"results-{job.id[:8]}.zip"
+    if passing:
+        response = zip_response(path, name)
+    else:
+        headers = {"Content-Disposition": content_disposition(name)}
+        response = FileResponse(path, media_type="application/zip", headers=headers)
+    response.headers["X-Job-Status"] = job.status
+    return response
+
+
+@router.post("/{job_id}/cancel", summary="Stop a job; what was read stays")
+async def cancel(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
+    stopped = await jobs.cancel(job)
+    counts = await jobs.counts([stopped])
+    return describe(stopped, counts[stopped.id])
+
+
+@router.delete("/{job_id}", status_code=204, summary="Stop a job and erase files, results and rows")
+async def erase(jobs: JobsDep, job: JobDep) -> Response:
+    await jobs.erase(job)
+    return Response(status_code=204)
+
+
+def describe(job: Job, counts: Counts) -> dict[str, Any]:
+    """A job as answers show it. The ledger's `pending` pages are still to be read."""
+    pages = job.pages
+    pending = None if pages is None else max(0, pages - counts.done)
+    speed = counts.pages_per_second if job.status == "running" else 0.0
+    return {
+        "id": job.id,
+        "status": job.status,
+        "reason": job.reason,
+        "priority": job.priority,
+        "files": job.inputs,
+        "created_at": _time(job.created_at),
+        "started_at": _time(job.started_at),
+        "finished_at": _time(job.finished_at),
+        "ledger": {
+            "expected": pages,
+            "ok": counts.ok,
+            "degraded": counts.degraded,
+            "failed": counts.failed,
+            "pending": pending,
+        },
+        "pages_per_second": round(speed, 3),
+        "seconds_left": round(pending / speed, 1) if speed and pending is not None else None,
+    }
+
+
+def _time(seconds: float | None) -> str | None:
+    return (
+        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    )
