@@ -106,7 +106,7 @@ def options_for(model: Path, data_dir: Path, **changes: Any) -> VllmOptions:
         max_queue=8,
         num_workers=2,
         shutdown_seconds=2,
-        engine_args={"enforce_eager": True, "max_num_batched_tokens": 4096, "skip_mm_profiling": True},
+        engine_args={"max_num_batched_tokens": 4096},
     )
     return replace(options, **changes)
 
