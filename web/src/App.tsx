@@ -1,0 +1,65 @@
+import { lazy, Suspense, useState } from "react";
+
+import { Header } from "./panels/Header";
+import { Messages } from "./panels/Messages";
+import { Sidebar } from "./panels/Sidebar";
+import { useSelected } from "./state/documents";
+import { service } from "./state/service";
+import { useStore } from "./state/store";
+import { useTexts } from "./texts";
+
+export type Panel = "jobs" | "usage" | "account";
+
+const Viewer = lazy(async () => ({ default: (await import("./viewer/Viewer")).Viewer }));
+const Jobs = lazy(async () => ({ default: (await import("./panels/Jobs")).Jobs }));
+const Usage = lazy(async () => ({ default: (await import("./panels/Usage")).Usage }));
+const Account = lazy(async () => ({ default: (await import("./panels/Account")).Account }));
+const Login = lazy(async () => ({ default: (await import("./panels/Account")).Login }));
+
+/** The one screen. */
+export function App() {
+  const { t } = useTexts();
+  const [panel, setPanel] = useState<Panel | null>(null);
+  const { wantsLogin } = useStore(service);
+  const shown = useSelected();
+  const close = (): void => setPanel(null);
+  return (
+    <>
+      <a className="skip" href="#document">
+        {t("skip")}
+      </a>
+      <Header onPanel={setPanel} />
+      <div className="screen">
+        <Sidebar onPanel={setPanel} />
+        <main id="document" tabIndex={-1}>
+          <Suspense fallback={null}>{shown ? <Viewer key={shown.id} document={shown} /> : <Welcome />}</Suspense>
+        </main>
+      </div>
+      <Suspense fallback={null}>
+        {panel === "jobs" && <Jobs onClose={close} />}
+        {panel === "usage" && <Usage onClose={close} />}
+        {panel === "account" && <Account onClose={close} />}
+        {wantsLogin && <Login />}
+      </Suspense>
+      <Messages />
+    </>
+  );
+}
+
+function Welcome() {
+  const { t } = useTexts();
+  return (
+    <div className="welcome">
+      <svg viewBox="0 0 120 90" aria-hidden="true">
+        <rect x="4" y="6" width="50" height="78" rx="4" className="w-page" />
+        <rect x="11" y="14" width="36" height="9" rx="1" className="box kind-heading" />
+        <rect x="11" y="29" width="36" height="22" rx="1" className="box kind-text" />
+        <rect x="11" y="57" width="36" height="19" rx="1" className="box kind-table" />
+        <path d="M68 19h44M68 33h44M68 40h40M68 47h42M68 62h44M68 68h44M68 74h44" className="w-lines" />
+      </svg>
+      <h2>{t("welcome.title")}</h2>
+      <p>{t("welcome.text")}</p>
+      <p className="muted">{t("about")}</p>
+    </div>
+  );
+}

@@ -1,0 +1,19 @@
+import "./styles.css";
+
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { App } from "./App";
+import { start } from "./state/service";
+import { chooseLanguage, preferredLanguage } from "./texts";
+
+void chooseLanguage(preferredLanguage(), false);
+void start();
+
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no #root");
+createRoot(root).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

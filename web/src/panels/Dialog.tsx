@@ -1,0 +1,41 @@
+import { type ReactNode, useEffect, useRef } from "react";
+
+import { useTexts } from "../texts";
+
+interface Props {
+  title: string;
+  onClose?: () => void;
+  children: ReactNode;
+}
+
+/** A panel over the screen. Without `onClose` it stays until what it asks for is done. */
+export function Dialog({ title, onClose, children }: Props) {
+  const { t } = useTexts();
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const element = dialog.current;
+    if (element && !element.open) element.showModal();
+    return () => element?.close();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      aria-label={title}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose?.();
+      }}
+    >
+      <header className="row">
+        <h2>{title}</h2>
+        <span className="grow" />
+        {onClose && (
+          <button type="button" onClick={onClose}>
+            {t("close")}
+          </button>
+        )}
+      </header>
+      <div className="dialog-body">{children}</div>
+    </dialog>
+  );
+}

@@ -1,0 +1,83 @@
+/** What the server says of itself, and who is logged in. */
+
+import { hasToken, json, onRefused, request, setToken } from "../api/client";
+import type { Info, Service } from "../api/types";
+import { Store } from "./store";
+
+export interface Me {
+  id: string;
+  username: string;
+  role: "admin" | "user";
+  pages_per_day: number | null;
+}
+
+export interface ServiceState {
+  root: Service | null;
+  info: Info | null;
+  me: Me | null;
+  wantsLogin: boolean;
+  unreachable: boolean;
+}
+
+export const service = new Store<ServiceState>({
+  root: null,
+  info: null,
+  me: null,
+  wantsLogin: false,
+  unreachable: false,
+});
+
+const POLL_MS = 3000;
+
+/** Ask until the server is ready, then stop. */
+export async function start(): Promise<void> {
+  onRefused(() => service.update((s) => ({ ...s, me: null, wantsLogin: true })));
+  for (;;) {
+    const ready = await refresh();
+    if (ready) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function refresh(): Promise<boolean> {
+  try {
+    const root = await json<Service>("/");
+    service.update((s) => ({ ...s, root, unreachable: false }));
+    const guarded = root.features.accounts?.available ?? false;
+    if (guarded && !hasToken()) service.update((s) => ({ ...s, wantsLogin: true }));
+    else await identify(guarded);
+    return root.ready;
+  } catch {
+    service.update((s) => ({ ...s, unreachable: true }));
+    return false;
+  }
+}
+
+async function identify(guarded: boolean): Promise<void> {
+  const info = await json<Info>("/info");
+  const me = guarded ? await json<Me>("/api/auth/me") : null;
+  service.update((s) => ({ ...s, info, me, wantsLogin: false }));
+}
+
+/** Raises `ApiError` for a wrong name or password. */
+export async function login(username: string, password: string): Promise<void> {
+  const body = new URLSearchParams({ grant_type: "password", username, password });
+  const response = await request("/api/auth/token", { method: "POST", body });
+  setToken(((await response.json()) as { access_token: string }).access_token);
+  await identify(true);
+}
+
+export function logout(): void {
+  setToken(null);
+  service.update((s) => ({ ...s, me: null, wantsLogin: true }));
+}
+
+/** The prompts by name; none where the engine takes none. */
+export function promptsOf(info: Info | null): Record<string, string> {
+  return info?.engine.supports_prompt ? info.prompts : {};
+}
+
+/** Whether a feature is on; one that the server does not name is not there. */
+export function has(root: Service | null, feature: string): boolean {
+  return root?.features[feature]?.available ?? false;
+}

@@ -1,0 +1,133 @@
+import { memo, useCallback, useEffect, useRef, useState } from "react";
+
+import { picturePath } from "../api/jobs";
+import { type PageState } from "../state/documents";
+import { usePicture } from "../state/pictures";
+import { formatPercent, useTexts } from "../texts";
+import { BlockView } from "./BlockView";
+import { lightUp } from "./find";
+import { PagePicture } from "./PagePicture";
+import { toMarkdown } from "./pageText";
+import type { View } from "./Viewer";
+
+interface Props {
+  documentId: string;
+  jobId: string | null;
+  page: PageState;
+  view: View;
+  query: string;
+  nth: number | null;
+  wish: number;
+}
+
+/** One page: the picture with its boxes on the left, what was read on the right. */
+export const PageRow = memo(function PageRow({ documentId, jobId, page, view, query, nth, wish }: Props) {
+  const { t, language } = useTexts();
+  const [lit, setLit] = useState<number | null>(null);
+  const words = useRef<HTMLDivElement>(null);
+  const path = jobId && page.index !== null ? picturePath(jobId, page.index) : null;
+  const picture = usePicture(documentId, page.number, path);
+  const result = page.result;
+
+  useEffect(() => {
+    if (!words.current || !query.trim()) return;
+    const { at, clear } = lightUp(words.current, query, nth);
+    if (at) at.startContainer.parentElement?.scrollIntoView({ block: "center" });
+    return clear;
+  }, [query, nth, wish, result, view]);
+
+  const toText = useCallback((index: number) => {
+    const block = words.current?.querySelector<HTMLElement>(`[data-block="${index}"]`);
+    block?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    block?.focus({ preventScroll: true });
+  }, []);
+
+  const confidence = result?.confidence ?? null;
+  return (
+    <article className={`page status-${page.status}`} aria-label={t("page", { number: page.number })}>
+      <header className="page-head">
+        <h3>{t("page", { number: page.number })}</h3>
+        <span className={`badge ${page.status}`}>{t(`status.${page.status}`)}</span>
+        {confidence !== null && <span className="muted">{t("block.confidence", { percent: formatPercent(confidence, language) })}</span>}
+      </header>
+      <div className="page-body">
+        <PagePicture page={page} picture={picture} lit={lit} onLight={setLit} onChoose={toText} />
+        <div className="words" ref={words}>
+          <Notes page={page} />
+          <Words documentId={documentId} page={page} view={view} picture={picture} lit={lit} onLight={setLit} />
+        </div>
+      </div>
+    </article>
+  );
+});
+
+function Notes({ page }: { page: PageState }) {
+  const { t } = useTexts();
+  const { error, result } = page;
+  const disagreements = result?.disagreements ?? [];
+  return (
+    <>
+      {page.status === "failed" && (
+        <p className="note failed" role="note">
+          <strong>{t("page.failed")}</strong> {error?.message} {error?.remedy && t("remedy", { remedy: error.remedy })}
+        </p>
+      )}
+      {result?.warnings.map((warning) => (
+        <p className="note degraded" role="note" key={warning}>
+          {warning}
+        </p>
+      ))}
+      {disagreements.length > 0 && (
+        <div className="note disagreement" role="note">
+          <strong>{t("disagreements")}</strong>
+          <ul>
+            {disagreements.map(({ text, other }, index) => (
+              <li key={index}>{t("disagreement", { text, other })}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+    </>
+  );
+}
+
+interface WordsProps {
+  documentId: string;
+  page: PageState;
+  view: View;
+  picture: string | null;
+  lit: number | null;
+  onLight: (index: number | null) => void;
+}
+
+function Words({ documentId, page, view, picture, lit, onLight }: WordsProps) {
+  const { t } = useTexts();
+  const { result } = page;
+  if (!result) {
+    return page.text ? (
+      <pre className="live" tabIndex={-1}>{page.text}</pre>
+    ) : (
+      <p className="muted">{page.status === "failed" ? "" : t(`status.${page.status}`)}</p>
+    );
+  }
+  if (view === "json") return <pre tabIndex={0}>{JSON.stringify(result, null, 2)}</pre>;
+  if (view === "raw") return <pre tabIndex={0}>{result.raw}</pre>;
+  if (view === "markdown") return <pre tabIndex={0}>{toMarkdown(page)}</pre>;
+  if (result.blocks.length === 0 && page.status !== "failed") return <p className="muted">{t("page.blank")}</p>;
+  return (
+    <>
+      {result.blocks.map((block, index) => (
+        <BlockView
+          key={index}
+          documentId={documentId}
+          page={page}
+          block={block}
+          index={index}
+          picture={picture}
+          lit={lit === index}
+          onLight={onLight}
+        />
+      ))}
+    </>
+  );
+}
