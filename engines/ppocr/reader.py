@@ -17,11 +17,11 @@ import numpy as np
 from document import Box, Line
 from engines.ppocr.foreign import ForeignLines
 from engines.ppocr.layout import Region, insert_figure, regions
-from engines.ppocr.lines import Inset, TextLine, body_height, done
+from engines.ppocr.lines import Inset, TextLine, body_height, done, median_height
 from engines.ppocr.networks import STRIP_HEIGHT, Networks, Picture, Quads, Reading, cut_strip, quad_size
-from engines.ppocr.orientation import find_orientation
+from engines.ppocr.orientation import TURN_MARGIN, find_orientation
 from engines.ppocr.paragraphs import Piece, pieces
-from engines.ppocr.rulings import Ink, find_figures, find_grids
+from engines.ppocr.rulings import Ink, find_figures, find_grids, is_drawn
 from engines.ppocr.scripts import Tesseract
 from engines.ppocr.tables import plan_table
 from engines.ppocr.view import View, places, slant_of
@@ -31,8 +31,9 @@ FINE_DETECTION_SIDE = 2240
 FINE_BELOW = 14.0
 """Typical line height, in pixels of the detector's input, below which the page is looked at again, larger."""
 MIN_CONFIDENCE = 0.5
-LEGIBLE = 0.4
-"""Score of the sample lines below which PP-OCR cannot tell which way up a page is."""
+LEGIBLE, DOUBTFUL = 0.4, 0.9
+"""Scores of the sample lines below which PP-OCR cannot tell which way up a page is, and below which it
+may be deceived: columns of short figures look like lines when they lie on their side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,11 @@ class PageReader:
             self.check()
             found = self.tesseract.detect_orientation(picture)
             quarter_turns = quarter_turns if found is None else found
+        elif len(quads) and finding.score < DOUBTFUL:
+            sideways = view.turned(1)
+            other = find_orientation(sideways.pixels, self._detect(sideways.pixels), self._read_strip)
+            if other.score > max(LEGIBLE, finding.score + TURN_MARGIN):
+                quarter_turns = (other.quarter_turns + 1) % 4
         if quarter_turns == 0:
             return view, quads, finding.readings
         view = view.turned(quarter_turns)
@@ -162,8 +168,10 @@ class _Page:
                 items = [line for line in items if id(line) not in taken]
                 items.append(Inset(grid.place, "table", inside, table.to_html))
                 grids.append(grid)
-        ordered = regions(items)
-        for place in find_figures(ink, self._lines, grids):
+        figures = find_figures(ink, self._lines, grids)
+        height = median_height(self._lines)
+        ordered = regions([item for item in items if not is_drawn(item, figures, height)])
+        for place in figures:
             insert_figure(ordered, Inset(place, "image"))
         return ordered
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.ppocr.lines import TextLine
+from engines.ppocr.lines import TextLine, median_height
 from engines.ppocr.view import View
 
 Mask = NDArray[Any]
@@ -26,9 +26,12 @@ DOT_GAP = 5
 JOIN = 4
 MAX_EDGES = 80
 MIN_FIGURE_SIDE = 0.06
-MIN_FIGURE_AREA = 0.015
+MIN_FIGURE_AREA = 0.01
 MIN_FIGURE_INK = 0.3
 FIGURE_CONTRAST = 50
+MAX_LABELS = 8
+MAX_TEXT_HEIGHT = 2.5
+MARK_CAPACITY = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,32 +161,70 @@ def _edges(profile: NDArray[Any], least: float, length: int) -> list[int]:
 
 
 def find_figures(ink: Ink, lines: Sequence[TextLine], grids: Sequence[Grid]) -> list[Place]:
-    """Large areas of ink that is neither text nor a table: photographs, drawings, stamps."""
+    """Large areas of ink that is neither text nor a table: photographs, drawings, stamps.
+
+    A frame ruled around such areas, with hardly any text in it, belongs to the figure.
+    """
     import cv2
 
     paper = int(np.percentile(ink.grey, 90))
-    mask: Mask = np.where(np.abs(ink.grey.astype(np.int16) - paper) > FIGURE_CONTRAST, 255, 0).astype(
-        np.uint8
-    )
-    for line in lines:
+    stands_out = np.abs(ink.grey.astype(np.int16) - paper) > FIGURE_CONTRAST
+    mask: Mask = np.where(stands_out, 255, 0).astype(np.uint8)
+    limit = MAX_TEXT_HEIGHT * median_height(lines)
+    text = [line for line in lines if line.height <= limit]
+    for line in text:
         _erase(mask, ink.scale, (line.x0, line.y0, line.x1, line.y1))
     for grid in grids:
         _erase(mask, ink.scale, grid.place)
-    mask = cv2.subtract(mask, cv2.bitwise_or(_rules(mask, (MIN_RULE, 1)), _rules(mask, (1, MIN_RULE))))
+    rules = cv2.bitwise_or(_rules(mask, (MIN_RULE, 1)), _rules(mask, (1, MIN_RULE)))
+    mask = cv2.subtract(mask, rules)
     closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((13, 13), np.uint8))
     closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(closed)
+    figures = [place for place, area in _areas(closed, ink.scale) if area >= MIN_FIGURE_INK]
+    frames = [place for place, _ in _areas(cv2.dilate(rules, np.ones((JOIN, JOIN), np.uint8)), ink.scale)]
+    for frame in frames:
+        inside = [place for place in figures if _covers(frame, place)]
+        words = sum(line.capacity >= MARK_CAPACITY and is_inside(line, frame) for line in text)
+        if inside and words <= MAX_LABELS:
+            figures = [place for place in figures if place not in inside] + [frame]
+    return figures
+
+
+def _areas(mask: Mask, scale: float) -> list[tuple[Place, float]]:
+    """Connected areas large enough for a figure, on the page, with the share of their box that is ink."""
+    import cv2
+
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
     height, width = mask.shape
-    figures = []
+    found: list[tuple[Place, float]] = []
     for x, y, wide, high, area in stats[1:count]:
         large = wide >= MIN_FIGURE_SIDE * width and high >= MIN_FIGURE_SIDE * height
         large = large and wide * high >= MIN_FIGURE_AREA * width * height
         is_page = wide > 0.9 * width and high > 0.9 * height
         at_edge = x <= 1 or y <= 1 or x + wide >= width - 1 or y + high >= height - 1
         is_shadow = at_edge and min(wide / width, high / height) < 0.12
-        if large and not is_page and not is_shadow and area >= MIN_FIGURE_INK * wide * high:
-            figures.append((x / ink.scale, y / ink.scale, (x + wide) / ink.scale, (y + high) / ink.scale))
-    return figures
+        if large and not is_page and not is_shadow:
+            place = (float(x / scale), float(y / scale), float((x + wide) / scale), float((y + high) / scale))
+            found.append((place, area / (wide * high)))
+    return found
+
+
+def _covers(outer: Place, inner: Place) -> bool:
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
+
+
+def is_inside(line: TextLine, place: Place) -> bool:
+    """Whether the middle of a line lies in a place."""
+    return place[0] < (line.x0 + line.x1) / 2 < place[2] and place[1] < line.middle < place[3]
+
+
+def is_drawn(line: TextLine, figures: Sequence[Place], height: float) -> bool:
+    """Whether what was found as a line is part of a drawing: in a figure, and large or a single mark.
+
+    `height`: the page's typical line.
+    """
+    odd = line.height > MAX_TEXT_HEIGHT * height or line.capacity < MARK_CAPACITY
+    return odd and any(is_inside(line, place) for place in figures)
 
 
 def _erase(mask: Mask, scale: float, place: Place, margin: int = 2) -> None:
