@@ -99,12 +99,12 @@ def test_what_cannot_be_read_is_refused_with_a_remedy(
 def test_pages_of_a_pdf(api: httpx.Client) -> None:
     body = {
         "pdf_base64": encoded(pdf(4)),
-        "pdf_pages": {"page_from": 2, "page_to": 3, "dpi": 96},
+        "pdf_pages": {"page_from": 2, "page_to": 3, "dpi": 288},
         "mode": {"preset": "base"},
     }
     answer = api.post("/ocr/pdf", json=body).raise_for_status().json()
     assert [result["page"] for result in answer["results"]] == [2, 3]
-    assert [result["text"].split()[0] for result in answer["results"]] == ["22", "23"]
+    assert [result["text"].split()[0] for result in answer["results"]] == ["44", "46"]
     assert answer["ledger"] == {"expected": 2, "ok": 2, "degraded": 0, "failed": 0}
     assert answer["mode"] == "base"
     assert answer["success"] is True
