@@ -25,6 +25,7 @@ from errors import InvalidOption
 from exporters.archive import sha256_of
 from exporters.json_export import page_to_dict
 from exporters.markdown import page_markdown
+from exporters.preview import MEDIA_TYPE, to_preview
 from jobs.plan import Input, Priority, Spec, Status
 from jobs.service import JobEvent, Jobs
 from jobs.store import JobFolder
@@ -288,6 +289,28 @@ async def cancel(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
     stopped = await jobs.cancel(job)
     counts = await jobs.counts([stopped])
     return describe(stopped, counts[stopped.id])
+
+
+@router.post("/{job_id}/retry", summary="Read again what failed, and what a cancelled job left unread")
+async def retry(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
+    again = await jobs.retry(job)
+    counts = await jobs.counts([again])
+    return describe(again, counts[again.id])
+
+
+@router.get(
+    "/{job_id}/pages/{index}.jpg",
+    summary="How a page looks; `index` is that of its event",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+async def picture(
+    jobs: JobsDep, job: JobDep, index: Annotated[int, UrlPath(ge=0, le=100_000_000)]
+) -> Response:
+    image = await jobs.picture(job, index)
+    return Response(
+        await on_thread(to_preview, image), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"}
+    )
 
 
 @router.delete("/{job_id}", status_code=204, summary="Stop a job and erase files, results and rows")

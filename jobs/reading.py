@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
+from PIL.Image import Image
+
 from deepseek_ocr import NGRAM_RULES
 from document import Page, PageStatus, ReadOptions
 from errors import AirgapError, EngineBusy, EngineFailed, EngineUnavailable, StorageFull
@@ -284,6 +286,17 @@ class JobReading:
                 return self._signed(page, options)
             log.info("the engine is not available; a page of job %s waits for it", spec.id)
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def picture(self, job_id: str, index: int) -> Image:
+        """The pixels of a page. Raises `FileNotFoundError` where there is none, and as `open_source`."""
+        spec, plan = await self._load(job_id)
+        if not 0 <= index < plan.pages:
+            raise FileNotFoundError(index)
+        position, number = plan.locate(index)
+        entry = spec.inputs[position]
+        path = self._store.folder(job_id).input(entry.file)
+        async with self._sources.borrow(path, entry.name, dict(spec.opening)) as source:
+            return await asyncio.to_thread(source.image, number)
 
     def _given_up(self, plan: Plan, index: int) -> StoredPage:
         log.error("page %d of a job was begun %d times and never finished: given up", index, MAX_TRIES)

@@ -7,6 +7,7 @@ job carries none of this. Lives on the server's event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import time
@@ -17,11 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from PIL.Image import Image
+
 from config import Settings
 from engines.base import check_capabilities
 from errors import AirgapError, Conflict, JobsUnavailable, NotFound, QuotaExceeded, TooManyJobs
 from jobs import closing, keeping
-from jobs.plan import UNFINISHED, Plan, Spec, Status
+from jobs.plan import FINISHED, UNFINISHED, Plan, Spec, Status
 from jobs.reading import DISK_FULL, JobReading, Threads
 from jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
 from jobs.tables import Counts, Job, Tables
@@ -31,6 +34,7 @@ from process.pipeline import Reader
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30
+_LOOK_SECONDS = 5.0
 _NEWS_SECONDS = 0.5
 _PING_SECONDS = 15.0
 
@@ -81,13 +85,13 @@ class Jobs:
     # --- life ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Go on with what an earlier server left. Does nothing where there was never a job."""
-        while self._url or (self.store.root / "jobs.sqlite").exists():
-            try:
-                await self._get()
-                return
-            except AirgapError:
-                await asyncio.sleep(_RETRY_SECONDS)
+        """Go on with what is there, as soon as there is something: a job of earlier, or another server's."""
+        while True:
+            if self._url or await self._threads((self.store.root / "jobs.sqlite").exists):
+                with contextlib.suppress(AirgapError):
+                    await self._get()
+                    return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """Stop. Jobs under way go on with the next server, or with this one once it is back."""
@@ -293,6 +297,37 @@ class Jobs:
         await running.reading.stop(job.id)
         await self._threads(running.flow.cancel, job.id)
         return await self._threads(running.tables.job, job.id) or job
+
+    async def retry(self, job: Job) -> Job:
+        """Read again what failed of a job that has ended, and what was not read of a cancelled one.
+
+        Raises `Conflict` while the job has not ended.
+        """
+        if not job.finished:
+            raise Conflict("The job has not ended.", "Wait until it has, or cancel it.")
+        running = await self._get()
+        folder = self.store.folder(job.id)
+        try:
+            plan = await self._threads(folder.plan)
+            wanted = await self._threads(folder.forget_failed, plan)
+        except FileNotFoundError:  # cancelled before its pages were counted
+            runs: list[int] = []
+        else:
+            if not wanted:
+                return job
+            runs = sorted({plan.run_of(index) for index in wanted})
+        await self._threads(folder.result.unlink, missing_ok=True)
+        if await self._threads(running.tables.restart, job, forget=runs, expected=FINISHED):
+            await self._threads(running.flow.enqueue_open, job.id, job.generation + 1)
+        return await self._threads(running.tables.job, job.id) or job
+
+    async def picture(self, job: Job, index: int) -> Image:
+        """The pixels of a page, read or not. Raises `NotFound` for a page that is not there."""
+        running = await self._get()
+        try:
+            return await running.reading.picture(job.id, index)
+        except FileNotFoundError as error:
+            raise NotFound("There is no such page.") from error
 
     async def erase(self, job: Job) -> None:
         """Stop a job and leave nothing of it: files, workflows, rows."""

@@ -121,6 +121,16 @@ class JobFolder:
         self._tries_path(index).unlink(missing_ok=True)
         return True
 
+    def forget_failed(self, plan: Plan) -> list[int]:
+        """Remove the pages that failed. Returns the indexes that are to be read: those, and any missing."""
+        wanted = []
+        for index in range(plan.pages):
+            stored = self.page(index)
+            if stored is None or stored.page.status == "failed":
+                self.page_path(index).unlink(missing_ok=True)
+                wanted.append(index)
+        return wanted
+
     def note_try(self, index: int) -> int:
         """Count the times that a page was begun and its server died before it was done."""
         with self._tries_path(index).open("ab") as file:

@@ -220,15 +220,19 @@ class Tables:
         with self.engine.begin() as connection:
             return connection.execute(change.values(changed_at=time.time(), **values)).rowcount == 1
 
-    def restart(self, job: Job, *, forget: Sequence[int] = ()) -> bool:
+    def restart(
+        self, job: Job, *, forget: Sequence[int] = (), expected: Sequence[Status] = UNFINISHED
+    ) -> bool:
         """Begin a new generation of a job's workflows; the runs `forget` are to be read again.
 
-        Whether this server is the one to start them: of several that try, one is.
+        Only of a job whose status is one of `expected`. Whether this server is the one to start them: of
+        several that try, one is.
         """
         change = update(_jobs).where(
-            _jobs.c.id == job.id, _jobs.c.generation == job.generation, _jobs.c.status.in_(UNFINISHED)
+            _jobs.c.id == job.id, _jobs.c.generation == job.generation, _jobs.c.status.in_(expected)
         )
-        values = {"generation": job.generation + 1, "status": "queued", "reason": None}
+        values: dict[str, Any] = {"generation": job.generation + 1, "status": "queued", "reason": None}
+        values["finished_at"] = None
         with self.engine.begin() as connection:
             if connection.execute(change.values(changed_at=time.time(), **values)).rowcount != 1:
                 return False
