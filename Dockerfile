@@ -1,6 +1,7 @@
 # The GPU image: the server with vLLM 0.32.0 on CUDA 13. The model is mounted, never inside.
 #
-#   deploy/wheelhouse.sh gpu && docker build -t airgap-ocr:latest-gpu .
+#   (cd web && npm ci && npm run build) && deploy/wheelhouse.sh gpu
+#   docker build -t airgap-ocr:latest-gpu .
 #
 # Without internet, on a machine that already has an older image of ours and the wheelhouse:
 #   docker build --build-arg BASE=airgap-ocr:0.1.0-gpu -t airgap-ocr:rebuilt-gpu .
@@ -48,8 +49,10 @@ COPY accounts accounts
 COPY dialects dialects
 COPY engines engines
 COPY exporters exporters
+COPY jobs jobs
 COPY monitoring monitoring
 COPY process process
+COPY web/dist web/dist
 
 # The caches of compiled kernels are under /data: /tmp is memory, and nothing in it may be executed.
 ENV PATH=/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

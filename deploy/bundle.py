@@ -2,12 +2,14 @@
 
     python -m deploy.bundle --target cpu --key ~/.ssh/airgap-release [--model FOLDER] [--out FOLDER]
 
-Run from the repository root on a connected machine, after `deploy/wheelhouse.sh TARGET`. The image is
-built and saved with docker, or with buildah where there is no docker. The folder:
+Run from the repository root on a connected machine, after `deploy/wheelhouse.sh TARGET` and
+`npm ci && npm run build` in web/. The image is built and saved with docker, or with buildah where
+docker's engine is not there. The folder:
 
     install.sh verify.sh docker-compose.yml env.example bundle.json
     images/TARGET.tar          docker archive
     wheelhouse/TARGET/         every Python package, to rebuild the image without internet
+    web/dist/                  the built page, for the same purpose
     source/                    the program's source, as the image was built from
     sbom/TARGET.cdx.json       CycloneDX
     licences/TARGET/           of every package in the image
@@ -15,14 +17,15 @@ built and saved with docker, or with buildah where there is no docker. The folde
     signers                    the public key, for `ssh-keygen -Y verify`
     SHA256SUMS SHA256SUMS.sig  every file above, and an SSH signature over the list
 
-Two runs on one commit give the same SHA256SUMS: nothing here takes the time of day, and Ed25519
-signatures do not vary.
+Two runs on one commit give the same SHA256SUMS as long as the base image and Debian's packages are the
+same: nothing here takes the time of day, and Ed25519 signatures do not vary.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import re
@@ -33,6 +36,7 @@ import tarfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from deploy import sbom
 from version import VERSION
@@ -86,7 +90,7 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
         command = ["docker", "buildx", "build", "--provenance=false", "--output", output]
         commands = [[*command, "-f", dockerfile, "-t", reference, "."]]
     elif shutil.which("buildah"):
-        build = ["buildah", "bud", "--format", "docker", "--layers", "--network", "host"]
+        build = ["buildah", "bud", "--format", "docker", "--no-cache", "--network", "host"]
         build += ["--timestamp", str(commit.epoch), "-f", dockerfile, "-t", reference, "."]
         commands = [build, ["buildah", "push", reference, f"docker-archive:{archive}:{reference}"]]
     else:
@@ -95,6 +99,43 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
         )
     for arguments in commands:
         subprocess.run(arguments, cwd=context, check=True, env=environment)
+    normalise_archive(archive)
+
+
+def normalise_archive(archive: Path) -> None:
+    """Take what varies by chance out of a docker archive: the building container's name, orders and times.
+
+    The layers are left as they are; the configuration, and with it the image's identity, follows from
+    what the image is.
+    """
+    partial = archive.with_suffix(".part")
+    with tarfile.open(archive) as old, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as new:
+        manifest = json.loads(_content(old, "manifest.json"))
+        for image in manifest:
+            config = json.loads(_content(old, image["Config"]))
+            config.pop("container", None)
+            config.pop("container_config", None)
+            content = json.dumps(config, sort_keys=True).encode()
+            image["Config"] = f"{hashlib.sha256(content).hexdigest()}.json"
+            _add(new, image["Config"], len(content), io.BytesIO(content))
+            for layer in image["Layers"]:
+                _add(new, layer, old.getmember(layer).size, old.extractfile(layer))
+        content = json.dumps(manifest, sort_keys=True).encode()
+        _add(new, "manifest.json", len(content), io.BytesIO(content))
+    partial.replace(archive)
+
+
+def _content(archive: tarfile.TarFile, name: str) -> bytes:
+    found = archive.extractfile(name)
+    if found is None:
+        raise BundleError(f"{name} of the docker archive is no file")
+    return found.read()
+
+
+def _add(archive: tarfile.TarFile, name: str, size: int, content: IO[bytes] | None) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    archive.addfile(member, content)
 
 
 def _works(*command: str) -> bool:
@@ -142,8 +183,11 @@ def write_signers(folder: Path, key: Path) -> None:
     """The public key in ssh-keygen's format of allowed signers, without its comment."""
     public = subprocess.run(
         ["ssh-keygen", "-y", "-f", str(key)] if key.suffix != ".pub" else ["cat", str(key)],
-        check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-    ).stdout.split()  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    ).stdout.split()
     (folder / "signers").write_text(f'release namespaces="{SIGNATURE_NAMESPACE}" {public[0]} {public[1]}\n')
 
 
@@ -195,6 +239,11 @@ def make_bundle(
         "deploy/env.example",
     ):
         shutil.copyfile(context_root / name, folder / Path(name).name)
+    page = ROOT / "web" / "dist"
+    if not (page / "index.html").is_file():
+        raise BundleError("web/dist holds no page: run `npm ci && npm run build` in web/")
+    shutil.copytree(page, folder / "web" / "dist")
+    shutil.copytree(page, context_root / "web" / "dist")
     description = {
         "name": "airgap-ocr",
         "version": VERSION,

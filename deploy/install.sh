@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Install a bundle on a closed machine, or upgrade to it. Reaches no network but this machine's own port.
 #
-#   install.sh [--to FOLDER] [--profile cpu|deepseek] [--set NAME=VALUE]... [--signers FILE] [--unsigned]
+#   install.sh [--to FOLDER] [--profile NAME] [--set NAME=VALUE]... [--signers FILE] [--unsigned]
 #   install.sh --rollback [--to FOLDER]
 #
 # --to FOLDER      where the site lives; default /opt/airgap-ocr
-# --profile        what runs; default: what runs already, else cpu
+# --profile        what runs: cpu, deepseek or deepseek-safe; default: what runs already, else cpu
 # --set            a line of the site's .env, for instance --set PUBLISH_PORT=8064
 # --rollback       go back to the release that ran before this one
 #

@@ -120,7 +120,7 @@ def bill_of_materials(name: str, version: str, commit: str, epoch: int, packages
                 else [],
             )
         )
-    bom.register_dependency(bom.metadata.component)
+    bom.register_dependency(bom.metadata.component, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
 
 

@@ -1,0 +1,184 @@
+"""The bundle: the same from the same commit, sealed, and refused when one bit of it differs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy import bundle, sbom
+from tests.deploy import factory
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """(make, key): `make(folder)` makes a signed bundle of a tiny image there."""
+    home = tmp_path_factory.mktemp("workshop")
+    root = factory.repository(home / "repository")
+    image = factory.docker_archive(home / "image.tar")
+    key = factory.signing_key(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "ROOT", root)
+        commit = bundle.current_commit(root)
+
+        def make(folder: Path, models: tuple[Path, ...] = ()) -> Path:
+            bundle.make_bundle(folder, {"cpu": image}, list(models), key, commit)
+            return folder
+
+        yield make, key
+
+
+@pytest.fixture(scope="module")
+def sealed(workshop, tmp_path_factory):
+    return workshop[0](tmp_path_factory.mktemp("sealed") / "airgap-ocr")
+
+
+@pytest.fixture
+def copy(sealed, tmp_path):
+    return Path(shutil.copytree(sealed, tmp_path / "carried over"))
+
+
+def verify(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", folder / "verify.sh", *options, folder], capture_output=True, text=True)
+
+
+def test_two_bundles_of_one_commit_are_equal_to_the_byte(workshop, sealed, tmp_path):
+    again = workshop[0](tmp_path / "airgap-ocr")
+    for name in ("SHA256SUMS", "SHA256SUMS.sig"):
+        assert (again / name).read_bytes() == (sealed / name).read_bytes()
+
+
+def test_it_holds_what_a_closed_machine_needs(sealed):
+    names = {path.relative_to(sealed).as_posix() for path in sealed.rglob("*") if path.is_file()}
+    assert {
+        "install.sh",
+        "verify.sh",
+        "docker-compose.yml",
+        "env.example",
+        "bundle.json",
+        "images/cpu.tar",
+        "wheelhouse/cpu/tiny-1.0-py3-none-any.whl",
+        "sbom/cpu.cdx.json",
+        "licences/cpu/packages.csv",
+        "licences/cpu/pypi/tiny-1.0/LICENSE",
+        "licences/cpu/deb/base-files-12.4+deb12u11/copyright",
+        "signers",
+        "web/dist/index.html",
+        "SHA256SUMS",
+        "SHA256SUMS.sig",
+        "LICENSE",
+        "NOTICE",
+        f"source/airgap-ocr-{bundle.VERSION}.tar",
+    } == names
+
+
+def test_the_bill_of_materials_lists_python_and_debian_packages(sealed):
+    bom = json.loads((sealed / "sbom" / "cpu.cdx.json").read_text())
+    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
+    assert {component["purl"] for component in bom["components"]} == {
+        "pkg:pypi/tiny@1.0",
+        "pkg:deb/debian/base-files@12.4%2Bdeb12u11",
+    }
+    with (sealed / "licences" / "cpu" / "packages.csv").open() as file:
+        assert [row["licence"] for row in csv.DictReader(file)] == ["MIT", "see its copyright file"]
+
+
+def test_a_whole_bundle_is_accepted_anywhere(copy, workshop):
+    done = verify(copy)
+    assert done.returncode == 0, done.stderr
+    assert "NOTE: that key came with the bundle" in done.stdout
+    done = verify(copy, "--signers", str(copy / "signers"))
+    assert done.returncode == 0
+    assert "NOTE" not in done.stdout
+
+
+def test_one_flipped_bit_in_any_file_is_refused_and_the_file_named(copy):
+    for path in sorted(copy.rglob("*")):
+        if not path.is_file() or path.name == "verify.sh":
+            continue
+        whole = path.read_bytes()
+        for position in {0, len(whole) // 2, len(whole) - 1}:
+            path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+            done = verify(copy)
+            assert done.returncode == 1, (path, position)
+            assert path.relative_to(copy).as_posix() in done.stderr, (path, position, done.stderr)
+        path.write_bytes(whole)
+
+
+def test_a_changed_verify_sh_is_refused_by_the_one_that_was_kept(copy, sealed):
+    (copy / "verify.sh").write_text((copy / "verify.sh").read_text() + "# \n")
+    done = subprocess.run(["bash", sealed / "verify.sh", copy], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "verify.sh" in done.stderr
+
+
+def test_every_bit_of_the_signature_counts(copy):
+    signature = copy / "SHA256SUMS.sig"
+    whole = signature.read_bytes()
+    for position in range(0, len(whole), 3):
+        signature.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        assert verify(copy).returncode == 1, position
+
+
+def test_missing_added_and_linked_files_are_refused(copy):
+    (copy / "bundle.json").rename(copy / "renamed.json")
+    (copy / "link").symlink_to("/etc/hostname")
+    done = verify(copy)
+    assert done.returncode == 1
+    for name in ("bundle.json", "renamed.json: not on the list", "link: neither a file nor a folder"):
+        assert name in done.stderr
+
+
+def test_another_key_is_refused(copy, tmp_path):
+    other = factory.signing_key(tmp_path)
+    public = other.with_suffix(".pub").read_text()
+    (tmp_path / "signers").write_text(f'release namespaces="airgap-ocr" {public}')
+    done = verify(copy, "--signers", str(tmp_path / "signers"))
+    assert done.returncode == 1
+    assert "no signature over it by the key" in done.stderr
+
+
+def test_an_unsigned_bundle_must_be_asked_for(copy):
+    (copy / "SHA256SUMS.sig").unlink()
+    assert verify(copy).returncode == 1
+    assert verify(copy, "--unsigned").returncode == 0
+
+
+def test_a_model_is_listed_and_checked_beside_the_bundle(workshop, tmp_path):
+    model = tmp_path / "models" / "DeepSeek-OCR"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    with pytest.raises(bundle.BundleError, match="has no SHA256SUMS"):
+        workshop[0](tmp_path / "early", (model,))
+    subprocess.run("sha256sum config.json > SHA256SUMS", shell=True, cwd=model, check=True)
+    folder = workshop[0](tmp_path / "airgap-ocr", (model,))
+    assert json.loads((folder / "bundle.json").read_text())["models"] == [
+        {"name": "DeepSeek-OCR", "files": 1, "bytes": 2}
+    ]
+    assert verify(folder, "--model", str(model)).returncode == 0
+    (model / "config.json").write_text("{ ")
+    done = verify(folder, "--model", str(model))
+    assert done.returncode == 1
+    assert "config.json" in done.stderr
+
+
+def test_what_varies_by_chance_is_taken_out_of_an_archive(tmp_path):
+    archives = [factory.docker_archive(tmp_path / f"{n}.tar", container=n) for n in ("one", "two")]
+    assert archives[0].read_bytes() != archives[1].read_bytes()
+    for archive in archives:
+        bundle.normalise_archive(archive)
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    assert [package.name for package in sbom.debian_packages(archives[0])] == ["base-files"]
+
+
+def test_a_work_tree_with_changes_makes_no_bundle(tmp_path):
+    root = factory.repository(tmp_path / "repository")
+    (root / "LICENSE").write_text("changed")
+    with pytest.raises(bundle.BundleError, match="commit them first"):
+        bundle.current_commit(root)

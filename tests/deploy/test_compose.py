@@ -1,0 +1,131 @@
+"""docker-compose.yml: every service is hardened, has no way out, and says what config.py understands."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from config import BACKENDS, Settings
+from tests.conftest import ROOT
+from version import VERSION
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+PROFILES = sorted({profile for service in SERVICES.values() for profile in service["profiles"]})
+SERVERS = {name: service for name, service in SERVICES.items() if "env_file" in service}
+SETTINGS = {name.upper() for name in Settings.model_fields}
+# What env.example sets for docker-compose.yml itself.
+OF_COMPOSE = {
+    "COMPOSE_PROJECT_NAME",
+    "COMPOSE_PROFILES",
+    "GATEWAY_IMAGE",
+    "AIRGAP_VERSION",
+    "PUBLISH_ADDRESS",
+    "PUBLISH_PORT",
+    "MODELS_DIR",
+    "MODEL_NAME",
+    "TLS_DIR",
+}
+OPTIONAL = {"MEM_LIMIT", "SHM_SIZE", "DATA_VOLUME"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_hardened(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] == "10001:10001"
+    assert service["pull_policy"] == "never"
+    assert service["mem_limit"]
+    assert service["pids_limit"] > 0
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert (
+        not {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc", "userns_mode"} & service.keys()
+    )
+    for mount in service["tmpfs"]:
+        assert {"nosuid", "nodev", "noexec"} <= set(mount.split(":")[1].split(","))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_only_the_data_volume_can_be_written(name):
+    for mount in SERVICES[name]["volumes"]:
+        assert mount == "data:/data" or mount.endswith(":ro")
+    assert not any("docker.sock" in mount for mount in SERVICES[name]["volumes"])
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_servers_have_no_port_no_way_out_and_ask_no_one_for_names(name):
+    service = SERVERS[name]
+    assert "ports" not in service
+    assert service["networks"] == {"inside": {"aliases": ["ocr"]}}
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+    assert service["dns"] == "127.0.0.1"
+    assert "${MODELS_DIR:-./models}:/app/models:ro" in service["volumes"]
+
+
+def test_the_gateway_alone_publishes_8063_and_sees_neither_data_nor_settings():
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["gateway"]
+    gateway = SERVICES["gateway"]
+    assert gateway["ports"] == ["${PUBLISH_ADDRESS:-0.0.0.0}:${PUBLISH_PORT:-8063}:8000"]
+    assert "environment" not in gateway
+    assert [mount.rpartition(":")[0].rpartition(":")[2] for mount in gateway["volumes"]] == ["/tls"]
+    published = COMPOSE["networks"]["published"]["driver_opts"]
+    assert published == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_runs_the_gateway_and_one_server(profile):
+    running = [name for name, service in SERVICES.items() if profile in service["profiles"]]
+    assert "gateway" in running
+    assert len(running) == 2
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_environment_names_are_settings(name):
+    environment = SERVERS[name]["environment"]
+    assert environment.keys() <= SETTINGS
+    assert environment["BACKEND"] in BACKENDS
+    assert environment["DATA_DIR"] == "/data"
+    assert environment["PORT"] == "8000"
+    if "gpu" in SERVERS[name]["image"]:
+        [device] = SERVERS[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert device["capabilities"] == ["gpu"]
+        assert environment["MODEL_PATH"].startswith("/app/models/")
+
+
+def test_the_example_of_settings_names_what_is_used():
+    text = (ROOT / "deploy" / "env.example").read_text()
+    names = set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+    assert names == OF_COMPOSE
+    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    assert used <= OF_COMPOSE | OPTIONAL
+    assert not (OF_COMPOSE | OPTIONAL) & SETTINGS
+
+
+def test_the_guide_lists_every_profile_and_every_optional_variable():
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    for name in [*PROFILES, *OPTIONAL]:
+        assert f"`{name}`" in guide
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose")
+def test_docker_compose_accepts_it(profile, tmp_path):
+    for name in ("docker-compose.yml", "deploy/env.example"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "env.example").rename(tmp_path / ".env")
+    command = ["docker-compose", "--profile", profile, "config"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    merged = yaml.safe_load(done.stdout)
+    assert "8063" in str(merged["services"]["gateway"]["ports"])
+
+
+def test_the_version_has_one_form_in_image_names():
+    assert re.fullmatch(r"[0-9A-Za-z.+-]+", VERSION)
+    assert {service["image"].split("-", 3)[0] for service in SERVICES.values()} == {"airgap"}
