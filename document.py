@@ -121,13 +121,29 @@ class PageError:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A number or a name that two engines read differently; empty where one of them read nothing there.
+
+    `kind` is `number` or `name`, `engine` the one that was asked besides.
+    """
+
+    kind: Literal["number", "name"]
+    reading: str
+    other_reading: str
+    engine: str
+    box: Box | None = None
+    other_box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page and everything read on it.
 
     `number` is 1-based and counts in the source, whatever range was asked for. `width` and `height`
     are page pixels (0 when the page could not even be opened). `raw` is the engine's output,
     untouched. `width_pt` and `height_pt` are the size in points (1/72 inch) where the source has
-    one, as PDF pages do.
+    one, as PDF pages do. `engine` and `model` are set where another than the document's first choice
+    read the page. `disagreements` is None where no second engine was asked.
     """
 
     number: int
@@ -142,6 +158,9 @@ class Page:
     error: PageError | None = None
     width_pt: float | None = None
     height_pt: float | None = None
+    engine: str | None = None
+    model: str | None = None
+    disagreements: tuple[Disagreement, ...] | None = None
 
     @property
     def confidence(self) -> float | None:
@@ -206,6 +225,7 @@ class ReadOptions:
 
     `mode` is a DeepSeek-OCR resolution mode. `language` is a code such as `en`, `ru` or `zh-Hant`,
     a hint to engines that need one. `ngram_size` and `window_size` set the no-repeat rule.
+    `crosscheck` has a second engine read the page too, and is the reader's to heed.
     """
 
     prompt: str | None = None
@@ -215,3 +235,4 @@ class ReadOptions:
     temperature: float = 0.0
     ngram_size: int = 30
     window_size: int = 90
+    crosscheck: bool = False

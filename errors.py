@@ -49,6 +49,7 @@ class AirgapError(Exception):
     code = "internal_error"
     status = 500
     default_remedy = "Look in the server's log for the request id, and report it."
+    read_again = False  # set where another engine would take the page, had nothing been handed out yet
 
     def __init__(self, message: str, remedy: str | None = None, *, retry_after: int | None = None) -> None:
         super().__init__(message)

@@ -55,6 +55,8 @@ class PageRead:
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
     status: PageStatus = "ok"
+    engine: str | None = None  # where it is not the engine that was asked
+    model: str | None = None
 
 
 Events = AsyncGenerator[Delta | PageRead, None]
@@ -65,11 +67,16 @@ Events = AsyncGenerator[Delta | PageRead, None]
 class Engine(Protocol):
     """Three methods; see the module docstring."""
 
-    name: str
-    model: str
-    device: str
-    max_concurrency: int
-    capabilities: Capabilities
+    @property
+    def name(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def max_concurrency(self) -> int: ...
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     async def start(self) -> None:
         """Load what is needed. Raises `EngineUnavailable` with a remedy when it cannot."""

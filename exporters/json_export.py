@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from document import Block, Box, Document, Line, Page, PageError, Usage
+from document import Block, Box, Disagreement, Document, Line, Page, PageError, Usage
 
 SCHEMA_VERSION = 1
 
@@ -59,7 +59,27 @@ def page_to_dict(page: Page) -> dict[str, Any]:
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
         "error": {"code": error.code, "message": error.message, "remedy": error.remedy} if error else None,
+        "engine": page.engine,
+        "model": page.model,
+        "disagreements": disagreements_to_list(page.disagreements),
     }
+
+
+def disagreements_to_list(found: tuple[Disagreement, ...] | None) -> list[dict[str, Any]] | None:
+    """What two engines read differently, JSON-ready; None where no second engine was asked."""
+    if found is None:
+        return None
+    return [
+        {
+            "kind": one.kind,
+            "reading": one.reading,
+            "other_reading": one.other_reading,
+            "engine": one.engine,
+            "box": box_to_list(one.box) if one.box else None,
+            "other_box": box_to_list(one.other_box) if one.other_box else None,
+        }
+        for one in found
+    ]
 
 
 def block_to_dict(block: Block) -> dict[str, Any]:
@@ -114,6 +134,19 @@ def page_from_dict(data: Mapping[str, Any]) -> Page:
         error=PageError(**error) if error else None,
         width_pt=data["width_pt"],
         height_pt=data["height_pt"],
+        engine=data.get("engine"),
+        model=data.get("model"),
+        disagreements=_disagreements_from_list(data.get("disagreements")),
+    )
+
+
+def _disagreements_from_list(data: list[Mapping[str, Any]] | None) -> tuple[Disagreement, ...] | None:
+    if data is None:
+        return None
+    boxes = ("box", "other_box")
+    return tuple(
+        Disagreement(**{**one, **{key: Box(*one[key]) if one[key] else None for key in boxes}})
+        for one in data
     )
 
 

@@ -98,7 +98,11 @@ class Reader:
         """Sign pages with what read them."""
         modes = self.engine.capabilities.supports_modes
         mode = self._complete(options).mode if modes else None
-        return Document(tuple(pages), self.engine.name, self.engine.model, mode)
+        engines = dict.fromkeys(page.engine for page in pages if page.engine)
+        models = dict.fromkeys(page.model for page in pages if page.model)
+        return Document(
+            tuple(pages), ", ".join(engines) or self.engine.name, ", ".join(models) or self.engine.model, mode
+        )
 
     async def pages(self, source: Source, options: ReadOptions) -> AsyncGenerator[Page, None]:
         """Yield every page of `source`, in order. Leaving the loop early stops the pages in flight."""
@@ -164,14 +168,24 @@ class Reader:
             read, warnings = await self._retry(images, options, read, retry=on_delta is None)
             cut = read.finish_reason == "repetition"
             status = "degraded" if cut else read.status
-            metrics.loop(self.engine.name, "cut" if cut else "recovered")
+            metrics.loop(read.engine or self.engine.name, "cut" if cut else "recovered")
         elif read.finish_reason == "length":
             status = "degraded"
             warnings = (*warnings, "The answer reached `max_tokens` and was cut; raise it to get the rest.")
         width, height = images[0].size if images else (0, 0)
-        trace.note_page(self.engine.name, status)
+        trace.note_page(read.engine or self.engine.name, status)
         return Page(
-            number, width, height, status, read.blocks, read.raw, read.finish_reason, read.usage, warnings
+            number,
+            width,
+            height,
+            status,
+            read.blocks,
+            read.raw,
+            read.finish_reason,
+            read.usage,
+            warnings,
+            engine=read.engine,
+            model=read.model,
         )
 
     async def _retry(
@@ -191,6 +205,20 @@ class Reader:
         return replace(second, usage=usage), (*self._ignored(options), *second.warnings, note)
 
     async def _drain(
+        self, images: Sequence[Image], options: ReadOptions, on_delta: OnDelta | None = None
+    ) -> PageRead:
+        """Read to the end; once more where an engine broke in the middle and nothing was handed out."""
+        try:
+            return await self._drain_once(images, options, on_delta)
+        except AirgapError as error:
+            if not error.read_again or on_delta is not None:
+                raise
+            log.warning("a page is read again: %s", error.message)
+            failure = error
+        read = await self._drain_once(images, options)
+        return replace(read, warnings=(f"A first reading broke off ({failure.message}).", *read.warnings))
+
+    async def _drain_once(
         self, images: Sequence[Image], options: ReadOptions, on_delta: OnDelta | None = None
     ) -> PageRead:
         async with aclosing(self.stream(images, options)) as events:
@@ -221,7 +249,8 @@ class Reader:
                         seconds = time.monotonic() - started
                         event = replace(event, usage=replace(event.usage, seconds=seconds))
                         usage = event.usage
-                        metrics.read(self.engine.name, seconds, usage.prompt_tokens, usage.completion_tokens)
+                        name = event.engine or self.engine.name
+                        metrics.read(name, seconds, usage.prompt_tokens, usage.completion_tokens)
                     yield event
 
     @asynccontextmanager
