@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from document import Mode
 from errors import ConfigurationError
 
-Backend = Literal["auto", "vllm", "rapidocr", "fake"]
+BACKENDS = ("auto", "vllm", "transformers", "openai", "rapidocr", "fake")
 
 # (base_size, image_size, crop_mode) of the authors' configuration → the mode it is known by.
 _MODES: dict[tuple[int, int, bool], Mode] = {
@@ -52,11 +52,13 @@ class Settings(BaseSettings):
         Path("data"), description="The one writable folder: uploads while they are read, caches, results."
     )
 
-    backend: Backend = Field(
+    backend: str = Field(
         "auto",
-        description="Which engine reads. `auto` takes vLLM where a CUDA GPU, vLLM and a valid MODEL_PATH "
-        "are there, else the embedded CPU engine. A named engine that cannot start stops the start. "
-        "`fake` reads nothing and is for tests of clients.",
+        description="Which engine reads: `auto`, `vllm`, `transformers`, `openai` or `rapidocr`. `auto` "
+        "takes vLLM where a CUDA GPU, vLLM and a valid MODEL_PATH are there, else the embedded CPU engine. "
+        "A named engine that cannot start stops the start. Several, as in `openai,vllm,rapidocr`: the first "
+        "that can read does, and results name the one that did. `fake` reads nothing and is for tests of "
+        "clients.",
     )
     model_path: Path | None = Field(None, description="Folder on local disk with the model's files.")
     model_id: str = Field(
@@ -71,6 +73,15 @@ class Settings(BaseSettings):
     use_flash_attention: Literal["auto", "true", "false"] = Field(
         "auto",
         description="`auto` tries it and falls back with a line in the log, `true` fails loudly.",
+    )
+    vision_dtype: Literal["same", "fp32"] = Field(
+        "same",
+        description="BACKEND=transformers: `fp32` keeps the vision towers in float32, where 16 bits make a "
+        "model repeat itself.",
+    )
+    torch_device: Literal["auto", "cuda", "cpu"] = Field(
+        "auto",
+        description="BACKEND=transformers: where the model runs. `auto` takes a CUDA GPU if there is one.",
     )
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share one copy of the model.")
     data_parallel_size: int = Field(1, ge=1, description="Copies of the model, one or more GPUs each.")
@@ -88,6 +99,23 @@ class Settings(BaseSettings):
     image_size: int = Field(640, description="Default mode: side of a tile in pixels.")
     max_crops: int = Field(6, ge=2, le=9, description="Most tiles of a page in gundam mode.")
 
+    llm_base_url: str | None = Field(
+        None,
+        description="BACKEND=openai: address of a server that speaks OpenAI's API, up to the version, such "
+        "as `http://gpu-box:8000/v1`.",
+    )
+    llm_api_key: SecretStr | None = Field(None, description="BACKEND=openai: the key that server asks for.")
+    llm_model: str | None = Field(
+        None, description="BACKEND=openai: the model to ask for. Unset: the first one that server lists."
+    )
+    llm_server: Literal["auto", "vllm", "llama.cpp", "airgap-ocr", "other"] = Field(
+        "auto",
+        description="BACKEND=openai: what kind of server it is. `vllm` and `airgap-ocr` are sent the "
+        "no-repeat rule and keep special tokens; the others get OpenAI's own fields alone.",
+    )
+    llm_ca_file: Path | None = Field(
+        None, description="BACKEND=openai: certificates (PEM) to trust in place of the system's."
+    )
     fake_seconds_per_page: float = Field(
         0, ge=0, description="How long BACKEND=fake takes over a page, for tests of clients."
     )
@@ -172,6 +200,17 @@ class Settings(BaseSettings):
     audit_log: bool | None = Field(
         None, description="Keep the hash-chained audit log under DATA_DIR. Unset: where accounts are on."
     )
+
+    @field_validator("backend")
+    @classmethod
+    def _backends_are_known(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",")]
+        strangers = [name for name in names if name not in BACKENDS]
+        if strangers:
+            raise ValueError(f"{strangers[0]!r} is not an engine; there are: {', '.join(BACKENDS)}")
+        if len(set(names)) < len(names) or ("auto" in names and len(names) > 1):
+            raise ValueError("a list names each engine once, and `auto` stands alone")
+        return ",".join(names)
 
     @field_validator("languages", "cors_allow_origins", "url_fetch_allowlist", mode="before")
     @classmethod

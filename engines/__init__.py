@@ -74,6 +74,53 @@ def _model_path(settings: Settings) -> Path:
     return settings.model_path
 
 
+def _transformers(settings: Settings) -> dict[str, Any]:
+    from engines.transformers_engine import TransformersOptions
+
+    return {
+        "options": TransformersOptions(
+            model_path=_model_path(settings),
+            model_id=settings.model_id,
+            data_dir=settings.data_dir,
+            default_mode=settings.default_mode,
+            max_crops=settings.max_crops,
+            gpu_mem_utilization=settings.gpu_mem_utilization,
+            torch_dtype=settings.torch_dtype,
+            vision_dtype=settings.vision_dtype,
+            use_flash_attention=settings.use_flash_attention,
+            max_model_len=settings.max_model_len,
+            max_new_tokens=settings.max_new_tokens,
+            max_concurrency=settings.max_concurrency,
+            max_queue=settings.max_queue,
+            num_workers=settings.workers,
+            device=settings.torch_device,
+        )
+    }
+
+
+def _openai(settings: Settings) -> dict[str, Any]:
+    from engines.openai_engine import OpenAiOptions
+
+    if settings.llm_base_url is None:
+        raise ConfigurationError(
+            "BACKEND=openai reads on another server, and LLM_BASE_URL is not set.",
+            "Set LLM_BASE_URL, such as http://gpu-box:8000/v1.",
+        )
+    key = settings.llm_api_key
+    return {
+        "options": OpenAiOptions(
+            base_url=settings.llm_base_url,
+            api_key=key.get_secret_value() if key else None,
+            model=settings.llm_model,
+            server=settings.llm_server,
+            ca_file=settings.llm_ca_file,
+            max_concurrency=settings.max_concurrency,
+            max_new_tokens=settings.max_new_tokens,
+            page_timeout=settings.page_timeout_seconds,
+        )
+    }
+
+
 def _fake(settings: Settings) -> dict[str, Any]:
     return {"seconds_per_page": settings.fake_seconds_per_page}
 
@@ -81,6 +128,8 @@ def _fake(settings: Settings) -> dict[str, Any]:
 ENGINES: dict[str, EngineSpec] = {
     "rapidocr": EngineSpec("engines.rapidocr_engine:RapidOcrEngine", _rapidocr),
     "vllm": EngineSpec("engines.vllm_engine:VllmEngine", _vllm),
+    "transformers": EngineSpec("engines.transformers_engine:TransformersEngine", _transformers),
+    "openai": EngineSpec("engines.openai_engine:OpenAiEngine", _openai),
     "fake": EngineSpec("engines.fake_engine:FakeEngine", _fake),
 }
 
@@ -110,12 +159,21 @@ def missing_for_vllm(settings: Settings) -> list[str]:
 
 
 def create_engine(settings: Settings, choice: EngineChoice | None = None) -> Engine:
-    """Build the chosen engine without starting it.
+    """Build the chosen engine, or the chosen ones in their order, without starting any.
 
     Raises `ConfigurationError` for a name not in the table and `EngineUnavailable` when the engine's
     libraries are not installed.
     """
-    name = (choice or choose_engine(settings)).name
+    names = (choice or choose_engine(settings)).name.split(",")
+    engines = [_create(settings, name) for name in names]
+    if len(engines) == 1:
+        return engines[0]
+    from engines.fallback_engine import FallbackEngine
+
+    return FallbackEngine(engines)
+
+
+def _create(settings: Settings, name: str) -> Engine:
     if name not in ENGINES:
         raise ConfigurationError(
             f"BACKEND={name} is not an engine.", f"Use one of: auto, {', '.join(sorted(ENGINES))}."
