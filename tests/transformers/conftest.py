@@ -17,6 +17,9 @@ import pytest_asyncio
 
 from engines.transformers_engine import TransformersEngine, TransformersOptions
 from tests import tiny_checkpoint
+from tests.vllm.conftest import small_machine
+
+__all__ = ["small_machine"]
 
 HAS_TORCH = find_spec("torch") is not None and find_spec("transformers") is not None
 NO_TORCH = "torch and transformers are not installed; tests/vllm/setup_env.sh makes an environment with them"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ CASES: list[tuple[Mode, tuple[int, int]]] = [
     ("gundam", LARGE),
 ]
 TOKENS = 20
+REQUESTS = count()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -43,7 +45,7 @@ async def native(tiny_model: Path, data_dir: Path) -> AsyncIterator[Transformers
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def vllm(tiny_model: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
-    engine = VllmEngine(vllm_options_for(tiny_model, data_dir))
+    engine = VllmEngine(vllm_options_for(tiny_model, data_dir, gpu_mem_utilization=0.3))
     await engine.start()
     yield engine
     await engine.close()
@@ -52,11 +54,12 @@ async def vllm(tiny_model: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
 async def vllm_tokens(engine: VllmEngine, image: Any, options: ReadOptions) -> list[dict[int, float]]:
     """For each generated token: the chosen one first, then the likeliest, with log-probabilities."""
     llm = engine._process.current()
-    prompt = await engine._prompt(llm, [image], options, "parity")
+    request_id = f"parity-{next(REQUESTS)}"
+    prompt = await engine._prompt(llm, [image], options, request_id)
     sampling = engine._sampling(options)
     sampling.logprobs = 20
     steps: list[dict[int, float]] = []
-    async with aclosing(llm.generate(prompt, sampling, f"parity-{options.mode}-{image.size}")) as outputs:
+    async with aclosing(llm.generate(prompt, sampling, request_id)) as outputs:
         async for output in outputs:
             completion = output.outputs[0]
             for token, found in zip(completion.token_ids, completion.logprobs, strict=True):
