@@ -11,8 +11,9 @@ import binascii
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote
@@ -27,7 +28,7 @@ from deepseek_ocr import mode_of_crop_mode
 from document import LANGUAGES, MODES, Document, Mode, Page, ReadOptions
 from engines.base import Engine
 from errors import EmptyFile, EngineUnavailable, InvalidBase64, InvalidOption, from_page_error
-from exporters import EXPORTERS, export, exporter_name
+from exporters import EXPORTERS, export_file, exporter_name
 from exporters.archive import DEFAULT_OUTPUTS, Archive
 from monitoring import trace
 from process.pages import Limits, Source
@@ -281,15 +282,30 @@ def requested_outputs(
 async def respond_with_files(
     document: Document, source: Source, outputs: tuple[str, ...], folder: Path
 ) -> Response:
-    """One exporter's file, or a ZIP of several, written to disk first and deleted after it was sent."""
+    """One exporter's file, or a ZIP of several, written to disk first and deleted after it was sent.
+
+    What cannot be said inside a file is said in the headers `X-Ledger` and `X-Warnings` (JSON).
+    """
     if len(outputs) == 1 and outputs != ("zip",):
         exporter = EXPORTERS[outputs[0]]
-        data = await on_thread(export, outputs[0], document, source)
-        headers = {"Content-Disposition": content_disposition(source.name + exporter.suffix)}
-        return Response(data, media_type=exporter.media_type, headers=headers)
+        path = await on_thread(temporary_path, folder, exporter.suffix)
+        try:
+            warnings = await on_thread(export_file, outputs[0], document, source, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        headers = _accounted(document, warnings)
+        return file_response(path, exporter.media_type, source.name + exporter.suffix, headers)
     names = tuple(name for name in outputs if name != "zip") or DEFAULT_OUTPUTS
     path = await on_thread(_write_zip, document, source, names, folder)
-    return zip_response(path, f"{source.name}.zip")
+    return file_response(path, "application/zip", f"{source.name}.zip", _accounted(document))
+
+
+def _accounted(document: Document, warnings: Sequence[str] = ()) -> dict[str, str]:
+    return {
+        "X-Ledger": json.dumps(asdict(document.ledger)),
+        "X-Warnings": json.dumps([*document.warnings, *warnings][:20]),
+    }
 
 
 def _write_zip(document: Document, source: Source, names: tuple[str, ...], folder: Path) -> Path:
@@ -350,10 +366,17 @@ def temporary_path(folder: Path, suffix: str) -> Path:
 
 def zip_response(path: Path, filename: str) -> FileResponse:
     """Stream a ZIP from disk and delete it, sent or not."""
+    return file_response(path, "application/zip", filename)
+
+
+def file_response(
+    path: Path, media_type: str, filename: str, headers: Mapping[str, str] | None = None
+) -> FileResponse:
+    """Stream a file of ours from disk under a name of the client's, and delete it, sent or not."""
     return FileResponse(
         path,
-        media_type="application/zip",
-        headers={"Content-Disposition": content_disposition(filename)},
+        media_type=media_type,
+        headers={"Content-Disposition": content_disposition(filename), **(headers or {})},
         background=BackgroundTask(path.unlink, missing_ok=True),
     )
 

@@ -136,6 +136,8 @@ def test_one_output_is_a_file(api: httpx.Client) -> None:
     assert response.headers["content-type"] == "application/pdf"
     assert response.content.startswith(b"%PDF")
     assert 'filename="a_layout.pdf"' in response.headers["content-disposition"]
+    assert json.loads(response.headers["x-ledger"]) == {"expected": 1, "ok": 1, "degraded": 0, "failed": 0}
+    assert "not OCR" in json.loads(response.headers["x-warnings"])[0]
 
 
 def test_many_documents_at_once_do_not_mix(api: httpx.Client) -> None:

@@ -98,7 +98,7 @@ def test_a_pdf_and_a_batch(client: httpx.Client) -> None:
 def test_a_killed_engine_is_seen_and_comes_back(client: httpx.Client, url: str) -> None:
     victims = [pid for pid in _processes_of(url.rsplit(":", 1)[1]) if "EngineCore" in _title(pid)]
     assert victims
-    for victim in victims:
+    for victim in set(victims):
         os.kill(victim, signal.SIGKILL)
     _wait_for(client, 503)
     _wait_for(client, 200)
@@ -107,13 +107,20 @@ def test_a_killed_engine_is_seen_and_comes_back(client: httpx.Client, url: str) 
 
 
 def _processes_of(port: str) -> Iterator[int]:
-    """The server on `port` and its children, by the environment that they inherit."""
+    """The server on `port` and all below it. vLLM's processes overwrite the environment they inherit."""
     for path in Path("/proc").iterdir():
         try:
             if path.name.isdigit() and f"PORT={port}\0" in (path / "environ").read_text(errors="replace"):
-                yield int(path.name)
+                yield from _descendants(int(path.name))
         except OSError:
             continue
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    yield pid
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            yield from _descendants(int(child))
 
 
 def _title(pid: int) -> str:
