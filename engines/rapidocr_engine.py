@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -128,10 +129,12 @@ class RapidOcrEngine:
         queue: asyncio.Queue[ReadPiece | Exception | None] = asyncio.Queue()
 
         def put(item: ReadPiece | Exception | None) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, item)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(queue.put_nowait, item)
 
         self._cancellations.add(reader.cancelled)
         task = loaded.pages.submit(_read_page, reader, image, put)
+        task.add_done_callback(lambda done: put(_closed()) if done.cancelled() else None)
         try:
             while (item := await queue.get()) is not None:
                 if isinstance(item, Exception):
@@ -179,11 +182,15 @@ def _read_page(reader: PageReader, image: Image, put: Callable[[ReadPiece | Exce
             put(piece)
         put(None)
     except CancelledError:
-        put(EngineUnavailable("The CPU engine was closed while it read this page."))
+        put(_closed())
     except Exception as error:
         failure = EngineFailed("The CPU engine failed on this page.")
         failure.__cause__ = error
         put(failure)
+
+
+def _closed() -> EngineUnavailable:
+    return EngineUnavailable("The CPU engine was closed before this page was read.")
 
 
 def _page_read(page: _Page, reader: PageReader, seconds: float) -> PageRead:

@@ -251,6 +251,17 @@ async def test_closing_the_iterator_stops_the_work(engine: RapidOcrEngine) -> No
     assert not [name for name in left if name.startswith("ocr-")]
 
 
+async def test_closing_the_engine_ends_pages_that_are_read_and_pages_that_wait() -> None:
+    engine = RapidOcrEngine(num_workers=1)
+    await engine.start()
+    image = sample("english.png", 0.5)
+    pages = [asyncio.create_task(read(engine, image)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    await engine.close()
+    results = await asyncio.gather(*pages, return_exceptions=True)
+    assert all(isinstance(result, EngineUnavailable) for result in results)
+
+
 async def test_the_event_loop_stays_free(engine: RapidOcrEngine) -> None:
     turns = 0
 
