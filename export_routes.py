@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -120,14 +120,13 @@ async def export_document(
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
     file: Annotated[UploadFile | None, File(description="The original, where the format needs it.")] = None,
     name: Annotated[str, Form(max_length=255, description="What to call the result.")] = "document",
-    dpi: Annotated[int, Form(ge=36, le=600, description="As when it was read.")] = 144,
     password: Annotated[str | None, Form(max_length=200)] = None,
 ) -> Response:
     read = await on_thread(parse_document, await document.read())
     outputs = outputs or ("json",)
     if file is None:
         return await unless_gone(request, _without_original(read, outputs, name))
-    async with _original(service, file, read, dpi, password) as source:
+    async with _original(service, file, read, password) as source:
         return await unless_gone(request, respond_with_files(read, source, outputs, service.uploads))
 
 
@@ -152,20 +151,28 @@ async def _without_original(document: Document, outputs: tuple[str, ...], name: 
     return Response(data, media_type=exporter.media_type, headers=headers)
 
 
+def resolution_of(document: Document) -> int:
+    """The dots per inch at which pages of a PDF were read: what their boxes are counted in."""
+    for page in document.pages:
+        if page.width and page.width_pt:
+            return min(600, max(36, round(page.width / page.width_pt * 72)))
+    return 144
+
+
 @asynccontextmanager
 async def _original(
-    service: Service, file: UploadFile, document: Document, dpi: int, password: str | None
+    service: Service, file: UploadFile, document: Document, password: str | None
 ) -> AsyncIterator[Source]:
-    """The original, opened at the pages that the document has."""
-    options: dict[str, Any] = {"page_from": document.pages[0].number, "page_to": document.pages[-1].number}
+    """The original, opened at the pages that the document has and as large as they were read."""
     async with saved_upload(file, service.uploads) as path:
         with await on_thread(
             open_source,
             path,
             name=display_name(file),
             limits=service.limits,
-            dpi=dpi,
+            dpi=resolution_of(document),
+            page_from=document.pages[0].number,
+            page_to=document.pages[-1].number,
             password=password or None,
-            **options,
         ) as source:
             yield source

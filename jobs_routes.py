@@ -263,7 +263,7 @@ async def _data(jobs: Jobs, event: JobEvent) -> dict[str, Any]:
         return describe(event.job, counts[event.job.id])
     page = event.stored.page
     read = page_to_dict(page) | {"markdown": page_markdown(page)}
-    return {"index": event.index, "filename": event.name, "page": read}
+    return {"index": event.index, "file": event.position, "filename": event.name, "page": read}
 
 
 @router.get(
@@ -311,6 +311,20 @@ async def picture(
     return Response(
         await on_thread(to_preview, image), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"}
     )
+
+
+@router.get(
+    "/{job_id}/files/{position}",
+    summary="A file of the job as it was sent; `position` is the `file` of an event",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+async def original(
+    jobs: JobsDep, job: JobDep, position: Annotated[int, UrlPath(ge=0, le=1_000_000)]
+) -> FileResponse:
+    path, name = await jobs.original(job, position)
+    headers = {"Content-Disposition": content_disposition(name), "Cache-Control": "no-store"}
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
 
 @router.delete("/{job_id}", status_code=204, summary="Stop a job and erase files, results and rows")

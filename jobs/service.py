@@ -46,12 +46,14 @@ class JobEvent:
     """Something that happened to a job: its state changed, a page was read, or it ended.
 
     Only pages have an `index`; their order is always that of the document, so that whoever comes back
-    with the last index gets the rest. `stored` is the page. `ping` means that nothing happened.
+    with the last index gets the rest. `stored` is the page, of the input at `position`. `ping` means that
+    nothing happened.
     """
 
     kind: Literal["state", "page", "end", "ping"]
     job: Job
     index: int | None = None
+    position: int | None = None
     name: str = ""
     stored: StoredPage | None = None
 
@@ -268,7 +270,8 @@ class Jobs:
             except FileNotFoundError:  # erased meanwhile
                 return
             spec, plan = known
-            yield JobEvent("page", job, at, spec.inputs[plan.locate(at)[0]].name, stored)
+            position = plan.locate(at)[0]
+            yield JobEvent("page", job, at, position, spec.inputs[position].name, stored)
 
     # --- ending ----------------------------------------------------------------------------------
 
@@ -328,6 +331,17 @@ class Jobs:
             return await running.reading.picture(job.id, index)
         except FileNotFoundError as error:
             raise NotFound("There is no such page.") from error
+
+    async def original(self, job: Job, position: int) -> tuple[Path, str]:
+        """The file at `position` as it was sent, and the client's name for it. Raises `NotFound`."""
+        folder = self.store.folder(job.id)
+        try:
+            inputs = (await self._threads(folder.spec)).inputs
+        except FileNotFoundError:
+            inputs = ()
+        if position >= len(inputs):
+            raise NotFound("There is no such file.")
+        return folder.input(inputs[position].file), inputs[position].name
 
     async def erase(self, job: Job) -> None:
         """Stop a job and leave nothing of it: files, workflows, rows."""

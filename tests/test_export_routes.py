@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pymupdf
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +45,17 @@ def test_an_edited_block_is_in_every_format(cpu_api: httpx.Client, read: dict[st
     assert answer.headers["content-type"] == "application/pdf"
     with pymupdf.open(stream=answer.content) as pdf:
         assert "Corrected by hand" in " ".join(pdf[0].get_text().split())
+
+
+def test_pages_keep_the_resolution_they_were_read_at(api: httpx.Client) -> None:
+    with (ROOT / "samples" / "booklet.pdf").open("rb") as file:
+        read = api.post(
+            "/pdf/ocr", files={"file": file}, data={"dpi": "100", "page_to": "1", "extract_images": "false"}
+        ).json()
+    width = read["pages"][0]["width"]
+    answer = export(api, read, "annotated", "samples/booklet.pdf")
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert picture.width == width
 
 
 def test_several_formats_come_as_a_zip(cpu_api: httpx.Client, read: dict[str, Any]) -> None:

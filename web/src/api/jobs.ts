@@ -20,7 +20,7 @@ export interface Job {
 
 export type JobEvent =
   | { event: "state" | "end"; id: null; data: Job }
-  | { event: "page"; id: string; data: { index: number; filename: string; page: PageResult } };
+  | { event: "page"; id: string; data: { index: number; file: number; filename: string; page: PageResult } };
 
 export async function sendJob(
   files: readonly File[],
@@ -52,6 +52,12 @@ export async function eraseJob(id: string): Promise<void> {
 
 export function picturePath(id: string, index: number): string {
   return `/jobs/${id}/pages/${index}.jpg`;
+}
+
+/** A file of the job as it was sent. */
+export async function originalOf(id: string, position: number, name: string): Promise<File> {
+  const response = await request(`/jobs/${id}/files/${position}`, { headers: { Accept: "*/*" } });
+  return new File([await response.blob()], name);
 }
 
 /** The job's events from the first page on; a connection that breaks is taken up where it was. */

@@ -95,7 +95,7 @@ export function OptionsForm({ options, onChange }: Props) {
       </fieldset>
       <details>
         <summary>{t("more")}</summary>
-        <div className="grid">
+        <form className="grid" onSubmit={(event) => event.preventDefault()}>
           <label>
             {t("page_from")}
             <input type="number" min={1} value={options.pageFrom} onChange={(e) => set({ pageFrom: e.target.value })} />
@@ -123,7 +123,7 @@ export function OptionsForm({ options, onChange }: Props) {
               onChange={(event) => set({ password: event.target.value })}
             />
           </label>
-        </div>
+        </form>
       </details>
     </details>
   );

@@ -25,6 +25,8 @@ export interface DocumentState {
   readonly name: string;
   readonly file: File | null;
   readonly jobId: string | null;
+  /** The file's place among those of its job. */
+  readonly jobFile: number;
   readonly options: Options | null;
   readonly status: DocumentStatus;
   readonly pages: readonly PageState[];
@@ -49,6 +51,7 @@ export function newDocument(name: string, fields: Partial<DocumentState> = {}): 
     name,
     file: null,
     jobId: null,
+    jobFile: 0,
     options: null,
     status: "queued",
     pages: [],

@@ -24,7 +24,6 @@ export async function openJob(id: string, title: string): Promise<void> {
   const abort = new AbortController();
   opened.set(id, abort);
   let current: DocumentState | null = null;
-  let lastNumber = 0;
   let first = true;
   const finish = (status: DocumentState["status"], error: DocumentState["error"] = null): void => {
     if (current) change(current.id, () => ({ status, error, ended: performance.now() }));
@@ -35,14 +34,13 @@ export async function openJob(id: string, title: string): Promise<void> {
         if (event.event === "end") finish(endOf(event.data));
         continue;
       }
-      const { filename, page, index } = event.data;
-      if (!current || filename !== current.name || page.number <= lastNumber) {
+      const { file, filename, page, index } = event.data;
+      if (!current || file !== current.jobFile) {
         finish("done");
-        current = newDocument(filename || title, { jobId: id, status: "reading", began: performance.now() });
+        current = newDocument(filename || title, { jobId: id, jobFile: file, status: "reading" });
         if (first) selected.set(current.id);
         first = false;
       }
-      lastNumber = page.number;
       const shown = { ...pageOf(page), index };
       change(current.id, (d) => ({ pages: [...d.pages, shown], finished: d.finished + 1 }));
     }

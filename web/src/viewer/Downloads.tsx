@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 
 import { describe, request, save } from "../api/client";
+import { originalOf } from "../api/jobs";
 import { type DocumentState, toJson } from "../state/documents";
 import { say } from "../state/messages";
 import type { Key } from "../texts";
@@ -33,7 +34,7 @@ export function Downloads({ document: shown }: { document: DocumentState }) {
     setWorking(true);
     say(t("download.working", { name: t(`out.${format}` as Key) }));
     try {
-      const response = await request("/export", { method: "POST", body: exportForm(shown, format) });
+      const response = await request("/export", { method: "POST", body: await exportForm(shown, format) });
       say(t("zip.done", { name: await save(response, shown.name) }));
     } catch (error) {
       const { message, remedy } = describe(error);
@@ -69,7 +70,7 @@ export function Downloads({ document: shown }: { document: DocumentState }) {
           }}
         >
           {FORMATS.map((format) => {
-            const impossible = FROM_ORIGINAL.has(format) && !shown.file;
+            const impossible = FROM_ORIGINAL.has(format) && !shown.file && !shown.jobId;
             return (
               <button
                 key={format}
@@ -89,14 +90,14 @@ export function Downloads({ document: shown }: { document: DocumentState }) {
   );
 }
 
-function exportForm(shown: DocumentState, format: string): FormData {
+async function exportForm(shown: DocumentState, format: string): Promise<FormData> {
   const form = new FormData();
   form.set("document", new Blob([JSON.stringify(toJson(shown))], { type: "application/json" }), "document.json");
   form.set("output", format === "zip" ? IN_ZIP : format);
   form.set("name", shown.name);
-  if (shown.file && (FROM_ORIGINAL.has(format) || format === "html")) {
-    form.set("file", shown.file, shown.name);
-    form.set("dpi", String(shown.options?.dpi ?? 144));
+  if (FROM_ORIGINAL.has(format)) {
+    const original = shown.file ?? (shown.jobId && (await originalOf(shown.jobId, shown.jobFile, shown.name)));
+    if (original) form.set("file", original, shown.name);
     if (shown.options?.password) form.set("password", shown.options.password);
   }
   return form;

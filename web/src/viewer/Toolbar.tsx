@@ -93,7 +93,7 @@ function Progress({ document: shown }: { document: DocumentState }) {
         <>
           {shown.status === "reading" && <progress max={total} value={shown.finished} aria-label={t("status.reading")} />}
           <span className="numbers">{t("pages_of", { done: shown.finished, total })}</span>
-          {rate > 0 && <span className="muted">{t("rate", { rate: formatNumber(rate, language, 2) })}</span>}
+          {rate > 0 && shown.file && <span className="muted">{t("rate", { rate: formatNumber(rate, language, 2) })}</span>}
           {shown.status === "reading" && left > 0 && (
             <span className="muted">{t("left", { time: formatSeconds(left, language) })}</span>
           )}

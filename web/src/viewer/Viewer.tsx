@@ -54,7 +54,8 @@ export function Viewer({ document: shown }: { document: DocumentState }) {
 
   const go = (step: number): void => {
     if (hits.total === 0) return;
-    setAt((now) => (now + step + hits.total) % hits.total);
+    // The first wish goes to the first place found; only then there is a next.
+    if (wish > 0) setAt((now) => (now + step + hits.total) % hits.total);
     setWish((count) => count + 1);
   };
   const search = (words: string): void => {
