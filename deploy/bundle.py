@@ -115,6 +115,8 @@ def normalise_archive(archive: Path) -> None:
             config = json.loads(_content(old, image["Config"]))
             config.pop("container", None)
             config.pop("container_config", None)
+            for field in ("Hostname", "Image"):
+                config.get("config", {}).pop(field, None)
             content = json.dumps(config, sort_keys=True).encode()
             image["Config"] = f"{hashlib.sha256(content).hexdigest()}.json"
             _add(new, image["Config"], len(content), io.BytesIO(content))

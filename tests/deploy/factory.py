@@ -21,7 +21,11 @@ def docker_archive(path: Path, container: str = "c") -> Path:
     """One layer with dpkg's status and a copyright file, as buildah writes it for `docker load`."""
     layer = _tar({"var/lib/dpkg/status": STATUS, "usr/share/doc/base-files/copyright": b"GPL\n"})
     digest = hashlib.sha256(layer).hexdigest()
-    identity = {"container": container, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}
+    identity = {
+        "container": container,
+        "config": {"Hostname": container},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }
     config = json.dumps(identity).encode()
     manifest = [{"Config": "config.json", "RepoTags": ["airgap-ocr:0-cpu"], "Layers": [f"{digest}.tar"]}]
     path.write_bytes(
