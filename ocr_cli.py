@@ -2,8 +2,9 @@
 
     ocr read scans/ letter.pdf -o out --format md,searchable_pdf
     ocr send letter.pdf -o out --service auto
+    ocr watch inbox out
 
-Both leave a folder per input in the output folder, laid out as in the server's ZIP, and end with the
+The first two leave a folder per input in the output folder, laid out as in the server's ZIP, and end with the
 ledger of all pages. Exit codes: 0 when every page was read, 1 when one failed, 2 for wrong usage.
 It holds no reading and no format; `read` uses the pipeline of the server in this process.
 """
@@ -18,13 +19,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -44,6 +46,7 @@ from ocr_client import ClientError, OcrClient, choose_service, files_in
 
 if TYPE_CHECKING:
     from ocr_utils import Service
+    from ocr_watch import Inbox
     from process.pages import Source
 
 app = typer.Typer(
@@ -178,6 +181,73 @@ def send(
             client.ready()
             outcomes = _send_all(client, _expand(files), output, outputs, fields, parallel)
     _finish(outcomes, output)
+
+
+@app.command()
+def watch(
+    entrance: Annotated[Path, typer.Argument(metavar="IN", exists=True, file_okay=False, writable=True)],
+    output: Annotated[Path, typer.Argument(metavar="OUT", file_okay=False)],
+    formats: Formats = DEFAULT_FORMATS,
+    mode: Mode = None,
+    dpi: Dpi = 144,
+    language: Language = None,
+    prompt: Prompt = None,
+    password: Password = None,
+    text_layer: TextLayer = "ignore",
+    backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
+    settle: Annotated[float, typer.Option(min=0, help="Seconds a file must not change to be whole.")] = 2.0,
+    once: Annotated[bool, typer.Option(help="End when the folder is empty.")] = False,
+) -> None:
+    """Read what appears in IN; results appear in OUT, originals move to IN/done or IN/failed."""
+    from config import load_settings
+    from ocr_utils import checked_language, checked_mode
+    from ocr_watch import Inbox
+    from serve_ocr import create_service
+
+    logging.basicConfig(level=logging.ERROR)
+    with _stopping_errors():
+        request = ReadRequest(
+            output,
+            _output_names(formats),
+            ReadOptions(prompt=prompt, mode=checked_mode(mode), language=checked_language(language)),
+            {"dpi": dpi, "password": password, "text_layer": text_layer},
+        )
+        service = create_service(load_settings(**({"backend": backend} if backend else {})))
+        inbox = Inbox(entrance, settle)
+        with inbox.alone(), suppress(KeyboardInterrupt):
+            asyncio.run(_watch(service, inbox, request, once))
+
+
+async def _watch(service: Service, inbox: Inbox, request: ReadRequest, once: bool) -> None:
+    """Read the files that have arrived, a few under way at once, and look again."""
+    from ocr_watch import Outbox
+    from process.pipeline import in_order
+
+    outbox = Outbox(request.folder)
+
+    async def work(path: Path) -> None:
+        folder = await asyncio.to_thread(outbox.begin, path.name)
+        outcome = await _read_file(service, request, path, folder, lambda pages: None, lambda page: None)
+        await asyncio.to_thread(outbox.finish, folder)
+        problems = outcome.problems if outcome.failed else ()
+        await asyncio.to_thread(inbox.finish, path, problems)
+        state = "[red]failed[/]" if problems else "done"
+        notices.print(f"{state}  {escape(path.name)}", highlight=False)
+
+    await service.engine.start()
+    notices.print(f"Watching {escape(str(inbox.entrance))} with the engine {service.engine.name}.")
+    try:
+        while True:
+            arrived = await asyncio.to_thread(inbox.arrived)
+            async with aclosing(in_order(arrived, work, service.reader.max_concurrency + 1)) as files:
+                async for _ in files:
+                    pass
+            if once and inbox.empty:
+                return
+            await asyncio.sleep(min(1.0, inbox.settle / 2 or 0.1))
+    finally:
+        await asyncio.to_thread(outbox.close)
+        await service.engine.close()
 
 
 async def _read_all(service: Service, files: Sequence[Path], request: ReadRequest) -> list[Outcome]:

@@ -24,7 +24,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("engines",),
     ("process", "exporters"),
-    ("ocr_utils", "http_edge", "ocr_client", "accounts", "jobs"),
+    ("ocr_utils", "http_edge", "ocr_client", "ocr_watch", "accounts", "jobs"),
     (
         "ocr_routes",
         "pdf_routes",
