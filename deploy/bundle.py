@@ -103,7 +103,7 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
 
 
 def normalise_archive(archive: Path) -> None:
-    """Take what varies by chance out of a docker archive: the building container's name, orders and times.
+    """Take what varies by chance out of a docker archive: names of building containers and stages.
 
     The layers are left as they are; the configuration, and with it the image's identity, follows from
     what the image is.
@@ -113,8 +113,10 @@ def normalise_archive(archive: Path) -> None:
         manifest = json.loads(_content(old, "manifest.json"))
         for image in manifest:
             config = json.loads(_content(old, image["Config"]))
-            config.pop("container", None)
-            config.pop("container_config", None)
+            for field in ("container", "container_config", "parent"):
+                config.pop(field, None)
+            for step in config.get("history", ()):
+                step.pop("comment", None)
             for field in ("Hostname", "Image"):
                 config.get("config", {}).pop(field, None)
             content = json.dumps(config, sort_keys=True).encode()

@@ -23,6 +23,8 @@ def docker_archive(path: Path, container: str = "c") -> Path:
     digest = hashlib.sha256(layer).hexdigest()
     identity = {
         "container": container,
+        "parent": container,
+        "history": [{"comment": f"FROM {container}"}],
         "config": {"Hostname": container},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     }
