@@ -109,7 +109,7 @@ def normalise_archive(archive: Path) -> None:
     what the image is.
     """
     partial = archive.with_suffix(".part")
-    with tarfile.open(archive) as old, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as new:
+    with tarfile.open(archive) as old, tarfile.open(partial, "w", format=tarfile.GNU_FORMAT) as new:
         manifest = json.loads(_content(old, "manifest.json"))
         for image in manifest:
             config = json.loads(_content(old, image["Config"]))
