@@ -191,18 +191,18 @@ def proper_prompt(prompt: str | None) -> str:
 
     `<image>` and a newline are put in front where missing, spaces at the end taken off. Raises
     `InvalidOption`, naming the token, for a prompt that holds control tokens other than `<|ref|>`,
-    `<|/ref|>`, `<|grounding|>` and one leading `<image>`: dropping them quietly would answer a
+    `<|/ref|>`, `<|grounding|>` and `<image>` at its start or end: dropping them quietly would answer a
     question that was not asked. Table tags such as `<td>` are plain HTML here and pass.
     """
     text = (prompt or "").strip()
     if len(text) > MAX_PROMPT_CHARS:
         raise InvalidOption(f"The prompt is longer than {MAX_PROMPT_CHARS} characters.", "Shorten it.")
-    text = text.removeprefix(IMAGE).strip()
+    text = text.removeprefix(IMAGE).removesuffix(IMAGE).strip()
     if not text:
         return PROMPTS["document"]
     if IMAGE in text:
         raise InvalidOption(
-            "The prompt may hold `<image>` once, at its start.", "Leave it out; the server adds it."
+            "The prompt may hold `<image>` at its start or end alone.", "Leave it out; the server adds it."
         )
     for token in _CONTROL_TOKEN.findall(text):
         if token not in _PROMPT_TOKENS:

@@ -7,6 +7,7 @@ elsewhere.
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,11 +18,12 @@ from pydantic import BaseModel, Field
 from document import Document, Page, ReadOptions
 from errors import UnsupportedMedia
 from exporters.annotated import annotate, crop_blocks
-from exporters.json_export import block_to_dict, box_to_list, usage_to_dict
+from exporters.json_export import block_to_dict, box_to_list, disagreements_to_list, usage_to_dict
 from exporters.markdown import page_markdown
 from exporters.text import page_text
 from monitoring import trace
 from ocr_utils import (
+    Crosscheck,
     FormOptions,
     ReadyService,
     Service,
@@ -49,8 +51,8 @@ USAGE = {
     "simple": "curl -F file=@page.png http://localhost:8000/ocr/image/simple",
     "searchable PDF": "curl -F file=@page.png -F output=searchable_pdf -o page.pdf "
     "http://localhost:8000/ocr/image/advanced",
-    "generate": 'curl -H "Content-Type: application/json" '
-    '-d "{\\"image\\": \\"$(base64 -w0 page.png)\\"}" http://localhost:8000/generate',
+    "generate": 'echo "{\\"image\\": \\"$(base64 -w0 page.png)\\"}" | '
+    "curl -H 'Content-Type: application/json' -d @- http://localhost:8000/generate",
 }
 
 
@@ -130,12 +132,19 @@ async def image_advanced(
 
 @router.post("/ocr/image/simple", summary="Just the text")
 async def image_simple(
-    request: Request, service: ReadyService, options: FormOptions, file: Annotated[UploadFile, File()]
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    file: Annotated[UploadFile, File()],
+    crosscheck: Crosscheck = False,
 ) -> dict[str, Any]:
+    options = replace(options, crosscheck=crosscheck)
     async with saved_upload(file, service.uploads) as path:
         with await on_thread(_open_picture, service, path, display_name(file)) as source:
             document = await unless_gone(request, _read(service, source, options))
-    return {"text": page_text(document.pages[0]), "warnings": list(document.warnings)}
+    page = document.pages[0]
+    checked = {"disagreements": disagreements_to_list(page.disagreements)} if crosscheck else {}
+    return {"text": page_text(page), "warnings": list(document.warnings)} | checked
 
 
 def _open_picture(service: Service, path: Path, name: str) -> Source:
@@ -169,6 +178,7 @@ def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: 
         "status": page.status,
         "confidence": page.confidence,
         "finish_reason": page.finish_reason,
+        "disagreements": disagreements_to_list(page.disagreements),
         "engine": document.engine,
         "model": document.model,
         "mode": document.mode,
