@@ -19,7 +19,7 @@ SURE = 0.85
 lines of scripts that PP-OCR knows score 0.9 and more, the same upside down 0.75 and less."""
 TURN_MARGIN = 0.05
 
-ReadStrip = Callable[[Picture], Reading]
+ReadStrips = Callable[[list[Picture]], list[Reading]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Finding:
     readings: dict[int, Reading]
 
 
-def find_orientation(picture: Picture, quads: Quads, read: ReadStrip) -> Finding:
+def find_orientation(picture: Picture, quads: Quads, read: ReadStrips) -> Finding:
     """Decide among 0, 90, 180 and 270 degrees."""
     sideways = _is_sideways(quads)
     sample = _sample(quads, sideways)
@@ -41,13 +41,13 @@ def find_orientation(picture: Picture, quads: Quads, read: ReadStrip) -> Finding
     # A strip of a line that runs down is turned to the left, as the whole page is by three turns clockwise.
     as_cut = 3 if sideways else 0
     strips = [cut_strip(picture, quads[index]) for index in sample]
-    readings = [read(strip) for strip in strips]
+    readings = read(strips)
     score = _score(strips, readings)
     kept = {} if sideways else dict(zip(sample, readings, strict=True))
     if score >= SURE:
         return Finding(as_cut, score, kept)
     flipped = [np.ascontiguousarray(strip[::-1, ::-1]) for strip in strips]
-    flipped_score = _score(flipped, [read(strip) for strip in flipped])
+    flipped_score = _score(flipped, read(flipped))
     if sideways and max(score, flipped_score) < 0.5:
         return Finding(0, 0.0, {})
     if flipped_score > score + TURN_MARGIN:

@@ -88,7 +88,7 @@ class PageReader:
     def _upright(self, picture: Picture) -> tuple[View, Quads, dict[int, Reading]]:
         view = View(picture)
         quads = self._detect(picture)
-        finding = find_orientation(picture, quads, self._read_strip)
+        finding = find_orientation(picture, quads, self._read_strips)
         quarter_turns = finding.quarter_turns
         if len(quads) and finding.score < LEGIBLE and self.tesseract is not None:
             self.check()
@@ -96,7 +96,7 @@ class PageReader:
             quarter_turns = quarter_turns if found is None else found
         elif len(quads) and finding.score < DOUBTFUL:
             sideways = view.turned(1)
-            other = find_orientation(sideways.pixels, self._detect(sideways.pixels), self._read_strip)
+            other = find_orientation(sideways.pixels, self._detect(sideways.pixels), self._read_strips)
             if other.score > max(LEGIBLE, finding.score + TURN_MARGIN):
                 quarter_turns = (other.quarter_turns + 1) % 4
         if quarter_turns == 0:
@@ -117,9 +117,9 @@ class PageReader:
         self.check()
         return quads
 
-    def _read_strip(self, strip: Picture) -> Reading:
+    def _read_strips(self, strips: list[Picture]) -> list[Reading]:
         self.check()
-        return self.networks.recognizer.read(strip)
+        return list(self.pool.map(self.networks.recognizer.read, strips))
 
 
 class _Page:
@@ -140,6 +140,9 @@ class _Page:
         ]
 
     def pieces(self) -> Iterator[ReadPiece]:
+        # The workers read from top to bottom while the layout is found here.
+        for line in sorted(self._lines, key=lambda line: line.y0):
+            line.start()
         ordered = self._lay_out()
         body = body_height(self._lines)
         for region in ordered:
@@ -148,7 +151,6 @@ class _Page:
                     inside = list(line.lines) if isinstance(line, Inset) else None
                     for member in [line] if inside is None else inside:
                         self._region_lines[member.index] = region.lines if inside is None else inside
-                        member.start()
         for region in ordered:
             for piece in pieces(region, body):
                 yield self._placed(piece)
