@@ -99,11 +99,13 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
         )
     for arguments in commands:
         subprocess.run(arguments, cwd=context, check=True, env=environment)
-    normalise_archive(archive)
+    normalise_archive(archive, reference)
 
 
-def normalise_archive(archive: Path) -> None:
+def normalise_archive(archive: Path, reference: str) -> None:
     """Take what varies by chance out of a docker archive: names of building containers and stages.
+
+    The image goes by `reference` alone, spelled out: docker and podman take that for the short name.
 
     The layers are left as they are; the configuration, and with it the image's identity, follows from
     what the image is.
@@ -112,6 +114,7 @@ def normalise_archive(archive: Path) -> None:
     with tarfile.open(archive) as old, tarfile.open(partial, "w", format=tarfile.GNU_FORMAT) as new:
         manifest = json.loads(_content(old, "manifest.json"))
         for image in manifest:
+            image["RepoTags"] = [f"docker.io/library/{reference}"]
             config = json.loads(_content(old, image["Config"]))
             for field in ("container", "container_config", "parent"):
                 config.pop(field, None)

@@ -172,7 +172,7 @@ def test_what_varies_by_chance_is_taken_out_of_an_archive(tmp_path):
     archives = [factory.docker_archive(tmp_path / f"{n}.tar", container=n) for n in ("one", "two")]
     assert archives[0].read_bytes() != archives[1].read_bytes()
     for archive in archives:
-        bundle.normalise_archive(archive)
+        bundle.normalise_archive(archive, "airgap-ocr:1-cpu")
     assert archives[0].read_bytes() == archives[1].read_bytes()
     assert [package.name for package in sbom.debian_packages(archives[0])] == ["base-files"]
 
