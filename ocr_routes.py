@@ -119,7 +119,9 @@ async def image_advanced(
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
     draw_boxes: Annotated[bool, Form(description="Answer with `annotated_image`.")] = True,
     crop_regions: Annotated[bool, Form(description="Answer with `crops`, one picture per box.")] = False,
+    crosscheck: Crosscheck = False,
 ) -> Response:
+    options = replace(options, crosscheck=crosscheck)
     async with saved_upload(file, service.uploads) as path:
         with await on_thread(_open_picture, service, path, display_name(file)) as source:
             document = await unless_gone(request, _read(service, source, options))

@@ -174,6 +174,10 @@ def read_options(
 
 
 FormOptions = Annotated[ReadOptions, Depends(read_options)]
+Crosscheck = Annotated[
+    bool,
+    Form(description="Have the CPU engine read the page too, and answer with `disagreements` of the two."),
+]
 
 
 def decode_base64(text: str) -> bytes:

@@ -17,10 +17,11 @@ from deepseek_ocr import NGRAM_RULES
 from document import Document, ReadOptions
 from exporters import export_file
 from exporters.images import iter_images
-from exporters.json_export import page_to_dict, usage_to_dict
+from exporters.json_export import disagreements_to_list, page_to_dict, usage_to_dict
 from exporters.markdown import document_markdown, page_markdown
 from exporters.text import document_text, page_text
 from ocr_utils import (
+    Crosscheck,
     FormOptions,
     ReadyService,
     Service,
@@ -92,7 +93,9 @@ async def pdf_ocr(
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
     draw_layouts: Annotated[bool, Form(description="Answer with `layout_pdf`.")] = False,
     extract_images: Annotated[bool, Form(description="Answer with `images`, the figures cut out.")] = True,
+    crosscheck: Crosscheck = False,
 ) -> Response:
+    options = replace(options, crosscheck=crosscheck)
     document = await unless_gone(request, _read(service, source, options))
     if outputs:
         return await respond_with_files(document, source, outputs, service.uploads)
@@ -106,10 +109,19 @@ async def pdf_ocr(
 
 @router.post("/ocr/simple", summary="Just the text, page by page")
 async def pdf_simple(
-    request: Request, service: ReadyService, options: FormOptions, source: UploadedPdf
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    source: UploadedPdf,
+    crosscheck: Crosscheck = False,
 ) -> Response:
+    options = replace(options, crosscheck=crosscheck)
     document = await unless_gone(request, _read(service, source, options))
-    pages = ({"number": p.number, "status": p.status, "text": page_text(p)} for p in document.pages)
+    pages = (
+        {"number": p.number, "status": p.status, "text": page_text(p)}
+        | ({"disagreements": disagreements_to_list(p.disagreements)} if crosscheck else {})
+        for p in document.pages
+    )
     members = {
         "text": document_text(document),
         "pages": pages,

@@ -25,11 +25,12 @@ import monitoring.web
 import system_routes
 from accounts.caller import security
 from config import Settings, load_settings
-from engines import choose_engine, create_engine
+from engines import EngineChoice, choose_engine, create_engine
 from errors import AirgapError
 from ocr_utils import Service
 from process.allocator import give_memory_back
 from process.pipeline import Defaults, Reader
+from process.second_reader import SecondReader
 from version import VERSION
 
 log = logging.getLogger("airgap_ocr")
@@ -95,8 +96,15 @@ def create_service(settings: Settings) -> Service:
         max_concurrency=settings.max_concurrency or engine.max_concurrency,
         max_queue=settings.max_queue,
         page_timeout=settings.page_timeout_seconds,
+        second=_second_reader(settings),
     )
     return Service(settings, engine, reader, choice.reason)
+
+
+def _second_reader(settings: Settings) -> SecondReader:
+    """The CPU engine, for requests with `crosscheck`."""
+    choice = EngineChoice("rapidocr", "crosscheck")
+    return SecondReader(lambda: create_engine(settings, choice), timeout=settings.page_timeout_seconds)
 
 
 def _include(
@@ -138,6 +146,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for part in service.parts:
             await part.close()
         await service.engine.close()
+        if service.reader.second is not None:
+            await service.reader.second.close()
         service.scratch.close()
 
 

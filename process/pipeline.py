@@ -26,6 +26,7 @@ from engines.base import Engine, Events, PageRead, check_capabilities
 from engines.ppocr.known_text import blocks_of
 from errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
 from monitoring import metrics, trace
+from process.second_reader import SecondReader
 from process.source import PageImage, Source
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ Result = TypeVar("Result")
 
 BLANK_PAGE = "The page is blank: nothing was read and nothing invented."
 LOOP_CUT = "The engine repeated itself in every mode tried; the loop was cut out and text may be missing."
+NO_SECOND_ENGINE = "The page was not cross-checked: there is no second engine here."
 RENDER_AHEAD = 2
 
 
@@ -54,17 +56,25 @@ class Reader:
 
     `max_concurrency` pages are in the engine at once, over all requests; `max_queue` requests are in
     work or waiting, and one more raises `EngineBusy`. `page_timeout` is in seconds, from the moment
-    a page enters the engine.
+    a page enters the engine. `second` reads the pages of requests with `crosscheck` too.
     """
 
     def __init__(
-        self, engine: Engine, defaults: Defaults, *, max_concurrency: int, max_queue: int, page_timeout: float
+        self,
+        engine: Engine,
+        defaults: Defaults,
+        *,
+        max_concurrency: int,
+        max_queue: int,
+        page_timeout: float,
+        second: SecondReader | None = None,
     ) -> None:
         self.engine = engine
         self.defaults = defaults
         self.max_concurrency = max_concurrency
         self.max_queue = max_queue
         self.page_timeout = page_timeout
+        self.second = second
         self.requests = 0
         self._slots = asyncio.Semaphore(max_concurrency)
 
@@ -145,9 +155,17 @@ class Reader:
             trace.note_page(self.engine.name, "ok")
             blocks = await asyncio.to_thread(blocks_of, rendered.text_lines)
             return Page(number, *image.size, blocks=blocks, warnings=warnings)
-        page = await self.read_page([image], options, number, on_delta)
+        page = await self._checked(await self.read_page([image], options, number, on_delta), image, options)
         status = "degraded" if rendered.damaged and page.status == "ok" else page.status
         return replace(page, status=status, warnings=(*warnings, *page.warnings))
+
+    async def _checked(self, page: Page, image: Image, options: ReadOptions) -> Page:
+        """The page as a second engine reads it too, where the request asks for that."""
+        if not options.crosscheck:
+            return page
+        if self.second is None:
+            return replace(page, warnings=(*page.warnings, NO_SECOND_ENGINE))
+        return await self.second.checked(page, self.engine.name, image, options)
 
     async def read_page(
         self,
