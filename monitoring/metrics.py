@@ -8,7 +8,8 @@ these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -75,6 +76,13 @@ ENGINE_FALLOVERS = Counter(
     "ocr_engine_fallovers", "Pages handed to another engine because the first failed.", ["source", "target"]
 )
 
+# --- Jobs --------------------------------------------------------------------------------------------
+
+JOB_STATUSES = ("queued", "running", "paused")
+JOBS = Gauge("ocr_jobs", "Jobs that have not ended, of all servers that share the queue.", ["status"])
+JOB_AGE = Gauge("ocr_oldest_job_age_seconds", "Time since the oldest of them was sent.")
+JOBS_ENDED = Counter("ocr_jobs_ended", "Jobs that this server saw to their end.", ["status"])
+
 # --- Accounts ----------------------------------------------------------------------------------------
 
 USERS = Counter("users", "Accounts: those there at the start, and those registered since.")
@@ -107,6 +115,19 @@ def engine_restarted(engine: str) -> None:
 def fell_over(source: str, target: str) -> None:
     """Count a page that engine `target` read because engine `source` failed."""
     ENGINE_FALLOVERS.labels(source, target).inc()
+
+
+def jobs_waiting(statuses: Iterable[str], oldest_age: float) -> None:
+    """Tell how the jobs stand that have not ended; `oldest_age` is 0 where there are none."""
+    counts = Counts(statuses)
+    for status in JOB_STATUSES:
+        JOBS.labels(status).set(counts[status])
+    JOB_AGE.set(oldest_age)
+
+
+def job_ended(status: str) -> None:
+    """Count a job that ended: done, failed or cancelled."""
+    JOBS_ENDED.labels(status).inc()
 
 
 def input_received(kind: str, size: int) -> None:
