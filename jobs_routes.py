@@ -21,14 +21,14 @@ from fastapi.sse import format_sse_event
 
 from accounts.caller import Caller, CallerDep
 from dialects.live import LiveResponse
-from errors import InvalidOption
+from errors import InvalidOption, StorageFull
 from exporters.archive import sha256_of
 from exporters.json_export import page_to_dict
 from exporters.markdown import page_markdown
 from exporters.preview import MEDIA_TYPE, to_preview
 from jobs.plan import Input, Priority, Spec, Status
 from jobs.service import JobEvent, Jobs
-from jobs.store import JobFolder
+from jobs.store import JobFolder, is_disk_full
 from jobs.tables import Counts, Job
 from jobs.unpack import file_name, is_zip, unpack
 from ocr_utils import (
@@ -138,7 +138,13 @@ async def submit(
     staging = jobs.store.staging()
     folder = await on_thread(staging.__enter__)
     try:
-        inputs = await on_thread(save_inputs, files, folder, service)
+        try:
+            inputs = await on_thread(save_inputs, files, folder, service)
+            await on_thread(jobs.store.require_room)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise StorageFull("There is no room on the server's disk.", retry_after=60) from error
         spec = Spec("", caller.id, inputs, options, asdict(opening), names, priority, caller.pages_per_day)
         mark = await on_thread(fingerprint, spec, folder) if key else None
         job, new = await jobs.submit(spec, folder, hashed(key) if key else None, mark)

@@ -35,6 +35,13 @@ the code would strand running jobs whenever a site edits a file."""
 
 _OPEN, _PAGES, _CLOSE = "ocr-open", "ocr-pages", "ocr-close"
 _RECOVERIES = 1000
+_PATIENT: dict[str, Any] = {
+    "retries_allowed": True,
+    "interval_seconds": 1.0,
+    "backoff_rate": 2.0,
+    "max_attempts": 8,
+}
+"""A database or a shared folder that is away for a minute costs no job its run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +71,19 @@ async def _on_server(step: Callable[[Steps], Coroutine[Any, Any, T]]) -> T:
     return await asyncio.wrap_future(future)
 
 
-@DBOS.step()
+@DBOS.step(**_PATIENT)
 async def _open(job_id: str, generation: int) -> tuple[str, list[int], bool]:
     opened = await _on_server(lambda steps: steps.open(job_id, generation))
     return opened.lane, list(opened.first), opened.complete
 
 
-@DBOS.step(preemptible=True)
+@DBOS.step(preemptible=True, **_PATIENT)
 async def _read(job_id: str, generation: int, run: int) -> tuple[int | None, bool]:
     read = await _on_server(lambda steps: steps.read(job_id, generation, run))
     return read.next, read.complete
 
 
-@DBOS.step()
+@DBOS.step(**_PATIENT)
 async def _close(job_id: str, generation: int) -> bool:
     return await _on_server(lambda steps: steps.close(job_id, generation))
 

@@ -15,6 +15,7 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -23,11 +24,13 @@ from jobs.plan import UNFINISHED
 from jobs.reading import DISK_FULL, Threads
 from jobs.store import JobStore
 from jobs.tables import Job, Server, Tables
+from monitoring import metrics
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 30.0
+_TICKS_BETWEEN_LOOKS = 3
 _QUEUED_SECONDS = 15.0
 _ORPHAN_SECONDS = 3600.0
 _CLEANING_SECONDS = 60.0
@@ -110,6 +113,7 @@ class Keeper:
         flow: ModuleType,
         ttl_seconds: float,
         stall_seconds: float,
+        tidy: Callable[[], Awaitable[None]],
     ) -> None:
         self._presence = presence
         self._tables = tables
@@ -118,12 +122,15 @@ class Keeper:
         self._flow = flow
         self._ttl = ttl_seconds
         self._stall = stall_seconds
+        self._tidy = tidy
+        self._ticks = 0
         self._cleaned = 0.0
 
     async def run(self) -> None:
         while True:
             try:
                 await self._threads(self._tick)
+                await self._tidy()
             except Exception:
                 log.exception("keeping house for the jobs failed; trying again")
             await asyncio.sleep(TICK_SECONDS)
@@ -139,11 +146,19 @@ class Keeper:
             )
             self._tables.forget_server(server_id)
             self._presence.forget(server_id)
-        for job in self._tables.unfinished():
-            self._look_after(job)
+        if self._ticks % _TICKS_BETWEEN_LOOKS == 0:
+            self._look()
+        self._ticks += 1
         if time.monotonic() - self._cleaned > min(_CLEANING_SECONDS, self._ttl / 2):
             self._cleaned = time.monotonic()
             self._clean()
+
+    def _look(self) -> None:
+        unfinished = self._tables.unfinished()
+        oldest = min((job.created_at for job in unfinished), default=time.time())
+        metrics.jobs_waiting([job.status for job in unfinished], max(0.0, time.time() - oldest))
+        for job in unfinished:
+            self._look_after(job)
 
     def _look_after(self, job: Job) -> None:
         """Take up a job that waits for room, or whose workflows were lost."""

@@ -20,7 +20,7 @@ from PIL.Image import Image
 
 from deepseek_ocr import NGRAM_RULES
 from document import Page, PageStatus, ReadOptions
-from errors import AirgapError, EngineBusy, EngineFailed, EngineUnavailable, StorageFull
+from errors import AirgapError, EngineBusy, EngineFailed, EngineUnavailable, StorageFull, TooManyPages
 from jobs.plan import Plan, PlannedInput, Spec, lane, pages_of_a_run, width
 from jobs.sources import OpenSources
 from jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
@@ -36,7 +36,11 @@ log = logging.getLogger(__name__)
 MAX_TRIES = 5
 """How many servers a page may take down with it before it is given up."""
 
+MAX_PAGES = 200_000
+"""Most pages of one job. Its folder and its rows are to stay within what a person can look through."""
+
 DISK_FULL = "disk_full"
+TOO_MANY_PAGES = f"more than {MAX_PAGES} pages"
 _RETRY_SECONDS = 2.0
 _TRANSIENT = {EngineUnavailable.code, EngineBusy.code}
 
@@ -128,6 +132,10 @@ class JobReading:
         await self._sources.forget(self._store.folder(job_id).path)
         await self.tell()
 
+    async def tidy(self) -> None:
+        """Let go of files that nobody asks for."""
+        await self._sources.close_idle()
+
     async def close(self) -> None:
         for job_id in list(self._working):
             await self.stop(job_id)
@@ -145,6 +153,10 @@ class JobReading:
             spec = await self._threads(folder.spec)
             plan = await self._planned(folder, spec)
         except FileNotFoundError:
+            return Opened("")
+        except TooManyPages:
+            end: dict[str, Any] = {"status": "failed", "reason": TOO_MANY_PAGES, "finished_at": time.time()}
+            await self._threads(self._tables.change, job_id, ("queued",), **end)
             return Opened("")
         except OSError as error:
             await self._pause(job_id, error)
@@ -174,7 +186,10 @@ class JobReading:
             return await self._threads(folder.plan)
         except FileNotFoundError:
             inputs = tuple([await self._survey(folder, spec, entry.file) for entry in spec.inputs])
-        plan = Plan(inputs, pages_of_a_run(sum(entry.count for entry in inputs)))
+        pages = sum(entry.count for entry in inputs)
+        if pages > MAX_PAGES:
+            raise TooManyPages(f"The job has {pages} pages.")
+        plan = Plan(inputs, pages_of_a_run(pages))
         await self._threads(folder.write_plan, plan)
         return plan
 

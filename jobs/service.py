@@ -28,6 +28,7 @@ from jobs.plan import FINISHED, UNFINISHED, Plan, Spec, Status
 from jobs.reading import DISK_FULL, JobReading, Threads
 from jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
 from jobs.tables import Counts, Job, Tables
+from monitoring import metrics
 from process.pages import Limits
 from process.pipeline import Reader
 
@@ -89,11 +90,14 @@ class Jobs:
     async def start(self) -> None:
         """Go on with what is there, as soon as there is something: a job of earlier, or another server's."""
         while True:
-            if self._url or await self._threads((self.store.root / "jobs.sqlite").exists):
+            if self._url is not None or await self._threads(self._was_used):
                 with contextlib.suppress(AirgapError):
                     await self._get()
                     return
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _was_used(self) -> bool:
+        return (self.store.root / "jobs.sqlite").exists()
 
     async def close(self) -> None:
         """Stop. Jobs under way go on with the next server, or with this one once it is back."""
@@ -155,6 +159,7 @@ class Jobs:
             flow=flow,
             ttl_seconds=self._settings.result_ttl_hours * 3600,
             stall_seconds=2 * self._settings.page_timeout_seconds + 60,
+            tidy=reading.tidy,
         )
         await self._threads(presence.enter)
         await self._threads(keeper.beat)
@@ -296,7 +301,8 @@ class Jobs:
         """Stop a job. On this server the engine lets go of its pages before this returns."""
         running = await self._get()
         values = {"status": "cancelled", "reason": None, "finished_at": time.time()}
-        await self._threads(running.tables.change, job.id, UNFINISHED, **values)
+        if await self._threads(running.tables.change, job.id, UNFINISHED, **values):
+            metrics.job_ended("cancelled")
         await running.reading.stop(job.id)
         await self._threads(running.flow.cancel, job.id)
         return await self._threads(running.tables.job, job.id) or job
@@ -376,7 +382,8 @@ class Jobs:
         read = counts.ok + counts.degraded > 0
         end: dict[str, Any] = {"status": "done" if read else "failed", "finished_at": times["finished_at"]}
         reason = None if read else "no page could be read"
-        await self._threads(tables.change, job_id, ("running",), reason=reason, **end)
+        if await self._threads(tables.change, job_id, ("running",), reason=reason, **end):
+            metrics.job_ended(end["status"])
         await running.reading.stop(job_id)
         return False
 

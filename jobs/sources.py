@@ -7,6 +7,7 @@ a page. Lives on one event loop.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +18,14 @@ from typing import Any
 from process.pages import Limits, Source, open_source
 
 _KEPT_OPEN = 8
+_IDLE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
 class _Entry:
     opening: asyncio.Task[Source]
     users: int = 0
+    used: float = 0.0
 
 
 class OpenSources:
@@ -44,6 +47,7 @@ class OpenSources:
             yield await asyncio.shield(entry.opening)
         finally:
             entry.users -= 1
+            entry.used = time.monotonic()
             await self._tidy(path, entry)
 
     async def _tidy(self, path: Path, entry: _Entry) -> None:
@@ -58,6 +62,13 @@ class OpenSources:
         idle = [(key, other) for key, other in self._entries.items() if not other.users]
         for key, other in idle[: max(0, len(idle) - _KEPT_OPEN)]:
             await self._close(key, other)
+
+    async def close_idle(self) -> None:
+        """Close what nobody has asked for lately: its job may be done, or erased by another server."""
+        latest = time.monotonic() - _IDLE_SECONDS
+        for path, entry in list(self._entries.items()):
+            if not entry.users and entry.used < latest:
+                await self._close(path, entry)
 
     async def forget(self, folder: Path) -> None:
         """Close the files of a job that nobody uses."""

@@ -14,7 +14,7 @@ import pymupdf
 import pytest
 
 from tests.jobs.conftest import MakeServer
-from tests.jobs.helpers import done, pdf, wait_for
+from tests.jobs.helpers import Server, done, pdf, wait_for
 
 
 def marked(canary: str, pages: int = 2) -> bytes:
@@ -36,36 +36,46 @@ def holding(folder: Path, canary: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("way", ["delete", "delete while it runs", "outlived"])
-def test_nothing_of_a_document_is_left(make_server: MakeServer, tmp_path: Path, way: str) -> None:
-    canary = "canary" + secrets.token_hex(8)
-    data = tmp_path / "data"
-    ttl = str(8 / 3600) if way == "outlived" else "1"
-    seconds = "3600" if way == "delete while it runs" else "0"
-    server = make_server(RESULT_TTL_HOURS=ttl, FAKE_SECONDS_PER_PAGE=seconds).start()
-    sent = [("files", (f"{canary}.pdf", marked(canary))), ("files", ("b.pdf", pdf(3)))]
-    fields = {
-        "prompt": f"Read {canary}.",
-        "text_layer": "auto",
-        "idempotency_key": canary,
-        "password": canary,
-    }
-    job = server.client.post("/jobs", files=sent, data=fields).json()["id"]
-    if way == "delete while it runs":
-        server.wait(job, lambda job: done(job) >= 2)
-    else:
-        server.finish(job)
-        assert any(path.endswith(".json") for path in holding(data / "jobs" / job, canary))
-    if way == "outlived":
-        wait_for(lambda: server.client.get(f"/jobs/{job}").status_code == 404)
-    else:
-        assert server.client.delete(f"/jobs/{job}").status_code == 204
-    assert server.client.get(f"/jobs/{job}").status_code == 404
+def send(server: Server, canary: str, *more: bytes, **fields: str) -> str:
+    """A job that carries the canary wherever it can."""
+    sent = [("files", (f"{canary}.pdf", marked(canary))), *(("files", ("b.pdf", data)) for data in more)]
+    fields = {"text_layer": "auto", "idempotency_key": canary, "password": canary} | fields
+    found: str = server.client.post("/jobs", files=sent, data=fields).json()["id"]
+    return found
+
+
+def assert_gone(server: Server, data: Path, canary: str, *jobs: str) -> None:
+    for job in jobs:
+        assert server.client.get(f"/jobs/{job}").status_code == 404
+        assert holding(data, job) == []
     assert server.client.get("/jobs").json()["jobs"] == []
     assert holding(data, canary) == []
-    assert holding(data, job) == []
     server.kill()  # what stands in SQLite's log now is what a thief would find
     assert holding(data, canary) == []
+    assert all(holding(data, job) == [] for job in jobs)
+
+
+def test_nothing_of_a_document_is_left_after_delete(make_server: MakeServer, tmp_path: Path) -> None:
+    canary = "canary" + secrets.token_hex(8)
+    data = tmp_path / "data"
+    server = make_server().start()
+    ended = send(server, canary, prompt=f"Read {canary}.")
+    server.finish(ended)
+    assert any(path.endswith(".json") for path in holding(data / "jobs" / ended, canary))
+    assert server.client.delete(f"/jobs/{ended}").status_code == 204
+    running = send(server, canary, pdf(3), prompt="hang")
+    server.wait(running, lambda job: done(job) >= 2)
+    assert server.client.delete(f"/jobs/{running}").status_code == 204
+    assert_gone(server, data, canary, ended, running)
+
+
+def test_nothing_of_a_document_is_left_past_its_time(make_server: MakeServer, tmp_path: Path) -> None:
+    canary = "canary" + secrets.token_hex(8)
+    server = make_server(RESULT_TTL_HOURS=str(3 / 3600)).start()
+    job = send(server, canary, prompt=f"Read {canary}.")
+    server.wait(job, lambda found: found["status"] == "done")
+    wait_for(lambda: server.client.get(f"/jobs/{job}").status_code == 404)
+    assert_gone(server, tmp_path / "data", canary, job)
 
 
 def test_nothing_is_left_in_postgresql(

@@ -11,7 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
+from config import Settings
+from serve_ocr import create_app
 from tests.jobs.conftest import MakeServer
 from tests.jobs.helpers import Server, done, entries, pdf, picture, wait_for
 
@@ -51,7 +54,7 @@ def test_files_and_zips_in_one_zip_out(jobs_server: Server) -> None:
     pack = zipped({"in/../../b.png": picture(50), "__MACOSX/x": b"x", "deep/a.pdf": pdf(1)})
     answer = send(
         jobs_server, ("a.pdf", pdf(2)), ("more.zip", pack), ("broken.pdf", b"%PDF-1.7 nothing"),
-        output="markdown,json,searchable_pdf", priority="high",
+        output="markdown,json,html", priority="high",
     )  # fmt: skip
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/jobs/{answer.json()['id']}"
@@ -59,7 +62,7 @@ def test_files_and_zips_in_one_zip_out(jobs_server: Server) -> None:
     assert (job["status"], job["files"], job["priority"]) == ("done", 4, "high")
     assert job["ledger"] == {"expected": 5, "ok": 4, "degraded": 0, "failed": 1, "pending": 0}
     found = jobs_server.result(job["id"])
-    assert {"a/a.md", "a/a.json", "a/a_searchable.pdf", "a_2/a_2.md", "b/b.md"} <= found.keys()
+    assert {"a/a.md", "a/a.json", "a/a.html", "a_2/a_2.md", "b/b.md"} <= found.keys()
     manifest = json.loads(found["manifest.json"])
     assert [entry["filename"] for entry in manifest["inputs"]] == ["a.pdf", "b.png", "a.pdf", "broken.pdf"]
     assert [entry["success"] for entry in manifest["inputs"]] == [True, True, True, False]
@@ -176,20 +179,23 @@ def pages_of(server: Server, job: str) -> list[Path]:
     return list((server.log.parent.parent / "data").glob(f"jobs/{job}/pages/*/*.json"))
 
 
-def test_cancel_returns_when_the_engine_is_idle_and_the_next_job_starts(make_server: MakeServer) -> None:
-    server = make_server(FAKE_SECONDS_PER_PAGE="3600").start()
-    job = server.submit(pdf(20))["id"]
+def test_cancel_returns_when_the_engine_is_idle_and_the_next_job_starts(jobs_server: Server) -> None:
+    server = jobs_server
+    before = server.reads("end")
+    job = server.submit(pdf(20), prompt="hang")["id"]
     wait_for(lambda: server.metric("ocr_pages_reading") == 4)
     assert server.client.post(f"/jobs/{job}/cancel").json()["status"] == "cancelled"
-    assert server.metric("ocr_pages_reading") == 0  # a page takes an hour: it was stopped, not finished
-    following = server.submit(pdf(20))["id"]
+    assert server.metric("ocr_pages_reading") == 0  # no page would ever have ended: they were stopped
+    following = server.submit(pdf(20), prompt="hang")["id"]
     wait_for(lambda: server.metric("ocr_pages_reading") == 4)
     assert server.client.delete(f"/jobs/{following}").status_code == 204
     assert server.metric("ocr_pages_reading") == 0
-    assert server.reads("end") == []
+    assert server.reads("end") == before
 
 
-def test_a_server_without_jobs_says_so(make_server: MakeServer) -> None:
-    server = make_server(ENABLE_JOBS="0").start()
-    assert server.client.get("/").json()["features"]["jobs"]["reason"] == "ENABLE_JOBS=0"
-    assert server.client.get("/jobs").json()["error"]["code"] == "feature_disabled"
+def test_a_server_without_jobs_says_so(tmp_path: Path) -> None:
+    settings = Settings(backend="fake", data_dir=tmp_path, enable_jobs=False)
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/").json()["features"]["jobs"]["reason"] == "ENABLE_JOBS=0"
+        assert client.get("/jobs").json()["error"]["code"] == "feature_disabled"
+    assert not (tmp_path / "jobs").exists()
