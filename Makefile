@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= samples/eval
 
-.PHONY: help setup serve test lint format docs eval bench test-vllm verify-model clean
+.PHONY: help setup serve test lint format docs eval bench test-jobs bench-jobs test-vllm verify-model clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,12 @@ serve: $(VENV)/.serve ## set up and start the server on port 8000
 
 test: $(VENV)/.dev ## set up and run the tests
 	$(BIN)/python -m pytest -q
+
+test-jobs: $(VENV)/.dev ## jobs of 300 pages whose server is killed twenty times, over four runs
+	JOBS_PAGES=300 JOBS_KILLS=5 JOBS_RUNS=4 $(BIN)/python -m pytest -q tests/jobs
+
+bench-jobs: $(VENV)/.dev ## what durable jobs cost, and how long people wait for them
+	$(BIN)/python -m benchmarks.jobs
 
 test-vllm: ## the engines that need torch, on tiny checkpoints, in an environment of their own (3 GB)
 	tests/vllm/setup_env.sh .venv-vllm
