@@ -17,6 +17,8 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 PROFILES = sorted({profile for service in SERVICES.values() for profile in service["profiles"]})
 SERVERS = {name: service for name, service in SERVICES.items() if "env_file" in service}
+WATCHERS = {name: service for name, service in SERVICES.items() if service["profiles"] == ["monitoring"]}
+OURS = {name: service for name, service in SERVICES.items() if name not in WATCHERS}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 # What env.example sets for docker-compose.yml itself.
 OF_COMPOSE = {
@@ -30,7 +32,7 @@ OF_COMPOSE = {
     "MODEL_NAME",
     "TLS_DIR",
 }
-OPTIONAL = {"MEM_LIMIT", "SHM_SIZE", "DATA_VOLUME"}
+OPTIONAL = {"MEM_LIMIT", "SHM_SIZE", "DATA_VOLUME", "PROMETHEUS_IMAGE", "GRAFANA_IMAGE", "MONITORING_DIR"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -39,7 +41,7 @@ def test_every_service_is_hardened(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["user"] == "10001:10001"
+    assert service["user"] == "10001:10001" or (name in WATCHERS and not service["user"].startswith("0"))
     assert service["pull_policy"] == "never"
     assert service["mem_limit"]
     assert service["pids_limit"] > 0
@@ -53,8 +55,9 @@ def test_every_service_is_hardened(name):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_only_the_data_volume_can_be_written(name):
+    own = {"data:/data", f"{name}:/{name}", f"{name}:/var/lib/{name}"}
     for mount in SERVICES[name]["volumes"]:
-        assert mount == "data:/data" or mount.endswith(":ro")
+        assert mount in own or mount.endswith(":ro")
     assert not any("docker.sock" in mount for mount in SERVICES[name]["volumes"])
 
 
@@ -78,7 +81,17 @@ def test_the_gateway_alone_publishes_8063_and_sees_neither_data_nor_settings():
     assert published == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+def test_what_watches_has_no_way_out_and_its_files_are_here():
+    assert set(WATCHERS) == {"prometheus", "grafana"}
+    for service in WATCHERS.values():
+        assert service["networks"] == ["inside"]
+        assert "env_file" not in service
+        for mount in service["volumes"]:
+            if mount.startswith("${MONITORING_DIR:-./monitoring}"):
+                assert (ROOT / "monitoring" / mount.split("}")[1].split(":")[0].lstrip("/")).is_dir()
+
+
+@pytest.mark.parametrize("profile", sorted(set(PROFILES) - {"monitoring"}))
 def test_a_profile_runs_the_gateway_and_one_server(profile):
     running = [name for name, service in SERVICES.items() if profile in service["profiles"]]
     assert "gateway" in running
@@ -128,4 +141,4 @@ def test_docker_compose_accepts_it(profile, tmp_path):
 
 def test_the_version_has_one_form_in_image_names():
     assert re.fullmatch(r"[0-9A-Za-z.+-]+", VERSION)
-    assert {service["image"].split("-", 3)[0] for service in SERVICES.values()} == {"airgap"}
+    assert {service["image"].split("-", 3)[0] for service in OURS.values()} == {"airgap"}
