@@ -78,6 +78,9 @@ check_size
 say "ready, and one page read"
 run_in_image "" "python /opt/airgap/smoke/smoke.py --wait 120"
 
+say "the gateway's configuration"
+run_in_image "" 'sed "s/^exec nginx/exec nginx -t/" /opt/airgap/nginx/gateway.sh | sh'
+
 say "a changed serve_ocr.py takes effect"
 python3 - serve_ocr.py "$work/serve_ocr.py" <<'PYTHON'
 import sys
