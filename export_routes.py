@@ -66,6 +66,15 @@ class PageErrorIn(BaseModel):
     remedy: str
 
 
+class DisagreementIn(BaseModel):
+    kind: Literal["number", "name"]
+    reading: str
+    other_reading: str
+    engine: str = Field(max_length=200)
+    box: BoxIn | None = None
+    other_box: BoxIn | None = None
+
+
 class PageIn(BaseModel):
     """A page as `exporters.json_export` writes it; boxes are checked to lie on it."""
 
@@ -81,6 +90,9 @@ class PageIn(BaseModel):
     usage: UsageIn = UsageIn()
     warnings: list[str] = []
     error: PageErrorIn | None = None
+    engine: str | None = Field(None, max_length=200)
+    model: str | None = Field(None, max_length=200)
+    disagreements: list[DisagreementIn] | None = Field(None, max_length=20_000)
 
     @model_validator(mode="after")
     def _boxes_lie_on_the_page(self) -> PageIn:

@@ -41,6 +41,7 @@ from exporters.json_export import page_to_dict
 from exporters.markdown import page_markdown
 from exporters.preview import to_preview
 from ocr_utils import (
+    Crosscheck,
     FormOptions,
     ReadyService,
     Service,
@@ -179,7 +180,9 @@ async def stream_document(
     extras: FormExtras,
     _: Admitted,
     source: Annotated[Source, Depends(sent_document)],
+    crosscheck: Crosscheck = False,
 ) -> StreamingResponse:
+    options = replace(options, crosscheck=crosscheck)
     return _respond(service, source, options, extras, "pdf")
 
 

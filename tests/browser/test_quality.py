@@ -71,7 +71,16 @@ def result(blocks: list[str], label: str = "text") -> dict[str, object]:
         "usage": {"prompt_tokens": 0, "completion_tokens": 0, "image_tokens": 0, "seconds": 0},
         "warnings": ["A loop was cut."],
         "error": None,
-        "disagreements": [{"text": "1998", "other": "1993", "box": [10, 10, 60, 40]}],
+        "disagreements": [
+            {
+                "kind": "number",
+                "reading": "1998",
+                "other_reading": "1993",
+                "engine": "rapidocr",
+                "box": [10, 10, 60, 40],
+                "other_box": None,
+            }
+        ],
     }
     return {"engine": "fake", "model": "fake", "mode": None, "pages": [page]}
 

@@ -40,6 +40,7 @@ export async function* readDocument(
   if (span ?? options.pageFrom) form.set("page_from", span ? String(span.from) : options.pageFrom);
   if (span ?? options.pageTo) form.set("page_to", span ? String(span.to) : options.pageTo);
   if (options.password) form.set("password", options.password);
+  if (options.crosscheck) form.set("crosscheck", "true");
   const response = await request("/api/ocr/document", { method: "POST", body: form, signal });
   for await (const line of lines(response)) {
     if (line) yield JSON.parse(line) as Frame;

@@ -27,9 +27,12 @@ export interface Problem {
 
 /** A number or name that two engines read differently. */
 export interface Disagreement {
-  text: string;
-  other: string;
+  kind: "number" | "name";
+  reading: string;
+  other_reading: string;
+  engine: string;
   box: Box | null;
+  other_box: Box | null;
 }
 
 export interface PageResult {
@@ -46,7 +49,7 @@ export interface PageResult {
   usage: { prompt_tokens: number; completion_tokens: number; image_tokens: number; seconds: number };
   warnings: string[];
   error: Problem | null;
-  disagreements?: Disagreement[];
+  disagreements?: Disagreement[] | null;
 }
 
 export interface Ledger {
@@ -98,5 +101,6 @@ export interface Options {
   pageFrom: string;
   pageTo: string;
   password: string;
+  crosscheck: boolean;
   outputs: string[];
 }

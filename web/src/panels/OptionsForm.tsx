@@ -72,6 +72,16 @@ export function OptionsForm({ options, onChange }: Props) {
           ))}
         </select>
       </label>
+      {engine && engine.name !== "rapidocr" && (
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={options.crosscheck}
+            onChange={(event) => set({ crosscheck: event.target.checked })}
+          />
+          {t("crosscheck")}
+        </label>
+      )}
       <fieldset>
         <legend>{t("outputs")}</legend>
         <div className="checks">

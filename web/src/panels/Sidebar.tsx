@@ -24,6 +24,7 @@ const START: Options = {
   pageFrom: "",
   pageTo: "",
   password: "",
+  crosscheck: false,
   outputs: ["markdown", "json", "searchable_pdf"],
 };
 

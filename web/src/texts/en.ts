@@ -58,6 +58,7 @@ export const en = {
   "prompt.off": "This engine takes no prompt.",
   "doc.language": "Language of the documents",
   "doc.language.auto": "Found by itself",
+  "crosscheck": "Check numbers and names with a second engine",
   "outputs": "Files in a ZIP or job",
   "more": "PDF pages, resolution, password",
   "dpi": "Dots per inch",

@@ -58,6 +58,7 @@ export const zhHans: Texts = {
   "prompt.off": "此引擎不接受提示词。",
   "doc.language": "文档语言",
   "doc.language.auto": "自动判断",
+  "crosscheck": "用第二个引擎核对数字和名称",
   "outputs": "ZIP 或作业中的文件",
   "more": "PDF 页面、分辨率、密码",
   "dpi": "每英寸点数",

@@ -58,6 +58,7 @@ export const zhHant: Texts = {
   "prompt.off": "此引擎不接受提示詞。",
   "doc.language": "文件語言",
   "doc.language.auto": "自動判斷",
+  "crosscheck": "以第二個引擎核對數字與名稱",
   "outputs": "ZIP 或作業中的檔案",
   "more": "PDF 頁面、解析度、密碼",
   "dpi": "每英寸點數",

@@ -55,9 +55,10 @@ export const PagePicture = memo(function PagePicture({ page, picture, lit, onLig
               .filter((line) => isDoubtful(line.confidence))
               .map((line, part) => <rect key={`${index}-${part}`} {...rectangle(line.box)} className="doubtful-line" />),
           )}
-          {result?.disagreements?.map(({ box }, index) =>
-            box ? <rect key={index} {...rectangle(box)} className="disagreement" /> : null,
-          )}
+          {result?.disagreements
+            ?.map(({ box, other_box }) => box ?? other_box)
+            .filter((box) => box !== null)
+            .map((box, index) => <rect key={index} {...rectangle(box)} className="disagreement" />)}
         </svg>
       </div>
     </div>

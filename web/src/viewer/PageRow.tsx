@@ -81,8 +81,8 @@ function Notes({ page }: { page: PageState }) {
         <div className="note disagreement" role="note">
           <strong>{t("disagreements")}</strong>
           <ul>
-            {disagreements.map(({ text, other }, index) => (
-              <li key={index}>{t("disagreement", { text, other })}</li>
+            {disagreements.map(({ reading, other_reading }, index) => (
+              <li key={index}>{t("disagreement", { text: reading || "–", other: other_reading || "–" })}</li>
             ))}
           </ul>
         </div>
