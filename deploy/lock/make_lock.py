@@ -36,12 +36,11 @@ class Target:
     python: tuple[int, int]
     glibc_minor: int  # glibc 2.x
     requirements: Path
-    overrides: Path | None = None
 
 
 TARGETS = {
     "cpu": Target((3, 11), 36, ROOT / "requirements.txt"),  # Debian 12
-    "gpu": Target((3, 12), 39, LOCKS / "gpu.in", LOCKS / "gpu-overrides.txt"),  # Ubuntu 24.04
+    "gpu": Target((3, 12), 39, ROOT / "requirements-gpu.txt"),  # Ubuntu 24.04
     "pip": Target((3, 11), 36, LOCKS / "pip.in"),
 }
 
@@ -60,8 +59,6 @@ def resolve(target: Target) -> list[dict[str, Any]]:
         command = ["uv", "pip", "compile", "--quiet", "--format", "pylock.toml", "--only-binary", ":all:"]
         command += ["--python-version", version]
         command += ["--python-platform", f"x86_64-manylinux_2_{target.glibc_minor}"]
-        if target.overrides:
-            command += ["--override", str(target.overrides)]
         subprocess.run([*command, str(target.requirements), "-o", str(out)], check=True, cwd=ROOT)
         packages: list[dict[str, Any]] = tomllib.loads(out.read_text())["packages"]
     return packages

