@@ -16,14 +16,16 @@ from pydantic import SecretStr
 
 from config import Settings
 from errors import JobsUnavailable
+from jobs.keeping import Presence
 from jobs.plan import Input, Spec
 from jobs.reading import MAX_TRIES, JobReading, Threads
 from jobs.service import Jobs, _new_job
 from jobs.store import JobStore
-from jobs.tables import Tables
+from jobs.tables import Server, Tables
 from serve_ocr import create_service
 from tests.jobs.conftest import MakeServer
-from tests.jobs.helpers import Server, named, pages_on_disk, pdf, repeated, wait_for
+from tests.jobs.helpers import Server as JobServer
+from tests.jobs.helpers import named, pages_on_disk, pdf, repeated, wait_for
 
 PAGES = int(os.environ.get("JOBS_PAGES", "48"))
 KILLS = int(os.environ.get("JOBS_KILLS", "2"))
@@ -73,12 +75,23 @@ def test_killed_servers_lose_nothing_and_read_nothing_twice(make_server: MakeSer
     assert server.result(job) == expected
 
 
-def test_two_servers_share_a_job_and_one_is_killed(make_server: MakeServer, database: str) -> None:
+def test_two_servers_stop_a_job_share_another_and_one_is_killed(
+    make_server: MakeServer, database: str
+) -> None:
     pages = 60
     settings = {"FAKE_SECONDS_PER_PAGE": "0.4", "DATABASE_URL": database}
     first, second = make_server(**settings), make_server(**settings)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(Server.start, (first, second)))
+        list(pool.map(JobServer.start, (first, second)))
+    hanging = first.submit(pdf(pages), prompt="hang")["id"]
+    for server in (first, second):
+        wait_for(lambda server=server: server.metric("ocr_pages_reading") > 0)  # type: ignore[misc]
+    assert first.client.post(f"/jobs/{hanging}/cancel").json()["status"] == "cancelled"
+    assert first.metric("ocr_pages_reading") == 0
+    wait_for(lambda: second.metric("ocr_pages_reading") == 0)
+    for server in (first, second):
+        server.log.unlink()
+
     job = first.submit(pdf(pages))["id"]
     wait_for(lambda: len(first.reads("end")) > 4 and len(second.reads("end")) > 4)
     data = first.log.parent.parent / "data"
@@ -125,6 +138,23 @@ async def test_a_page_that_killed_its_server_again_and_again_is_given_up(tmp_pat
     assert second.page.status == "ok"
     await reading.close()
     tables.close()
+
+
+def test_who_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    observer, neighbour = Presence(tmp_path), Presence(tmp_path)
+    observer.enter()
+    neighbour.enter()
+    here = neighbour.next_beat()
+    far, slow = Server("far", "another machine", 1), Server("slow", "another machine", 7)
+    assert observer.dead([observer.next_beat(), here, far, slow]) == []
+    monkeypatch.setattr("jobs.keeping.DEAD_AFTER_SECONDS", 0.0)
+    moved = Server("slow", "another machine", 8)
+    assert observer.dead([observer.next_beat(), neighbour.next_beat(), far, moved]) == ["far"]
+    neighbour.leave()
+    assert observer.dead([neighbour.next_beat()]) == [neighbour.id]
+    assert observer.dead([observer.next_beat()]) == []
+    observer.forget(neighbour.id)
+    observer.leave()
 
 
 async def test_a_folder_that_is_not_the_shared_one_is_refused(tmp_path: Path, database: str) -> None:
