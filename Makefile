@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= samples/eval
 
-.PHONY: help setup serve test lint format docs eval bench test-jobs bench-jobs test-vllm verify-model clean
+.PHONY: help setup serve page test lint format docs eval bench web test-browser bench-web test-jobs bench-jobs test-vllm verify-model clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -21,11 +21,31 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.serve
 
 setup: $(VENV)/.dev ## make the virtual environment with everything for development
 
-serve: $(VENV)/.serve ## set up and start the server on port 8000
+serve: $(VENV)/.serve page ## set up and start the server on port 8000
 	$(BIN)/python serve_ocr.py
+
+# The page is built once where Node is there; without it the API runs, and `/` says how to build the page.
+page:
+	@test -f web/dist/index.html || ! command -v npm >/dev/null || $(MAKE) --no-print-directory web || echo "The page was not built; the API runs without it."
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+web: web/node_modules/.package-lock.json ## build the page under /ui/ (Node 20.19 or later)
+	cd web && npm run --silent build
 
 test: $(VENV)/.dev ## set up and run the tests
 	$(BIN)/python -m pytest -q
+
+$(VENV)/.browser: requirements-browser.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
+	@touch $@
+
+test-browser: $(VENV)/.browser web ## the page in a real Chromium (Debian's chromium-headless-shell)
+	$(BIN)/python -m pytest -q -m browser tests/browser
+
+bench-web: $(VENV)/.browser web ## how smoothly a document of 1,000 pages scrolls and searches
+	$(BIN)/python -m benchmarks.long_document
 
 test-jobs: $(VENV)/.dev ## jobs of 300 pages whose server is killed twenty times, over four runs
 	JOBS_PAGES=300 JOBS_KILLS=5 JOBS_RUNS=4 $(BIN)/python -m pytest -q tests/jobs
@@ -59,4 +79,4 @@ bench: $(VENV)/.dev ## speed against RapidOCR as it comes: make bench DATA=folde
 	$(BIN)/python -m benchmarks.compare_rapidocr --data $(DATA)
 
 clean: ## remove the environment and what was built
-	rm -rf $(VENV) build data
+	rm -rf $(VENV) build data web/dist web/node_modules
