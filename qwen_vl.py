@@ -18,7 +18,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -42,6 +41,7 @@ IM_START, IM_END = "<|im_start|>", "<|im_end|>"
 VISION = "<|vision_start|><|image_pad|><|vision_end|>"
 IMAGE_PAD = "<|image_pad|>"
 END_OF_TEXT = "<|endoftext|>"
+SPECIAL_TOKENS = (IM_START, IM_END, "<|vision_start|>", IMAGE_PAD, "<|vision_end|>", END_OF_TEXT)
 _SYSTEM = "You are a helpful assistant."
 
 # --- profiles ----------------------------------------------------------------------------------------
@@ -283,68 +283,81 @@ def _label(name: str) -> str:
 
 def _from_qwen2(text: str, page: Geometry) -> Iterator[Block]:
     matches = list(_QWEN2_BOX.finditer(text))
-    before = _CONTROL_TOKEN.sub("", text[: matches[0].start()] if matches else text).strip()
+    ends = [*(match.start() for match in matches), len(text)]
+    before = _CONTROL_TOKEN.sub("", text[: ends[0]]).strip()
     if before:
         yield Block("text", _clean(before))
-    for match, following in zip(matches, [*matches[1:], None], strict=True):
-        after = text[match.end() : following.start() if following else len(text)]
+    for match, end in zip(matches, ends[1:], strict=True):
+        after = text[match.end() : end]
         words = f"{match['ref'] or ''} {_CONTROL_TOKEN.sub('', after)}"
         numbers: list[Any] = [int(match[name]) for name in "abcd"]
         yield Block("text", _clean(words), _box(numbers, page))
 
 
-class _Html(HTMLParser):
-    """Elements with `data-bbox` become blocks; a table keeps its HTML, all else its text."""
+_ELEMENT = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})((?:\s[^<>]{0,1000})?)/?>")
+_BBOX = re.compile(r"""data-bbox\s{0,3}=\s{0,3}["']([^"'<>]{0,100})["']""")
+_SPAN = re.compile(r"""\b(rowspan|colspan)\s{0,3}=\s{0,3}["']?(\d{1,3})\b""", re.ASCII)
+_NUMBERS = re.compile(r"\d{1,6}(?:\.\d{1,3})?", re.ASCII)
+_TABLE_TAGS = frozenset({"table", "tr", "td", "th"})
+
+
+class _Html:
+    """Elements with `data-bbox` become blocks; a table keeps its HTML, all else its text.
+
+    Takes time linear in the text, whatever it is: every search is bounded and none starts anew.
+    """
 
     def __init__(self, page: Geometry) -> None:
-        super().__init__(convert_charrefs=True)
         self._page = page
         self._blocks: list[Block] = []
-        self._label = ""
-        self._boxes: tuple[Box, ...] = ()
-        self._parts: list[str] = []
-        self._in_table = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._label, self._boxes, self._parts, self._depth = "", tuple[Box, ...](), list[str](), 0
 
     def blocks_of(self, text: str) -> list[Block]:
-        self.feed(text)
-        self.close()
+        place = 0
+        for match in _ELEMENT.finditer(text):
+            self._words(text[place : match.start()])
+            place = match.end()
+            name = match[2].lower()
+            if match[1]:
+                self._end(name)
+            else:
+                self._start(name, match[3])
+        self._words(text[place:])
         self._flush()
         return self._blocks
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        place = dict(attrs).get("data-bbox")
-        if place is not None and not self._in_table:
+    def _start(self, name: str, attributes: str) -> None:
+        place = _BBOX.search(attributes)
+        if place and not self._depth:
             self._flush()
-            numbers: list[Any] = [float(number) for number in re.findall(r"\d{1,6}(?:\.\d{1,3})?", place)[:5]]
-            self._label, self._boxes = _LABELS.get(tag, "text"), _box(numbers, self._page)
-        if tag == "table":
-            self._in_table += 1
+            numbers: list[Any] = [float(number) for number in _NUMBERS.findall(place[1])]
+            self._label, self._boxes = _LABELS.get(name, "text"), _box(numbers, self._page)
+        if name == "table":
+            self._depth += 1
             self._label = "table"
-        if self._in_table and tag in ("table", "tr", "td", "th"):
-            spans = "".join(
-                f' {name}="{value}"'
-                for name, value in attrs
-                if name in ("rowspan", "colspan") and value and value.isascii() and value.isdigit()
-            )
-            self._parts.append(f"<{tag}{spans}>")
-        elif tag == "br":
+        if self._depth and name in _TABLE_TAGS:
+            spans = "".join(f' {key}="{value}"' for key, value in _SPAN.findall(attributes))
+            self._parts.append(f"<{name}{spans}>")
+        elif name == "br":
             self._parts.append("\n")
 
-    def handle_endtag(self, tag: str) -> None:
-        if self._in_table and tag in ("table", "tr", "td", "th"):
-            self._parts.append(f"</{tag}>")
-            self._in_table -= tag == "table"
+    def _end(self, name: str) -> None:
+        if self._depth and name in _TABLE_TAGS:
+            self._parts.append(f"</{name}>")
+            self._depth -= name == "table"
 
-    def handle_data(self, data: str) -> None:
-        self._parts.append(html.escape(data, quote=False) if self._in_table else data)
+    def _words(self, text: str) -> None:
+        words = html.unescape(text)
+        self._parts.append(html.escape(words, quote=False) if self._depth else words)
 
     def _flush(self) -> None:
-        text = _clean("".join(self._parts))
-        if self._label == "image":
-            text = ""
+        text = "" if self._label == "image" else _clean("".join(self._parts))
         if text or self._boxes:
             self._blocks.append(Block(self._label or "text", text, self._boxes))
-        self._label, self._boxes, self._parts, self._in_table = "", (), [], 0
+        self._clear()
 
 
 def _with_html_table(block: Block) -> Block:

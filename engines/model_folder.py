@@ -1,4 +1,4 @@
-"""A DeepSeek-OCR folder on local disk: what it is, and whether it is whole and safe to load.
+"""A folder of DeepSeek-OCR or Qwen-VL on local disk: what it is, and whether it is whole and safe to load.
 
     python -m engines.model_folder FOLDER            verify against the folder's SHA256SUMS
     python -m engines.model_folder FOLDER --write    write SHA256SUMS, once, where the folder is packed
@@ -28,15 +28,19 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+import qwen_vl
 from deepseek_ocr import SPECIAL_TOKEN_IDS
 from errors import AirgapError, ConfigurationError
 
 MANIFEST = "SHA256SUMS"
-Family = Literal["deepseek-ocr", "deepseek-ocr-2"]
+Family = Literal["deepseek-ocr", "deepseek-ocr-2", "qwen-vl"]
 
-_FAMILIES: Mapping[str, tuple[Family, int]] = MappingProxyType(
-    {"DeepseekOCRForCausalLM": ("deepseek-ocr", 640), "DeepseekOCR2ForCausalLM": ("deepseek-ocr-2", 768)}
-)
+_DEEPSEEK: dict[str, tuple[Family, int]] = {
+    "DeepseekOCRForCausalLM": ("deepseek-ocr", 640),
+    "DeepseekOCR2ForCausalLM": ("deepseek-ocr-2", 768),
+}
+_QWEN: dict[str, tuple[Family, int]] = dict.fromkeys(qwen_vl.ARCHITECTURES, ("qwen-vl", 0))
+_FAMILIES: Mapping[str, tuple[Family, int]] = MappingProxyType(_DEEPSEEK | _QWEN)
 _PUBLISHED = (2710, 3_336_106_240)  # tensors and elements of deepseek-ai/DeepSeek-OCR
 _MODEL_TYPE = "deepseek_vl_v2"
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz"})
@@ -51,7 +55,11 @@ _DOWNLOAD_AGAIN = "Copy the folder again from where it was packed, and check the
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """What `verify` found. `published` says that the weights have the size of the published model."""
+    """What `verify` found.
+
+    `published` says that the weights have the size of the published DeepSeek-OCR; `tile_size` is in pixels,
+    0 for a family without tiles.
+    """
 
     path: Path
     architecture: str
@@ -68,8 +76,8 @@ class ModelFolder:
 
     def summary(self) -> str:
         known = "the published model" if self.published else "not the published weights"
-        if self.family == "deepseek-ocr-2":
-            known = "DeepSeek-OCR-2"
+        if self.family != "deepseek-ocr":
+            known = self.architecture
         return f"{self.family}: {self.tensors} tensors, {self.parameters:,} parameters ({known})"
 
 
@@ -92,7 +100,7 @@ def verify(path: str | Path, *, hashes: bool = True, progress: bool = False) -> 
     architecture = _architecture(config)
     family, tile_size = _FAMILIES[architecture]
     header = _weights(folder, files)
-    notes = [*_tokenizer(folder), *_ignored(files, config)]
+    notes = [*_tokenizer(folder, family), *_ignored(files, config)]
     if (folder / MANIFEST).is_file():
         if hashes:
             _check_sums(folder, files, progress)
@@ -192,9 +200,17 @@ def _architecture(config: Mapping[str, Any]) -> str:
     if not known:
         raise ConfigurationError(
             f"MODEL_PATH holds another model: architectures in config.json are {architectures!r:.200}.",
-            f"Set MODEL_PATH to a folder of DeepSeek-OCR ({' or '.join(_FAMILIES)}).",
+            f"Set MODEL_PATH to a folder of DeepSeek-OCR or Qwen-VL ({', '.join(_FAMILIES)}).",
         )
     model_type = config.get("model_type")
+    if known[0] in qwen_vl.ARCHITECTURES:
+        expected = qwen_vl.MODEL_TYPES[qwen_vl.ARCHITECTURES[known[0]]]
+        if model_type != expected:
+            raise ConfigurationError(
+                f"config.json has model_type {model_type!r:.80} with the architecture {known[0]}.",
+                f'Set "model_type": "{expected}" in config.json, as the published model has it.',
+            )
+        return str(known[0])
     if model_type != _MODEL_TYPE:
         raise ConfigurationError(
             f"config.json has model_type {model_type!r:.80}: with it the tokenizer would lose line breaks.",
@@ -203,8 +219,8 @@ def _architecture(config: Mapping[str, Any]) -> str:
     return str(known[0])
 
 
-def _tokenizer(folder: Path) -> Iterator[str]:
-    """Check ids and the line break; yields a note where `tokenizers` is not there to do it."""
+def _tokenizer(folder: Path, family: Family) -> Iterator[str]:
+    """Check special tokens and the line break; yields a note where `tokenizers` is not there to do it."""
     for name in ("tokenizer.json", "tokenizer_config.json"):
         _json(folder, name)
     if find_spec("tokenizers") is None:
@@ -215,7 +231,13 @@ def _tokenizer(folder: Path) -> Iterator[str]:
         tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the library raises nothing narrower
         raise ConfigurationError("tokenizer.json cannot be loaded.", _DOWNLOAD_AGAIN) from error
-    for token, expected in SPECIAL_TOKEN_IDS.items():
+    if family == "qwen-vl":
+        missing = [token for token in qwen_vl.SPECIAL_TOKENS if tokenizer.token_to_id(token) is None]
+        if missing:
+            raise ConfigurationError(
+                f"tokenizer.json has no token {missing[0]!r}.", "Use the tokenizer that came with the model."
+            )
+    for token, expected in SPECIAL_TOKEN_IDS.items() if family != "qwen-vl" else ():
         if tokenizer.token_to_id(token) != expected:
             raise ConfigurationError(
                 f"tokenizer.json gives {token!r} the id {tokenizer.token_to_id(token)}, not {expected}.",

@@ -153,6 +153,10 @@ class TransformersEngine:
         return Placement(device, dtype, vision)
 
     def _make_decoder(self, folder: ModelFolder, placement: Any) -> Any:
+        if folder.family == "qwen-vl":
+            from engines.transformers_qwen import QwenDecoder
+
+            return QwenDecoder(folder, placement)
         from engines.transformers_models import DeepseekDecoder
 
         return DeepseekDecoder(folder, placement, max_crops=self.options.max_crops)
@@ -265,7 +269,7 @@ class TransformersEngine:
         answer.finish()
         usage = Usage(len(page.ids), len(answer.trace.logprobs), page.image_tokens)
         width, height = image.size if image is not None else (1, 1)
-        parse = partial(decoder.parse, width=width, height=height)
+        parse = partial(decoder.parse, page, width=width, height=height)
         yield answer.page_read(parse, finish_reason, usage)
 
     def _sampling(self, options: ReadOptions) -> Sampling:
@@ -275,7 +279,7 @@ class TransformersEngine:
         return Sampling(
             max_tokens=min(options.max_tokens or most, most),
             temperature=options.temperature,
-            rule=NgramRule(options.ngram_size, options.window_size),
+            rule=NgramRule(options.ngram_size, options.window_size, self._decoder.whitelist),
         )
 
 

@@ -19,7 +19,16 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.utils import is_flash_attn_2_available
 
 from deepseek_grammar import Parsed, parse
-from deepseek_ocr import DEFAULT_MODE, EOS, IMAGE, MODES, SPECIAL_TOKEN_IDS, ModeSpec, proper_prompt
+from deepseek_ocr import (
+    DEFAULT_MODE,
+    EOS,
+    IMAGE,
+    MODES,
+    SPECIAL_TOKEN_IDS,
+    WHITELIST_TOKEN_IDS,
+    ModeSpec,
+    proper_prompt,
+)
 from document import Mode, ReadOptions
 from engines.deepseek_model.architecture import DeepseekOcr, DeepseekOcr2, restore_buffers
 from engines.deepseek_model.weights import load
@@ -66,6 +75,7 @@ class DeepseekDecoder:
     """DeepSeek-OCR or DeepSeek-OCR-2, loaded from its folder."""
 
     eos_ids = frozenset({SPECIAL_TOKEN_IDS[EOS]})
+    whitelist = WHITELIST_TOKEN_IDS
 
     def __init__(self, folder: ModelFolder, placement: Placement, *, max_crops: int) -> None:
         config = json.loads((folder.path / "config.json").read_text(encoding="utf-8"))
@@ -124,7 +134,7 @@ class DeepseekDecoder:
         sides = [page.global_view.shape[0], *(tile.shape[0] for tile in page.tiles)]
         return int(sum((side // 64) ** 2 for side in sides)) + 1
 
-    def parse(self, raw: str, width: int, height: int) -> Parsed:
+    def parse(self, page: DeepseekInputs, raw: str, width: int, height: int) -> Parsed:
         return parse(raw, width, height)
 
     # --- Decoder -----------------------------------------------------------------------------------

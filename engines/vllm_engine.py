@@ -30,7 +30,8 @@ from typing import Any, Literal
 from PIL.Image import Image
 from PIL.Image import new as new_image
 
-from deepseek_grammar import parse
+import qwen_vl
+from deepseek_grammar import Parsed, parse
 from deepseek_ocr import (
     DEFAULT_MODE,
     IMAGE,
@@ -45,6 +46,7 @@ from engines.answer import Answer
 from engines.base import Capabilities, Delta, PageRead
 from engines.model_folder import MANIFEST, ModelFolder, verify
 from engines.offline_environment import set_offline_environment
+from engines.qwen_pages import QwenFacts
 from engines.vllm_plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
 from engines.vllm_process import EngineProcess
 from errors import AirgapError, ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, InvalidOption
@@ -94,6 +96,7 @@ class VllmEngine:
         self.max_concurrency = options.max_concurrency
         self.capabilities = Capabilities(supports_modes=True, max_images=1, text_only=True)
         self.folder: ModelFolder | None = None
+        self._qwen: QwenFacts | None = None
         self._process = EngineProcess(self._make, self._check)
         self._threads = ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
         self._ids = count()
@@ -120,6 +123,8 @@ class VllmEngine:
             log.warning("model folder: %s", note)
         modes = self.folder.family == "deepseek-ocr"
         self.capabilities = Capabilities(supports_modes=modes, max_images=1, text_only=True)
+        if self.folder.family == "qwen-vl":
+            self._qwen = QwenFacts.of(self.folder.path, self.folder.architecture)
         set_offline_environment(
             self.options.data_dir / "cache",
             search_path=SEARCH_PATH,
@@ -180,10 +185,11 @@ class VllmEngine:
         options = self.options
         attention = {"auto": None, "true": "FLASH_ATTN", "false": "TRITON_ATTN"}[options.use_flash_attention]
         own_class = self.folder.family == "deepseek-ocr"
+        architecture = ARCHITECTURES.get(self.folder.architecture, self.folder.architecture)
         return {
             "model": str(self.folder.path),
             "served_model_name": options.model_id,
-            "hf_overrides": {"architectures": [ARCHITECTURES[self.folder.architecture]]},
+            "hf_overrides": {"architectures": [architecture]},
             "trust_remote_code": False,
             "load_format": "safetensors",
             "generation_config": "vllm",
@@ -212,7 +218,8 @@ class VllmEngine:
         """
         tokenizer = llm.get_tokenizer()
         ids = tokenizer.encode(f"{IMAGE}\n")
-        if ids[:2] != [0, SPECIAL_TOKEN_IDS[IMAGE]] or tokenizer.decode(ids[2:]) != "\n":
+        right = ids[:2] == [0, SPECIAL_TOKEN_IDS[IMAGE]] and tokenizer.decode(ids[2:]) == "\n"
+        if self._qwen is None and not right:
             raise ConfigurationError(
                 f"The tokenizer in MODEL_PATH turns the start of a prompt into {ids[:6]}.",
                 "Use the tokenizer files and the config.json that came with the model.",
@@ -269,7 +276,13 @@ class VllmEngine:
                 if answer.looped:
                     break
         width, height = images[0].size if images else (1, 1)
-        yield answer.page_read(partial(parse, width=width, height=height), finish_reason, usage)
+        yield answer.page_read(partial(self._parse, images, width, height), finish_reason, usage)
+
+    def _parse(self, images: Sequence[Image], width: int, height: int, raw: str) -> Parsed:
+        if self._qwen is None:
+            return parse(raw, width, height)
+        seen = self._qwen.seen(self._qwen.bounded(images[0])) if images else None
+        return qwen_vl.parse(raw, qwen_vl.geometry(self._qwen.version, width, height, seen))
 
     async def _outputs(
         self, llm: Any, images: Sequence[Image], options: ReadOptions
@@ -296,9 +309,9 @@ class VllmEngine:
     async def _prompt(self, llm: Any, images: Sequence[Image], options: ReadOptions, request_id: str) -> Any:
         from vllm.renderers.inputs.preprocess import parse_model_prompt
 
-        text = proper_prompt(options.prompt)
+        text = self._text(options, bool(images))
         if not images:
-            prompt: dict[str, Any] = {"prompt": text.removeprefix(f"{IMAGE}\n")}
+            prompt: dict[str, Any] = {"prompt": text}
         else:
             page = await self._prepared(images[0], options.mode or self.options.default_mode)
             data = {"image": [page]}
@@ -306,7 +319,16 @@ class VllmEngine:
         (rendered,) = await llm.renderer.render_cmpl_async([parse_model_prompt(llm.model_config, prompt)])
         return rendered
 
+    def _text(self, options: ReadOptions, image: bool) -> str:
+        if self._qwen is not None:
+            words = qwen_vl.prompt(options.prompt, options.language)
+            return qwen_vl.chat(words, self._qwen.version, image=image)
+        text = proper_prompt(options.prompt)
+        return text if image else text.removeprefix(f"{IMAGE}\n")
+
     async def _prepared(self, image: Image, mode: Mode) -> Prepared | Image:
+        if self._qwen is not None:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._qwen.bounded, image)
         if not self.capabilities.supports_modes:
             return image
         work = partial(prepare, image, mode, max_crops=self.options.max_crops)
@@ -325,7 +347,7 @@ class VllmEngine:
             extra_args={
                 "ngram_size": options.ngram_size,
                 "window_size": options.window_size,
-                "whitelist_token_ids": sorted(WHITELIST_TOKEN_IDS),
+                "whitelist_token_ids": sorted(WHITELIST_TOKEN_IDS) if self._qwen is None else [],
             },
             repetition_detection=RepetitionDetectionParams(
                 max_pattern_size=REPEATED_TOKENS, min_pattern_size=1, min_count=REPEATED_TIMES

@@ -1,0 +1,74 @@
+"""The engine contract over the engines that need torch, on a model that says one known page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from config import Settings
+from engines import EngineChoice, create_engine
+from engines.base import Engine
+from tests.engines import scripted_page
+from tests.engines.contract import EngineContract
+from tests.vllm.conftest import HAS_VLLM, NO_VLLM
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripted_page.make(tmp_path_factory.mktemp("model") / "scripted")
+
+
+def settings_for(backend: str, model: Path, data_dir: Path) -> dict[str, Any]:
+    return {
+        "backend": backend,
+        "model_path": model,
+        "data_dir": data_dir,
+        "torch_dtype": "fp32",
+        "torch_device": "cpu",
+        "max_concurrency": 3,
+        "base_size": 512,
+        "image_size": 512,
+        "crop_mode": False,
+        "max_model_len": 4096,
+        "max_new_tokens": 2048,
+        "num_workers": 2,
+        "gpu_mem_utilization": 0.2,
+        "vllm_engine_args": {
+            "enforce_eager": True,
+            "max_num_batched_tokens": 4096,
+            "skip_mm_profiling": True,
+        },
+    }
+
+
+class Contract(EngineContract):
+    reads = False
+
+
+@pytest.mark.asyncio(loop_scope="session")
+class TestTransformers(Contract):
+    @pytest_asyncio.fixture(scope="class", loop_scope="session")
+    async def engine(self, scripted: Path, data_dir: Path) -> AsyncIterator[Engine]:
+        built = create_engine(
+            Settings(**settings_for("transformers", scripted, data_dir)), EngineChoice("transformers", "test")
+        )
+        await built.start()
+        yield built
+        await built.close()
+
+
+@pytest.mark.skipif(not HAS_VLLM, reason=NO_VLLM)
+@pytest.mark.asyncio(loop_scope="session")
+class TestVllm(Contract):
+    @pytest_asyncio.fixture(scope="class", loop_scope="session")
+    async def engine(self, scripted: Path, data_dir: Path) -> AsyncIterator[Engine]:
+        built = create_engine(
+            Settings(**settings_for("vllm", scripted, data_dir)), EngineChoice("vllm", "test")
+        )
+        await built.start()
+        yield built
+        await built.close()
