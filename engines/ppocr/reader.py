@@ -31,7 +31,7 @@ from engines.ppocr.networks import (
 from engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from engines.ppocr.paragraphs import Piece, pieces
 from engines.ppocr.rulings import Ink, find_figures, find_grids, is_drawn
-from engines.ppocr.scripts import Tesseract
+from engines.ppocr.scripts import Tesseract, is_foreign
 from engines.ppocr.tables import plan_table
 from engines.ppocr.view import View, places, slant_of
 
@@ -47,6 +47,8 @@ Measured on 41 pages: recognition 12 % cheaper, macro CER 0.0544 against 0.0542.
 LEGIBLE, DOUBTFUL = 0.4, 0.9
 """Scores of the sample lines below which PP-OCR cannot tell which way up a page is, and below which it
 may be deceived: columns of short figures look like lines when they lie on their side."""
+GLANCE = 0.5
+"""How narrow lines are made on an illegible page, where most need only be seen to be in another script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class _Page:
         self._quads = quads
         self._readings = finding.readings if view.quarter_turns == 0 else {}
         self._is_clear = finding.score >= CLEAR
+        self._is_illegible = finding.score < LEGIBLE
         self._region_lines: dict[int, list[TextLine]] = {}
         self.foreign = ForeignLines(
             self._strip, reader.pool, reader.tesseract, reader.no_tesseract, reader.language
@@ -216,7 +219,12 @@ class _Page:
         self._reader.check()
         strip = self._strip(index, STRIP_HEIGHT)
         recognizer = self._reader.networks.recognizer
-        if not self._is_clear or strip.shape[1] < MIN_NARROWED:
+        if strip.shape[1] < MIN_NARROWED:
+            return recognizer.read(strip)
+        if self._is_illegible:
+            glance = recognizer.read(narrowed(strip, GLANCE))
+            return glance if is_foreign(strip, glance) else recognizer.read(strip)
+        if not self._is_clear:
             return recognizer.read(strip)
         narrow = recognizer.read(narrowed(strip, NARROWING))
         if narrow.confidence >= CLEAR:
