@@ -35,7 +35,7 @@ web: web/node_modules/.package-lock.json ## build the page under /ui/ (Node 20.1
 	cd web && npm run --silent build
 
 test: $(VENV)/.dev ## set up and run the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 $(VENV)/.browser: requirements-browser.txt $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
