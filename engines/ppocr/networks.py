@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,8 @@ def _varint(data: bytearray, position: int) -> tuple[int, int]:
 
 
 def _session(model: bytes, threads: int) -> Any:
+    # From 1.29 on ONNX Runtime keeps a device id and sends events to its maker, unless this is set before.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
