@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= samples/eval
+# AGAIN=1 runs what failed the last time.
+LAST_FAILED := $(if $(AGAIN),--lf)
 
 .PHONY: help setup serve page test lint format docs eval bench web test-browser bench-web test-jobs bench-jobs test-vllm verify-model clean
 
@@ -35,14 +37,14 @@ web: web/node_modules/.package-lock.json ## build the page under /ui/ (Node 20.1
 	cd web && npm run --silent build
 
 test: $(VENV)/.dev ## set up and run the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q $(or $(LAST_FAILED),-n 2 --dist loadfile)
 
 $(VENV)/.browser: requirements-browser.txt $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
 	@touch $@
 
 test-browser: $(VENV)/.browser web ## the page in a real Chromium (Debian's chromium-headless-shell)
-	$(BIN)/python -m pytest -q -m browser tests/browser
+	$(BIN)/python -m pytest -q -m browser $(LAST_FAILED) tests/browser
 
 bench-web: $(VENV)/.browser web ## how smoothly a document of 1,000 pages scrolls and searches
 	$(BIN)/python -m benchmarks.long_document
@@ -55,7 +57,7 @@ bench-jobs: $(VENV)/.dev ## what durable jobs cost, and how long people wait for
 
 test-vllm: ## the engines that need torch, on tiny checkpoints, in an environment of their own (3 GB)
 	tests/vllm/setup_env.sh .venv-vllm
-	.venv-vllm/bin/python -m pytest -q tests/vllm tests/transformers
+	.venv-vllm/bin/python -m pytest -q $(LAST_FAILED) tests/vllm tests/transformers
 
 verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
 	$(BIN)/python -m engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
