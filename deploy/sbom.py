@@ -121,7 +121,8 @@ def bill_of_materials(name: str, version: str, commit: str, epoch: int, packages
             )
         )
     bom.register_dependency(bom.metadata.component, bom.components)
-    return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+    text: str = JsonV1Dot6(bom).output_as_string(indent=2)
+    return text + "\n"
 
 
 def write_licences(folder: Path, packages: Iterable[Package]) -> None:
