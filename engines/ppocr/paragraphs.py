@@ -162,7 +162,10 @@ class _Paragraph:
         if HYPHENATED.search(self._text) and text[:1].islower():
             return False
         indented = row[0].x0 - self._x0 > 1.2 * body_height > abs(previous[0].x0 - self._x0)
-        return indented or previous[-1].x1 < self._x0 + 0.75 * (self._x1 - self._x0)
+        ends_early = previous[-1].x1 < self._x0 + 0.75 * (self._x1 - self._x0)
+        # Lines that end level are set into a narrower measure, beside a picture for instance.
+        is_level = abs(previous[-1].x1 - row[-1].x1) < 0.5 * body_height
+        return indented or (ends_early and not is_level)
 
 
 def join_lines(first: str, second: str) -> str:

@@ -30,7 +30,7 @@ from engines.ppocr.networks import (
 )
 from engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from engines.ppocr.paragraphs import Piece, pieces
-from engines.ppocr.rulings import Ink, find_figures, find_grids, is_drawn
+from engines.ppocr.rulings import Drawing, Ink, find_figures, find_grids, is_drawn
 from engines.ppocr.scripts import Tesseract, is_foreign
 from engines.ppocr.tables import plan_table
 from engines.ppocr.view import View, places, slant_of
@@ -176,18 +176,19 @@ class _Page:
     def _lay_out(self) -> list[Region]:
         """Regions in reading order; ruled tables and figures stand in them as insets."""
         ink = Ink.of(self._view)
+        drawing = Drawing.of(ink, self._lines)
         self._reader.check()
         items: list[TextLine] = list(self._lines)
         grids = []
         for grid in find_grids(ink, self._lines):
             inside = [line for line in items if not isinstance(line, Inset) and grid.holds(line)]
-            table = plan_table(grid, inside)
+            table = None if drawing.fills(grid.place) else plan_table(grid, inside)
             if table is not None:
                 taken = {id(line) for line in inside}
                 items = [line for line in items if id(line) not in taken]
                 items.append(Inset(grid.place, "table", inside, table.to_html))
                 grids.append(grid)
-        figures = find_figures(ink, self._lines, grids)
+        figures = find_figures(drawing, self._lines, grids)
         height = median_height(self._lines)
         ordered = regions([item for item in items if not is_drawn(item, figures, height)])
         for place in figures:

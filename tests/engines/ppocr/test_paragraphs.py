@@ -51,6 +51,18 @@ def test_an_indent_begins_a_paragraph_and_a_hyphen_holds_one_together() -> None:
     assert {piece.label for piece in found} == {"text"}
 
 
+def test_text_set_around_a_picture_stays_one_paragraph() -> None:
+    found = read(
+        line("a line of the full measure goes across all", 100, 0, 800),
+        line("beside the picture", 100, PITCH, 400),
+        line("lines are shorter", 100, 2 * PITCH, 402),
+        line("but end level.", 100, 3 * PITCH, 396),
+    )
+    assert [piece.text for piece in found] == [
+        "a line of the full measure goes across all beside the picture lines are shorter but end level."
+    ]
+
+
 def test_large_short_lines_are_headings() -> None:
     found = read(
         line("Booking", 100, 0, 500, 44),

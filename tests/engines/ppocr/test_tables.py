@@ -8,7 +8,7 @@ import pytest
 
 from engines.ppocr.lines import TextLine
 from engines.ppocr.networks import Picture
-from engines.ppocr.rulings import Grid, Ink, find_figures, find_grids
+from engines.ppocr.rulings import Drawing, Grid, Ink, find_figures, find_grids
 from engines.ppocr.tables import plan_table
 from engines.ppocr.view import View
 
@@ -141,7 +141,7 @@ def test_markup_in_a_cell_is_escaped() -> None:
 
 
 def figures(picture: Picture, lines: list[TextLine]) -> list[tuple[float, float, float, float]]:
-    return find_figures(Ink.of(View(picture)), lines, [])
+    return find_figures(Drawing.of(Ink.of(View(picture)), lines), lines, [])
 
 
 def test_a_photograph_is_a_figure_and_text_is_not() -> None:
@@ -151,6 +151,14 @@ def test_a_photograph_is_a_figure_and_text_is_not() -> None:
     line = TextLine.known((95, 115, 500, 160), "some printed words")
     (place,) = figures(picture, [line])
     assert place == pytest.approx((200, 300, 700, 600), abs=12)
+
+
+def test_a_framed_drawing_with_labels_is_not_taken_for_a_table() -> None:
+    picture = ruled_page()
+    assert not Drawing.of(Ink.of(View(picture)), []).fills((100, 100, 800, 280))
+    cv2.circle(picture, (250, 190), 60, (150, 90, 40), -1)
+    cv2.circle(picture, (700, 190), 60, (40, 90, 150), -1)
+    assert Drawing.of(Ink.of(View(picture)), []).fills((100, 100, 800, 280))
 
 
 def test_a_dark_edge_of_the_scan_is_no_figure() -> None:
