@@ -8,6 +8,7 @@ import { BlockView } from "./BlockView";
 import { lightUp } from "./find";
 import { PagePicture } from "./PagePicture";
 import { toMarkdown } from "./pageText";
+import { inTurn } from "./turns";
 import type { View } from "./Viewer";
 
 interface Props {
@@ -25,6 +26,7 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
   const { t, language } = useTexts();
   const [lit, setLit] = useState<number | null>(null);
   const words = useRef<HTMLDivElement>(null);
+  const [drawn, setDrawn] = useState(0);
   const path = jobId && page.index !== null ? picturePath(jobId, page.index) : null;
   const picture = usePicture(documentId, page.number, path);
   const result = page.result;
@@ -34,7 +36,7 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
     const { at, clear } = lightUp(words.current, query, nth);
     if (at) at.startContainer.parentElement?.scrollIntoView({ block: "center" });
     return clear;
-  }, [query, nth, wish, result, view]);
+  }, [query, nth, wish, result, view, drawn]);
 
   const toText = useCallback((index: number) => {
     const block = words.current?.querySelector<HTMLElement>(`[data-block="${index}"]`);
@@ -54,7 +56,15 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
         <PagePicture page={page} picture={picture} lit={lit} onLight={setLit} onChoose={toText} />
         <div className="words" ref={words}>
           <Notes page={page} />
-          <Words documentId={documentId} page={page} view={view} picture={picture} lit={lit} onLight={setLit} />
+          <Words
+            documentId={documentId}
+            page={page}
+            view={view}
+            picture={picture}
+            lit={lit}
+            onLight={setLit}
+            onDrawn={setDrawn}
+          />
         </div>
       </div>
     </article>
@@ -98,11 +108,25 @@ interface WordsProps {
   picture: string | null;
   lit: number | null;
   onLight: (index: number | null) => void;
+  onDrawn: (blocks: number) => void;
 }
 
-function Words({ documentId, page, view, picture, lit, onLight }: WordsProps) {
+const BLOCKS_AT_ONCE = 6;
+
+/** How many of a page's blocks to draw: a few more with each turn. */
+function useMoreEachTurn(count: number, onDrawn: (blocks: number) => void): number {
+  const [drawn, setDrawn] = useState(0);
+  useEffect(() => {
+    onDrawn(Math.min(drawn, count));
+    if (drawn < count) return inTurn(() => setDrawn(drawn + BLOCKS_AT_ONCE));
+  }, [drawn, count, onDrawn]);
+  return drawn;
+}
+
+function Words({ documentId, page, view, picture, lit, onLight, onDrawn }: WordsProps) {
   const { t } = useTexts();
   const { result } = page;
+  const drawn = useMoreEachTurn(result?.blocks.length ?? 0, onDrawn);
   if (!result) {
     return page.text ? (
       <pre className="live" tabIndex={-1}>{page.text}</pre>
@@ -116,7 +140,7 @@ function Words({ documentId, page, view, picture, lit, onLight }: WordsProps) {
   if (result.blocks.length === 0 && page.status !== "failed") return <p className="muted">{t("page.blank")}</p>;
   return (
     <>
-      {result.blocks.map((block, index) => (
+      {result.blocks.slice(0, drawn).map((block, index) => (
         <BlockView
           key={index}
           documentId={documentId}

@@ -47,8 +47,30 @@ marked.use({
   ],
 });
 
+// What means something in Markdown or HTML. Most blocks of a page have nothing of it.
+const MARKS = /[<>&*_`#\\$[\]|~=]|^\s*([-+]|\d+[.)])\s|^ {4}/m;
+
+/** Paragraphs of plain words, which no parser has to look at. */
+function paragraphs(text: string): DocumentFragment {
+  const fragment = document.createDocumentFragment();
+  for (const words of text.split(/\n\s*\n/)) {
+    if (!words.trim()) continue;
+    const paragraph = document.createElement("p");
+    words
+      .trim()
+      .split("\n")
+      .forEach((line, index) => {
+        if (index > 0) paragraph.append(document.createElement("br"));
+        paragraph.append(line);
+      });
+    fragment.append(paragraph);
+  }
+  return fragment;
+}
+
 /** Markdown → a fragment that is safe to show. Formulas are placeholders until `typeset`. */
 export function render(markdown: string): DocumentFragment {
+  if (!MARKS.test(markdown)) return paragraphs(markdown);
   const html = marked.parse(withMathInTables(markdown)) as string;
   const fragment = DOMPurify.sanitize(html, {
     ALLOWED_TAGS: TAGS,
