@@ -32,7 +32,8 @@ class TokenTrace:
         end = float(self.length)
         for size, (_, logprob) in zip(sizes, tokens, strict=True):
             end += size / total * len(text) if total else len(text) / len(sizes)
-            self.ends.append(end)
+            # Shares of a piece may add up to a hair more than the piece.
+            self.ends.append(min(end, self.length + len(text)))
             self.logprobs.append(logprob)
         self.length += len(text)
 

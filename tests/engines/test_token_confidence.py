@@ -58,6 +58,12 @@ def test_nothing_has_no_confidence() -> None:
     assert TokenTrace().confidence() is None
 
 
+def test_shares_never_end_beyond_their_piece() -> None:
+    made = trace(("0000", [("", 0.0)]), ("00", [("0", 0.0), ("0", 0.0), ("000", 0.0)]), ("", [("", 0.0)]))
+    assert made.ends == sorted(made.ends)
+    assert made.ends[-1] == 6
+
+
 @given(
     st.lists(
         st.tuples(
