@@ -116,7 +116,8 @@ def _openai(settings: Settings) -> dict[str, Any]:
             ca_file=settings.llm_ca_file,
             max_concurrency=settings.max_concurrency,
             max_new_tokens=settings.max_new_tokens,
-            page_timeout=settings.page_timeout_seconds,
+            # in a list, a server that hangs must leave time for the next engine to read the page
+            page_timeout=settings.page_timeout_seconds / (2 if "," in settings.backend else 1),
         )
     }
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import json
 import logging
 import random
 import ssl
@@ -35,6 +34,7 @@ from document import ReadOptions, Usage
 from engines.answer import Answer
 from engines.base import Capabilities, Delta, Events
 from engines.circuit_breaker import CircuitBreaker
+from engines.openai_stream import bounded_body, finish_reason, server_sent, text_of, until, usage_of
 from errors import AirgapError, ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, PageTimeout
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,6 @@ Server = Literal["vllm", "llama.cpp", "airgap-ocr", "other"]
 
 _BUSY = frozenset({429, 503})
 _TRANSIENT = frozenset({408, 425, 500, 502, 504}) | _BUSY
-_MAX_EVENT = 1 << 20
-_MAX_BODY = 1 << 20
 _GENERIC_PROMPT = "Convert the document to markdown."
 
 
@@ -216,9 +214,9 @@ class OpenAiEngine:
         answer, usage, reason = Answer(), Usage(), None
         async with aclosing(self._events(body, deadline)) as events:
             async for event in events:
-                reason = _reason(event) or reason
-                usage = _usage(event) or usage
-                text = _text(event)
+                reason = finish_reason(event) or reason
+                usage = usage_of(event) or usage
+                text = text_of(event)
                 if text:
                     answer.add(text)
                     yield Delta(text)
@@ -284,6 +282,9 @@ class OpenAiEngine:
                         yield event
                 self.breaker.succeeded()
                 return
+            except PageTimeout:
+                self.breaker.failed()
+                raise
             except _Transient as failure:
                 self.breaker.failed()
                 pause = self._pause(attempt, failure.retry_after)
@@ -303,12 +304,12 @@ class OpenAiEngine:
         assert self._client is not None
         request = self._client.build_request("POST", f"{self._base}/chat/completions", json=body)
         try:
-            async with _until(deadline):
+            async with until(deadline):
                 response = await self._client.send(request, stream=True)
             try:
                 if response.status_code != 200:
                     await self._refused(response, deadline)
-                async with aclosing(_server_sent(response, deadline)) as events:
+                async with aclosing(server_sent(response, deadline)) as events:
                     async for event in events:
                         yield event
             finally:
@@ -325,8 +326,8 @@ class OpenAiEngine:
 
     async def _refused(self, response: httpx.Response, deadline: float) -> None:
         status = response.status_code
-        async with _until(deadline):
-            said = (await _bounded(response)).decode("utf-8", "replace")
+        async with until(deadline):
+            said = (await bounded_body(response)).decode("utf-8", "replace")
         log.warning("%s answered %d: %.500s", self.device, status, said)
         if status in _BUSY:
             wait = _seconds(response.headers.get("retry-after"))
@@ -360,91 +361,3 @@ def _data_url(image: Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(buffer.getbuffer()).decode('ascii')}"
-
-
-class _until:
-    """`asyncio.timeout` to a time of `time.monotonic`, as `PageTimeout`."""
-
-    def __init__(self, deadline: float) -> None:
-        self._timeout = asyncio.timeout(max(0.0, deadline - time.monotonic()))
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *error: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*error)
-        except TimeoutError as late:
-            raise PageTimeout("The other server did not read the page in time.") from late
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    body = b""
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) > _MAX_BODY:
-            break
-    return body[:_MAX_BODY]
-
-
-async def _server_sent(response: httpx.Response, deadline: float) -> AsyncGenerator[dict[str, Any], None]:
-    """The JSON objects of an event stream. Raises `EngineFailed` for an error among them."""
-    buffer = b""
-    pieces = response.aiter_bytes()
-    while True:
-        async with _until(deadline):
-            piece = await anext(pieces, None)
-        if piece is None:
-            return
-        *lines, buffer = (buffer + piece).replace(b"\r\n", b"\n").split(b"\n")
-        if len(buffer) > _MAX_EVENT:
-            raise EngineFailed("The other server sent an event without an end.")
-        for line in lines:
-            if not line.startswith(b"data:"):
-                continue
-            data = line[5:].strip()
-            if data == b"[DONE]":
-                return
-            yield _event(data)
-
-
-def _event(data: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(data)
-    except ValueError as error:
-        raise EngineFailed("The other server sent an event that is no JSON.") from error
-    if not isinstance(event, dict) or "error" in event:
-        log.warning("the other server sent: %.500s", data.decode("utf-8", "replace"))
-        raise EngineFailed("The other server broke while it was reading this page.")
-    return event
-
-
-def _choice(event: dict[str, Any]) -> dict[str, Any]:
-    choices = event.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    return first if isinstance(first, dict) else {}
-
-
-def _text(event: dict[str, Any]) -> str:
-    delta = _choice(event).get("delta")
-    content = delta.get("content") if isinstance(delta, dict) else None
-    return content if isinstance(content, str) else ""
-
-
-def _reason(event: dict[str, Any]) -> str | None:
-    """`stop` or `length`. Raises `EngineFailed` for an end that is no answer."""
-    reason = _choice(event).get("finish_reason")
-    if reason in (None, "stop", "length"):
-        return reason
-    if reason == "repetition":  # vLLM's own net
-        return "length"
-    raise EngineFailed(f"The other server gave this page up ({str(reason)[:40]}).")
-
-
-def _usage(event: dict[str, Any]) -> Usage | None:
-    usage = event.get("usage")
-    if not isinstance(usage, dict):
-        return None
-    counts = [usage.get(key) for key in ("prompt_tokens", "completion_tokens")]
-    prompt, completion = (count if isinstance(count, int) and count >= 0 else 0 for count in counts)
-    return Usage(prompt_tokens=prompt, completion_tokens=completion)

@@ -165,7 +165,7 @@ class TransformersEngine:
         """A blank page and two tokens: makes what the first page would otherwise wait for."""
         import torch
 
-        from engines.transformers_batch import SlotCache
+        from engines.slot_cache import SlotCache
 
         decoder = self._decoder
         page = decoder.inputs(new_image("RGB", (64, 64), "white"), ReadOptions(mode="tiny"))
@@ -213,7 +213,8 @@ class TransformersEngine:
 
     def health(self) -> tuple[bool, str]:
         """Whether pages can be read now, and why not."""
-        return (True, "ready") if self._batch is not None else (False, "the engine is not running")
+        running = self._batch is not None and self._batch.alive
+        return (True, "ready") if running else (False, "the engine is not running")
 
     # --- reading ---------------------------------------------------------------------------------
 

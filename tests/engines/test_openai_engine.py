@@ -151,6 +151,14 @@ async def test_a_deadline_covers_the_whole_page() -> None:
             await read(engine)
 
 
+async def test_a_server_that_hangs_is_left_alone_too() -> None:
+    async with serving(hang) as peer, started(peer.url, page_timeout=0.1, failures_to_open=2) as engine:
+        for _ in range(2):
+            with pytest.raises(PageTimeout):
+                await read(engine)
+        assert not engine.health()[0]
+
+
 async def test_a_loop_is_stopped_there_and_cut_here() -> None:
     async with serving(babble) as peer, started(peer.url) as engine:
         end = await read(engine)

@@ -39,7 +39,7 @@ def test_tokens_are_those_of_transformers_generate(folder: Path) -> None:
     """Prefill, row cache and positions against the library's own loop; two pages of unlike length at once."""
     import torch
 
-    from engines.transformers_batch import SlotCache
+    from engines.slot_cache import SlotCache
 
     decoder = decoder_of(folder)
     pages = [
