@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval bench web test-browser bench-web test-jobs bench-jobs test-vllm verify-model clean
+.PHONY: help setup serve page test lint format docs eval bench web test-browser bench-web test-jobs bench-jobs test-vllm verify-model bundle test-image clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,12 @@ eval: $(VENV)/.dev ## fidelity on pages with ground truth: make eval DATA=folder
 
 bench: $(VENV)/.dev ## speed against RapidOCR as it comes: make bench DATA=folder
 	$(BIN)/python -m benchmarks.compare_rapidocr --data $(DATA)
+
+bundle: $(VENV)/.dev ## the folder to carry: make bundle KEY=ssh-key [TARGET="cpu gpu"] [MODEL=folder]
+	$(BIN)/python -m deploy.bundle $(foreach target,$(or $(TARGET),cpu),--target $(target)) $(if $(KEY),--key $(KEY)) $(if $(MODEL),--model $(MODEL))
+
+test-image: ## build the CPU image and run what is in it; as root on Debian, with buildah and debootstrap
+	tests/image/run.sh
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) build data web/dist web/node_modules
