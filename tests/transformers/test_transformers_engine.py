@@ -20,6 +20,7 @@ from engines.transformers_engine import TransformersEngine
 from errors import ConfigurationError, EngineUnavailable, InvalidOption
 from tests import tiny_checkpoint, tiny_qwen
 from tests.conftest import running_server
+from tests.engines.contract import page as printed_page
 from tests.transformers.conftest import options_for
 from tests.vllm.conftest import HAS_VLLM, LONG_CYCLE, NO_VLLM, page
 
@@ -211,7 +212,7 @@ def test_ocr_with_a_language_on_qwen(tmp_path: Path) -> None:
 
     folder = tiny_qwen.make(tmp_path / "qwen")
     buffer = io.BytesIO()
-    page(300, 200).save(buffer, "PNG")
+    printed_page().save(buffer, "PNG")
     body = {
         "image_base64": base64.b64encode(buffer.getvalue()).decode(),
         "prompt": "markdown",
