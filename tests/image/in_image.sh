@@ -24,7 +24,7 @@ mount -o remount,bind,ro "$image"
 inside() {
     chroot "$image" /usr/bin/setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs \
         --bounding-set=-all --inh-caps=-all \
-        env -i PATH=/opt/venv/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LANG=C.UTF-8 \
+        env -i PATH=/opt/venv/bin:/usr/sbin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LANG=C.UTF-8 \
         HOME=/tmp DATA_DIR=/data TESSDATA_PREFIX=/usr/share/tesseract-ocr/5/tessdata BACKEND=rapidocr \
         sh -c "cd /app && $1"
 }
