@@ -44,6 +44,7 @@ HEAVY = {
     "vllm",
     "transformers",
     "onnxruntime",
+    "openvino",
     "cv2",
     "pymupdf",
     "tesserocr",

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 from tests.conftest import ROOT, running_server
 
 SMOKE = ROOT / "deploy" / "smoke" / "smoke.py"
+REPORTERS = (
+    "[name for name in sys.modules if name.split('.')[0] == 'openvino_telemetry' and sys.modules[name]]"
+)
+
+
+def _printed(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def test_reading_leaves_no_identity_and_no_events_to_send(tmp_path, monkeypatch):
-    # ONNX Runtime's uploader begins with a device id and a database of events under the user's caches.
+    # A reporter begins with an identity of the machine under the user's home.
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("ORT_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI", "XDG_CACHE_HOME"):
+    for name in ("DO_NOT_TRACK", "CI", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     with running_server(tmp_path, BACKEND="rapidocr", HOME=str(home)) as url:
         subprocess.run([sys.executable, SMOKE, "--url", url, "--wait", "60"], check=True, capture_output=True)
         assert [path for path in home.rglob("*") if path.is_file()] == []
 
 
-def test_this_build_of_onnx_runtime_would_leave_both(tmp_path):
-    # Otherwise the test above proves nothing: a later build may have moved its traces.
-    code = (
-        "import onnxruntime, rapidocr, pathlib\n"
-        "model = sorted(pathlib.Path(rapidocr.__file__).parent.rglob('*.onnx'))[0]\n"
-        "onnxruntime.InferenceSession(str(model), providers=['CPUExecutionProvider'])\n"
-    )
-    unset = (
-        "ORT_DISABLE_TELEMETRY",
-        "DO_NOT_TRACK",
-        "CI",
-        "XDG_CACHE_HOME",
-        "PYTEST_CURRENT_TEST",
-        "PYTEST_VERSION",
-    )
-    environment = {name: value for name, value in os.environ.items() if name not in unset}
-    without_a_network = ["unshare", "--user", "--map-root-user", "--net"]
-    subprocess.run(
-        [*without_a_network, sys.executable, "-c", code],
-        env=environment | {"HOME": str(tmp_path)},
+def test_the_cpu_engine_never_loads_openvinos_reporter():
+    load = "import sys; from engines.ppocr.networks import *; load_networks(model_directory(), 1)"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{load}; print({REPORTERS})"],
+        cwd=ROOT,
         check=True,
+        capture_output=True,
+        text=True,
     )
-    assert list(tmp_path.rglob("deviceid"))
+    assert run.stdout == "[]\n"
+
+
+def test_openvino_by_itself_would_load_it():
+    # Otherwise the test above proves nothing. Isolated: the tripwire would see its report.
+    without_a_network = ["unshare", "--user", "--map-root-user", "--net"]
+    code = f"import sys, openvino; print({REPORTERS})"
+    run = subprocess.run(
+        [*without_a_network, sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True
+    )
+    assert run.stdout != "[]\n"
