@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -160,6 +161,10 @@ def send(
     password: Password = None,
     text_layer: TextLayer = "ignore",
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files under way at once.")] = 4,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print the text as it is read; write none.")
+    ] = False,
+    job: Annotated[bool, typer.Option("--job", help="As one durable job; its ZIP comes back.")] = False,
 ) -> None:
     """Send files to a server. OCR_URL and OCR_REMOTE_URL name servers, OCR_API_KEY holds a key."""
     fields = {
@@ -179,6 +184,12 @@ def send(
         notices.print(f"Server: {choice.url} ({choice.reason})", highlight=False)
         with OcrClient(choice.url, api_key=os.environ.get("OCR_API_KEY")) as client:
             client.ready()
+            if stream or job:
+                raise typer.Exit(
+                    _stream_all(client, _expand(files), fields)
+                    if stream
+                    else _send_job(client, _expand(files), output, outputs, fields)
+                )
             outcomes = _send_all(client, _expand(files), output, outputs, fields, parallel)
     _finish(outcomes, output)
 
@@ -354,6 +365,44 @@ def _send_all(
             outcomes.append(outcome)
             bar.advance(task)
     return outcomes
+
+
+def _stream_all(client: OcrClient, files: Sequence[Path], fields: dict[str, Any]) -> int:
+    """Print each file's text as it comes. Returns the exit code."""
+    told = {name: fields[name] for name in ("mode", "language", "prompt")}
+    failed = 0
+    for path in files:
+        for frame in client.stream(path, **told):
+            if frame["type"] == "page_delta":
+                sys.stdout.write(frame["delta"])
+                sys.stdout.flush()
+            elif frame["type"] == "error":
+                notices.print(f"{path.name}: {frame['message']} {frame['remedy']}", style="red")
+            elif frame["type"] == "end":
+                failed += frame["ledger"]["failed"]
+        sys.stdout.write("\n")
+    return 1 if failed else 0
+
+
+def _send_job(
+    client: OcrClient, files: Sequence[Path], folder: Path, outputs: Sequence[str], fields: dict[str, Any]
+) -> int:
+    """Have the files read as one job and fetch its ZIP. Returns the exit code."""
+    state = client.submit_job(files, outputs, **fields)
+    notices.print(f"Job: {client.base_url}/jobs/{state['id']}", highlight=False)
+    with _progress("pages") as (bar, task):
+        for event, data in client.job_events(state["id"]):
+            if event == "page":
+                bar.advance(task)
+            else:
+                state = data
+                bar.update(task, total=state["ledger"]["expected"])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = client.job_result(state["id"], folder / f"results-{state['id'][:8]}.zip")
+    ledger = state["ledger"]
+    counts = ", ".join(f"{ledger[name]} {name}" for name in ("ok", "degraded", "failed"))
+    notices.print(f"{state['status']}: {counts}. Results: {path}", highlight=False)
+    return 0 if state["status"] == "done" and not ledger["failed"] else 1
 
 
 def _unpacked(filename: str, path: Path, folder: Path) -> Outcome:

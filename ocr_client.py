@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ import httpx
 LOCAL_URL = "http://localhost:8000"
 PROBE_SECONDS = 5.0
 READ_SECONDS = 3600.0  # a synchronous batch answers only when its last page was read
+
+RECONNECTIONS = 5
 
 _SUFFIXES = "png jpg jpeg webp tif tiff bmp gif heic heif avif jp2 j2k"
 PICTURE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
@@ -71,6 +75,18 @@ class BatchFields(ReadFields, total=False):
 
     clean_formula: bool
     flat: bool
+
+
+class JobFields(ReadFields, total=False):
+    """`ReadFields`, and what `/jobs` takes beside them. `priority`: high, normal or low."""
+
+    dpi: int | None
+    page_from: int | None
+    page_to: int | None
+    password: str | None
+    text_layer: str | None
+    priority: str | None
+    idempotency_key: str | None
 
 
 class ClientError(Exception):
@@ -212,6 +228,92 @@ class OcrClient:
         form = {**fields, "output": ",".join(("zip", *outputs))}
         return self._download(route, [file], form, destination, progress)
 
+    def stream(
+        self, file: Path, progress: Progress | None = None, **fields: Unpack[ReadFields]
+    ) -> Iterator[JsonObject]:
+        """The frames of `POST /api/ocr/document` while the pages of one file are read; the last is `end`."""
+        last = ""
+        with (
+            _as_client_errors(self.base_url),
+            _uploads("/api/ocr/document", [file], progress) as parts,
+            self._http.stream("POST", "/api/ocr/document", data=_form(fields), files=parts) as response,
+        ):
+            _raise_for_error(response)
+            for line in response.iter_lines():
+                frame = json.loads(line)
+                last = frame["type"]
+                yield frame
+        if last != "end":
+            raise ClientError("connection_lost", f"{self.base_url} ended the stream too soon.", _LOST)
+
+    def submit_job(
+        self,
+        files: Sequence[Path],
+        outputs: Sequence[str] = (),
+        progress: Progress | None = None,
+        **fields: Unpack[JobFields],
+    ) -> JsonObject:
+        """`POST /jobs`: the new job's state, with its `id`. A ZIP among the files is unpacked there."""
+        return self._send("/jobs", files, {**fields, "output": ",".join(outputs)}, progress)
+
+    def job(self, job_id: str) -> JsonObject:
+        """State, ledger, speed and estimate of a job."""
+        return self._probe(f"/jobs/{job_id}")
+
+    def job_events(self, job_id: str, after: int | None = None) -> Iterator[tuple[str, JsonObject]]:
+        """A job's server-sent events as (event, data) until it has ended; `page` ones have an `index`.
+
+        A connection that breaks is taken up again after the last page that came, up to `RECONNECTIONS`
+        times in a row. `after`: the index of the last page one has.
+        """
+        failures = 0
+        while True:
+            try:
+                for event, data in self._events(f"/jobs/{job_id}/events", after):
+                    failures, after = 0, data.get("index", after)
+                    yield event, data
+                    if event == "end":
+                        return
+                raise ClientError("connection_lost", f"{self.base_url} ended the stream too soon.", _LOST)
+            except ClientError as error:
+                if error.code not in ("connection_lost", "connection_failed", "timeout"):
+                    raise
+                failures += 1
+                if failures > RECONNECTIONS:
+                    raise
+                time.sleep(failures)
+
+    def job_result(self, job_id: str, destination: Path) -> Path:
+        """The ZIP of a job's results, or of what there is of them, streamed to `destination`."""
+        return self._download(f"/jobs/{job_id}/result", [], {}, destination, None, method="GET")
+
+    def cancel_job(self, job_id: str) -> JsonObject:
+        """Stop a job; what was read stays."""
+        with _as_client_errors(self.base_url):
+            return _checked(self._http.post(f"/jobs/{job_id}/cancel"))
+
+    def erase_job(self, job_id: str) -> None:
+        """Erase a job with its files and results."""
+        with _as_client_errors(self.base_url):
+            response = self._http.delete(f"/jobs/{job_id}")
+            if response.is_error:
+                _checked(response)
+
+    def _events(self, route: str, after: int | None) -> Iterator[tuple[str, JsonObject]]:
+        headers = {} if after is None else {"Last-Event-ID": str(after)}
+        with (
+            _as_client_errors(self.base_url),
+            self._http.stream("GET", route, headers=headers) as response,
+        ):
+            _raise_for_error(response)
+            event = ""
+            for line in response.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data":  # the server writes each event's JSON on one line
+                    yield event, json.loads(value)
+
     def _probe(self, route: str, also: int = 200) -> JsonObject:
         with _as_client_errors(self.base_url):
             return _checked(self._http.get(route, timeout=PROBE_SECONDS), also)
@@ -223,18 +325,22 @@ class OcrClient:
             return _checked(self._http.post(route, data=_form(fields), files=parts))
 
     def _download(
-        self, route: str, files: Sequence[Path], fields: Fields, destination: Path, progress: Progress | None
+        self,
+        route: str,
+        files: Sequence[Path],
+        fields: Fields,
+        destination: Path,
+        progress: Progress | None,
+        method: str = "POST",
     ) -> Path:
         partial = destination.with_name(destination.name + ".part")
         try:
             with (
                 _as_client_errors(self.base_url),
                 _uploads(route, files, progress) as parts,
-                self._http.stream("POST", route, data=_form(fields), files=parts) as response,
+                self._http.stream(method, route, data=_form(fields), files=parts) as response,
             ):
-                if response.is_error:
-                    response.read()
-                    _checked(response)
+                _raise_for_error(response)
                 with partial.open("wb") as out:
                     for piece in response.iter_bytes(1 << 20):
                         out.write(piece)
@@ -338,7 +444,7 @@ def _uploads(
     route: str, files: Sequence[Path], progress: Progress | None
 ) -> Iterator[list[tuple[str, tuple[str, IO[bytes]]]]]:
     """Multipart parts for httpx; `progress` hears of each piece that was read for sending."""
-    name = "files" if route.startswith("/batch") else "file"
+    name = "files" if route.startswith(("/batch", "/jobs")) else "file"
     total = sum(path.stat().st_size for path in files)
     sent = 0
 
@@ -402,6 +508,13 @@ def _as_client_errors(where: str | Path) -> Iterator[None]:
         _, code, message, remedy = next(entry for entry in _FAILURES if isinstance(error, entry[0]))
         cause = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise ClientError(code, message.format(where=str(where), error=cause), remedy) from error
+
+
+def _raise_for_error(response: httpx.Response) -> None:
+    """Read the error of a streamed answer, if it is one, and raise it."""
+    if response.is_error:
+        response.read()
+        _checked(response)
 
 
 def _checked(response: httpx.Response, also: int = 200) -> JsonObject:

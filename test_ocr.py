@@ -286,8 +286,49 @@ def batch_zip(s: Session) -> bool:
     return verdict(s, [not e["success"] or e["ledger"]["failed"] > 0 for e in inputs])
 
 
+def stream(s: Session) -> bool:
+    """A file's text as it is read."""
+    path = s.file(SAMPLES / "booklet.pdf")
+    text: list[str] = []
+    statuses: list[str] = []
+    with s.upload(path.name) as progress:
+        frames = s.client.stream(path, progress)
+        first = next(frames)
+    s.console.print(s.t("streaming", pages=first["pages"]), highlight=False)
+    for frame in frames:
+        if frame["type"] == "page_delta":
+            text.append(frame["delta"])
+        elif frame["type"] == "page_end":
+            statuses.append(frame["status"])
+            s.console.print(s.t("page_read", page=frame["page"], status=frame["status"]), highlight=False)
+    s.save(f"10_stream/{path.stem}.txt", "".join(text))
+    return verdict(s, [status == "failed" for status in statuses])
+
+
+def job(s: Session) -> bool:
+    """Files as a durable job: watched to its end, its ZIP fetched, then erased on the server."""
+    paths = s.several(pictures_only=False)
+    with s.upload(s.t("11")) as progress:
+        state = s.client.submit_job(paths, ("markdown", "json"), progress)
+    s.console.print(s.t("job_taken", id=state["id"]), highlight=False)
+    for event, data in s.client.job_events(state["id"]):
+        if event == "page":
+            status = data["page"]["status"]
+            s.console.print(
+                s.t("page_read", page=f"{data['filename']} {data['page']['number']}", status=status),
+                highlight=False,
+            )
+        else:
+            state = data
+    s.output.mkdir(parents=True, exist_ok=True)
+    s.saved(s.client.job_result(state["id"], s.output / "11_job.zip"))
+    s.client.erase_job(state["id"])
+    s.console.print(s.t("ledger", **state["ledger"]), style="bold", highlight=False)
+    return verdict(s, [state["status"] != "done" or state["ledger"]["failed"] > 0])
+
+
 def everything(s: Session) -> bool:
-    """Entries 1 to 8 on the samples, whatever becomes of each."""
+    """Every other entry on the samples, whatever becomes of each."""
     samples = Session(s.console, s.language, s.output, s.client)
     rows = []
     for key in ENTRIES:
@@ -309,6 +350,8 @@ ENTRIES: dict[str, Callable[[Session], bool]] = {
     "7": batch,
     "8": batch_zip,
     "9": everything,
+    "10": stream,
+    "11": job,
 }
 
 

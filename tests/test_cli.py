@@ -172,6 +172,20 @@ def test_send_leaves_the_same_folders_as_read(server: str, tmp_path: Path, bad: 
     assert (tmp_path / "sent/booklet/booklet_layout.pdf").is_file()
 
 
+def test_send_streams_the_text_as_it_is_read(server: str) -> None:
+    result = ocr("send", SAMPLES / "booklet.pdf", "--service", server, "--stream")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip()
+
+
+def test_send_as_a_job_brings_its_zip(server: str, tmp_path: Path) -> None:
+    result = ocr("send", SAMPLES / "booklet.pdf", "--service", server, "--job", "--output", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    (path,) = tmp_path.glob("results-*.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert json.loads(archive.read("manifest.json"))["inputs"][0]["ledger"]["ok"] == 3
+
+
 def test_send_without_a_server_names_the_remedy(tmp_path: Path) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     result = ocr("send", SAMPLES / "table.png", "-o", tmp_path, OCR_URL=nowhere, OCR_REMOTE_URL="")

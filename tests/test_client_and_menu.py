@@ -130,6 +130,52 @@ def test_a_refused_download_leaves_nothing(client: OcrClient, picture: Path, tmp
     assert not list(tmp_path.glob("out*"))
 
 
+def test_a_stream_ends_with_its_ledger(client: OcrClient) -> None:
+    frames = list(client.stream(SAMPLES / "booklet.pdf"))
+    assert frames[0]["type"] == "start"
+    assert frames[-1]["ledger"]["ok"] == frames[0]["pages"]
+    assert {frame["page"] for frame in frames if frame["type"] == "page_delta"} == {1, 2, 3}
+
+
+def test_a_stream_that_is_cut_off_is_an_error(picture: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"type": "start", "kind": "pdf", "pages": 1}\n')
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.handle_request, daemon=True).start()
+        here = OcrClient(f"http://127.0.0.1:{http.server_port}")
+        with here as client, pytest.raises(ClientError) as caught:
+            list(client.stream(picture))
+    assert caught.value.code == "connection_lost"
+
+
+def test_a_job_from_its_files_to_its_erasure(client: OcrClient, picture: Path, tmp_path: Path) -> None:
+    job = client.submit_job([picture, SAMPLES / "booklet.pdf"], ("markdown",), priority="high")
+    events = list(client.job_events(job["id"]))
+    assert events[-1][0] == "end"
+    assert events[-1][1]["status"] == "done"
+    assert sorted(data["index"] for event, data in events if event == "page") == [0, 1, 2, 3]
+    rest = [data["index"] for event, data in client.job_events(job["id"], after=1) if event == "page"]
+    assert sorted(rest) == [2, 3]
+    with zipfile.ZipFile(client.job_result(job["id"], tmp_path / "job.zip")) as archive:
+        assert len(json.loads(archive.read("manifest.json"))["inputs"]) == 2
+    client.erase_job(job["id"])
+    with pytest.raises(ClientError) as caught:
+        client.job(job["id"])
+    assert caught.value.status == 404
+
+
+def test_a_cancelled_job_says_so(client: OcrClient) -> None:
+    job = client.submit_job([SAMPLES / "booklet.pdf"])
+    assert client.cancel_job(job["id"])["status"] in ("cancelled", "done")
+
+
 def test_progress_counts_all_bytes_of_all_files(client: OcrClient, picture: Path, tmp_path: Path) -> None:
     large = tmp_path / "large.bmp"
     Image.new("RGB", (500, 400), "white").save(large)
@@ -347,6 +393,8 @@ def folder(tmp_path: Path, picture: Path) -> Path:
         ("6", {"6_pdf_text/booklet.txt"}),
         ("7", {"7_batch/002_booklet.md", "7_batch/003_two boxes.md"}),
         ("8", {"8_results.zip"}),
+        ("10", {"10_stream/booklet.txt"}),
+        ("11", {"11_job.zip"}),
     ],
 )
 def test_each_entry_runs_without_questions(
@@ -366,7 +414,8 @@ def test_each_entry_runs_without_questions(
 def test_everything_on_the_samples(server: str, tmp_path: Path) -> None:
     result = run_menu(server, "--run", "9", "--output", str(tmp_path), "--lang", "zh-TW")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert {path.relative_to(tmp_path).parts[0][0] for path in saved_paths(result.stdout)} == set("12345678")
+    numbers = {path.relative_to(tmp_path).parts[0].split("_")[0] for path in saved_paths(result.stdout)}
+    assert numbers == {"1", "2", "3", "4", "5", "6", "7", "8", "10", "11"}
 
 
 def test_a_failed_file_is_shown_and_fails_the_run(server: str, folder: Path, tmp_path: Path) -> None:
@@ -413,7 +462,7 @@ def test_a_menu_with_nobody_there_ends(server: str) -> None:
 
 
 def test_wrong_usage() -> None:
-    assert run_menu("http://127.0.0.1:1", "--run", "11").returncode == 2
+    assert run_menu("http://127.0.0.1:1", "--run", "12").returncode == 2
     assert run_menu("http://127.0.0.1:1", "--lang", "tlh").returncode == 2
 
 
