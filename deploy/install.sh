@@ -5,7 +5,7 @@
 #   install.sh --rollback [--to FOLDER]
 #
 # --to FOLDER      where the site lives; default /opt/airgap-ocr
-# --profile        what runs: cpu, deepseek or deepseek-safe; default: what runs already, else cpu
+# --profile        what runs: cpu, deepseek, deepseek-safe, qwen, large, engine, scale; default: what runs already, else cpu
 # --set            a line of the site's .env, for instance --set PUBLISH_PORT=8064
 # --rollback       go back to the release that ran before this one
 #

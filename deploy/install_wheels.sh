@@ -25,10 +25,10 @@ for package in numpy shapely; do
 done
 # pip checks nothing with --no-deps; the lock was resolved as a whole, and this proves that it still fits.
 PYTHONDONTWRITEBYTECODE=1 python3 "$pip_wheel/pip" --python "$environment/bin/python" --isolated check
-# OpenVINO's report of its use to its maker, and its drivers for accelerators that no image is given.
+# OpenVINO's report of its use to its maker, its drivers for accelerators that no image is given, and its
+# readers of models in other forms than ONNX.
 packages="$(echo "$environment"/lib/python3*/site-packages)"
 rm -rf "$packages"/openvino_telemetry*
-for device in gpu npu; do
-    rm -f "$packages"/openvino/libs/libopenvino_intel_"$device"_plugin.so
-done
+(cd "$packages/openvino/libs" && rm -f cache.json libopenvino_intel_[gn]pu_plugin.so ./*_tensorflow*frontend* \
+    ./*_pytorch_frontend* ./*_paddle_frontend* ./*_gguf_frontend*)
 "$environment/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$environment/lib"

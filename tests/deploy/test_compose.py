@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from config import BACKENDS, Settings
+from engines.vllm_plugin import PLUGIN_NAME
 from tests.conftest import ROOT
 from version import VERSION
 
@@ -18,7 +19,8 @@ SERVICES = COMPOSE["services"]
 PROFILES = sorted({profile for service in SERVICES.values() for profile in service["profiles"]})
 SERVERS = {name: service for name, service in SERVICES.items() if "env_file" in service}
 WATCHERS = {name: service for name, service in SERVICES.items() if service["profiles"] == ["monitoring"]}
-OURS = {name: service for name, service in SERVICES.items() if name not in WATCHERS}
+FOREIGN = {"postgresql", *WATCHERS}
+OURS = {name: service for name, service in SERVICES.items() if name not in FOREIGN}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 # What env.example sets for docker-compose.yml itself.
 OF_COMPOSE = {
@@ -32,7 +34,20 @@ OF_COMPOSE = {
     "MODEL_NAME",
     "TLS_DIR",
 }
-OPTIONAL = {"MEM_LIMIT", "SHM_SIZE", "DATA_VOLUME", "PROMETHEUS_IMAGE", "GRAFANA_IMAGE", "MONITORING_DIR"}
+OPTIONAL = {
+    "MEM_LIMIT",
+    "SHM_SIZE",
+    "DATA_VOLUME",
+    "PROMETHEUS_IMAGE",
+    "GRAFANA_IMAGE",
+    "POSTGRES_IMAGE",
+    "POSTGRES_PASSWORD",
+    "MONITORING_DIR",
+    "QWEN_MODEL_NAME",
+    "LARGE_MODEL_NAME",
+}
+# Beside the gateway: one server, unless this says otherwise.
+RUNNING = {"engine": {"engine", "vllm"}, "scale": {"scale-1", "scale-2", "postgresql"}}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -41,7 +56,7 @@ def test_every_service_is_hardened(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["user"] == "10001:10001" or (name in WATCHERS and not service["user"].startswith("0"))
+    assert service["user"] == "10001:10001" or (name in FOREIGN and not service["user"].startswith("0"))
     assert service["pull_policy"] == "never"
     assert service["mem_limit"]
     assert service["pids_limit"] > 0
@@ -92,16 +107,35 @@ def test_what_watches_has_no_way_out_and_its_files_are_here():
 
 
 @pytest.mark.parametrize("profile", sorted(set(PROFILES) - {"monitoring"}))
-def test_a_profile_runs_the_gateway_and_one_server(profile):
-    running = [name for name, service in SERVICES.items() if profile in service["profiles"]]
-    assert "gateway" in running
-    assert len(running) == 2
+def test_a_profile_runs_the_gateway_and_its_servers(profile):
+    running = {name for name, service in SERVICES.items() if profile in service["profiles"]}
+    assert running == {"gateway"} | RUNNING.get(profile, {profile})
+
+
+def test_a_separate_engine_reads_the_models_alone_and_runs_our_model_and_rule():
+    service = SERVICES["vllm"]
+    assert service["networks"] == ["inside"]
+    assert "env_file" not in service
+    assert service["volumes"] == ["${MODELS_DIR:-./models}:/app/models:ro"]
+    assert service["environment"]["VLLM_PLUGINS"] == PLUGIN_NAME
+    command = " ".join(service["command"])
+    assert "process.ngram_vllm:NoRepeatNgram" in command
+    assert "AirgapDeepseekOCRForCausalLM" in command
+    assert SERVICES["engine"]["environment"]["LLM_BASE_URL"] == "http://vllm:8000/v1"
+
+
+def test_servers_that_scale_share_a_database_and_data_and_have_a_gpu_each():
+    one, two = (SERVICES[name]["environment"] for name in ("scale-1", "scale-2"))
+    assert {one.pop("CUDA_VISIBLE_DEVICES"), two.pop("CUDA_VISIBLE_DEVICES")} == {"0", "1"}
+    assert one == two
+    assert one["DATABASE_URL"].endswith("@postgresql/airgap")
+    assert SERVICES["postgresql"]["networks"] == ["inside"]
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_environment_names_are_settings(name):
     environment = SERVERS[name]["environment"]
-    assert environment.keys() <= SETTINGS
+    assert environment.keys() <= SETTINGS | {"CUDA_VISIBLE_DEVICES"}
     assert environment["BACKEND"] in BACKENDS
     assert environment["DATA_DIR"] == "/data"
     assert environment["PORT"] == "8000"
