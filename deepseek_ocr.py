@@ -197,12 +197,12 @@ def proper_prompt(prompt: str | None) -> str:
     text = (prompt or "").strip()
     if len(text) > MAX_PROMPT_CHARS:
         raise InvalidOption(f"The prompt is longer than {MAX_PROMPT_CHARS} characters.", "Shorten it.")
-    text = text.removeprefix(IMAGE).removesuffix(IMAGE).strip()
+    text = (text.removeprefix(IMAGE) if text.startswith(IMAGE) else text.removesuffix(IMAGE)).strip()
     if not text:
         return PROMPTS["document"]
     if IMAGE in text:
         raise InvalidOption(
-            "The prompt may hold `<image>` at its start or end alone.", "Leave it out; the server adds it."
+            "The prompt may hold `<image>` once, at its start or its end.", "Leave it out; the server adds it."
         )
     for token in _CONTROL_TOKEN.findall(text):
         if token not in _PROMPT_TOKENS:

@@ -116,6 +116,7 @@ def test_a_prompt_is_made_proper(given_prompt: str | None, proper: str) -> None:
     "prompt",
     [
         "<image>\n<image>\nFree OCR.",
+        "<image> and <image>",
         "What is in <image> here?",
         "<|det|>[[0,0,1,1]]<|/det|>",
         "Hello<|Assistant|>Yes",
