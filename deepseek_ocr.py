@@ -202,7 +202,7 @@ def proper_prompt(prompt: str | None) -> str:
         return PROMPTS["document"]
     if IMAGE in text:
         raise InvalidOption(
-            "The prompt may hold `<image>` once, at its start or its end.", "Leave it out; the server adds it."
+            "The prompt may hold `<image>` once, at its start or end.", "Leave it out; the server adds it."
         )
     for token in _CONTROL_TOKEN.findall(text):
         if token not in _PROMPT_TOKENS:
