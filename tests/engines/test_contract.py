@@ -14,6 +14,7 @@ from engines import ENGINES, EngineChoice, create_engine
 from engines.base import Engine
 from errors import AirgapError, EngineUnavailable
 from tests.engines.contract import EngineContract, page
+from tests.engines.started import started
 
 __all__ = ["page"]
 
@@ -27,10 +28,8 @@ class TestEngines(EngineContract):
         settings: dict[str, str] = {"backend": request.param}
         if "openai" in request.param:
             settings["llm_base_url"] = f"{request.getfixturevalue('cpu_server')}/v1"
-        built = create_engine(Settings(**settings), EngineChoice(request.param, "test"))
-        await built.start()
-        yield built
-        await built.close()
+        async with started(create_engine(Settings(**settings), EngineChoice(request.param, "test"))) as built:
+            yield built
 
 
 def test_an_unknown_engine_is_refused_by_name() -> None:

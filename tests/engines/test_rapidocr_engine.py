@@ -21,6 +21,7 @@ from engines.base import Delta, PageRead
 from engines.ppocr.scripts import find_tessdata
 from engines.rapidocr_engine import RapidOcrEngine
 from errors import EngineUnavailable
+from tests.engines.started import started
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,19 +37,15 @@ has_russian = (tessdata := find_tessdata(None)) is not None and (tessdata / "rus
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[RapidOcrEngine]:
     """One engine for the tests that do not meddle with it."""
-    started = RapidOcrEngine(num_workers=2)
-    await started.start()
-    yield started
-    await started.close()
+    async with started(RapidOcrEngine(num_workers=2)) as engine:
+        yield engine
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def own_engine() -> AsyncIterator[RapidOcrEngine]:
     """An engine to be closed or instrumented."""
-    started = RapidOcrEngine(num_workers=2)
-    await started.start()
-    yield started
-    await started.close()
+    async with started(RapidOcrEngine(num_workers=2)) as engine:
+        yield engine
 
 
 def sample(name: str, scale: float = 1.0) -> Image.Image:

@@ -12,6 +12,7 @@ from document import Block, Box, Disagreement, Line, ReadOptions
 from engines import EngineChoice, create_engine
 from engines.base import PageRead
 from process.crosscheck import compare
+from tests.engines.started import started
 
 
 def text(words: str, box: Box | None = None) -> Block:
@@ -122,9 +123,7 @@ async def test_of_a_hundred_altered_digits_nine_in_ten_are_found(
     """The CPU engine reads drawn pages; the "other engine" has the truth, then 20 altered digits a page."""
     from PIL import Image, ImageDraw, ImageFont
 
-    engine = create_engine(Settings(), EngineChoice("rapidocr", "test"))
-    await engine.start()
-    try:
+    async with started(create_engine(Settings(), EngineChoice("rapidocr", "test"))) as engine:
         altered_in_all = found_in_all = alarms = numbers = 0
         for page, lines in enumerate(pages_of_numbers()):
             image = Image.new("RGB", (1000, 1400), "white")
@@ -142,8 +141,6 @@ async def test_of_a_hundred_altered_digits_nine_in_ten_are_found(
             readings = [one.reading for one in compare(altered, read.blocks, "rapidocr") if one.reading]
             found_in_all += found(blocks, altered, readings)
             altered_in_all += count
-    finally:
-        await engine.close()
     assert altered_in_all == 100
     record_property("recall", found_in_all / altered_in_all)
     record_property("false_alarms_per_100_numbers", 100 * alarms / numbers)

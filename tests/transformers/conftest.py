@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from engines.transformers_engine import TransformersEngine, TransformersOptions
 from tests import tiny_checkpoint
+from tests.engines.started import started
 from tests.vllm.conftest import small_machine
 
 __all__ = ["small_machine"]
@@ -68,7 +69,5 @@ def options_for(model: Path, data_dir: Path, **changes: Any) -> TransformersOpti
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engine(tiny_model: Path, data_dir: Path) -> AsyncIterator[TransformersEngine]:
-    engine = TransformersEngine(options_for(tiny_model, data_dir))
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(TransformersEngine(options_for(tiny_model, data_dir))) as engine:
+        yield engine

@@ -14,6 +14,7 @@ from engines import EngineChoice, create_engine
 from engines.base import Engine
 from tests.engines import scripted_page
 from tests.engines.contract import EngineContract
+from tests.engines.started import started
 from tests.vllm.conftest import HAS_VLLM, NO_VLLM
 
 
@@ -46,29 +47,22 @@ def settings_for(backend: str, model: Path, data_dir: Path) -> dict[str, Any]:
 
 
 class Contract(EngineContract):
+    backend: str
     reads = False
+
+    @pytest_asyncio.fixture(scope="class", loop_scope="session")
+    async def engine(self, scripted: Path, data_dir: Path) -> AsyncIterator[Engine]:
+        settings = Settings(**settings_for(self.backend, scripted, data_dir))
+        async with started(create_engine(settings, EngineChoice(self.backend, "test"))) as engine:
+            yield engine
 
 
 @pytest.mark.asyncio(loop_scope="session")
 class TestTransformers(Contract):
-    @pytest_asyncio.fixture(scope="class", loop_scope="session")
-    async def engine(self, scripted: Path, data_dir: Path) -> AsyncIterator[Engine]:
-        built = create_engine(
-            Settings(**settings_for("transformers", scripted, data_dir)), EngineChoice("transformers", "test")
-        )
-        await built.start()
-        yield built
-        await built.close()
+    backend = "transformers"
 
 
 @pytest.mark.skipif(not HAS_VLLM, reason=NO_VLLM)
 @pytest.mark.asyncio(loop_scope="session")
 class TestVllm(Contract):
-    @pytest_asyncio.fixture(scope="class", loop_scope="session")
-    async def engine(self, scripted: Path, data_dir: Path) -> AsyncIterator[Engine]:
-        built = create_engine(
-            Settings(**settings_for("vllm", scripted, data_dir)), EngineChoice("vllm", "test")
-        )
-        await built.start()
-        yield built
-        await built.close()
+    backend = "vllm"

@@ -20,6 +20,7 @@ from engines.openai_engine import OpenAiEngine, OpenAiOptions
 from engines.transformers_engine import TransformersEngine
 from engines.vllm_plugin import PLUGIN_NAME, SEARCH_PATH
 from tests.conftest import free_port
+from tests.engines.started import started
 from tests.vllm.conftest import HAS_VLLM, NO_VLLM, page
 
 pytestmark = pytest.mark.skipif(not HAS_VLLM, reason=NO_VLLM)
@@ -66,9 +67,9 @@ def vllm_server(tiny_model: Path, data_dir: Path) -> Iterator[str]:
 async def test_vllm_s_server_answers_as_the_native_engine(
     vllm_server: str, engine: TransformersEngine
 ) -> None:
-    remote = OpenAiEngine(OpenAiOptions(vllm_server, api_key="secret", max_new_tokens=64))
-    await remote.start()
-    try:
+    async with started(
+        OpenAiEngine(OpenAiOptions(vllm_server, api_key="secret", max_new_tokens=64))
+    ) as remote:
         assert remote.server == "vllm"
         assert remote.model == "deepseek-ocr"
         for rule in ({}, {"ngram_size": 2, "window_size": 90}):
@@ -86,15 +87,11 @@ async def test_vllm_s_server_answers_as_the_native_engine(
             assert theirs.usage.prompt_tokens == ours.usage.prompt_tokens
             assert theirs.usage.completion_tokens == ours.usage.completion_tokens == 24
             assert [block.text for block in theirs.blocks] == [block.text for block in ours.blocks]
-    finally:
-        await remote.close()
 
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_leaving_early_frees_vllm_s_server(vllm_server: str) -> None:
-    remote = OpenAiEngine(OpenAiOptions(vllm_server, api_key="secret"))
-    await remote.start()
-    try:
+    async with started(OpenAiEngine(OpenAiOptions(vllm_server, api_key="secret"))) as remote:
         options = ReadOptions(prompt="Free OCR.", max_tokens=2000)
         async with aclosing(remote.read([page(300, 200)], options)) as stream:
             await anext(stream)
@@ -107,5 +104,3 @@ async def test_leaving_early_frees_vllm_s_server(vllm_server: str) -> None:
                 if sum(float(row.split()[-1]) for row in running) == 0:
                     break
                 assert time.monotonic() < deadline
-    finally:
-        await remote.close()

@@ -15,6 +15,7 @@ from engines.base import PageRead
 from engines.model_folder import verify
 from engines.transformers_engine import TransformersEngine
 from tests import tiny_qwen
+from tests.engines.started import started
 from tests.transformers.conftest import options_for
 from tests.vllm.conftest import page
 
@@ -77,14 +78,10 @@ def test_tokens_are_those_of_transformers_generate(folder: Path) -> None:
 
 
 async def test_pages_are_read_with_tasks_and_language(folder: Path, data_dir: Path) -> None:
-    engine = TransformersEngine(options_for(folder, data_dir))
-    await engine.start()
-    try:
+    async with started(TransformersEngine(options_for(folder, data_dir))) as engine:
         assert engine.capabilities.supports_modes is False
         requests = [ReadOptions(prompt=task, language="ru", max_tokens=16) for task in qwen_vl.TASKS]
         ends = await asyncio.gather(*(_read(engine, options) for options in requests))
-    finally:
-        await engine.close()
     for end in ends:
         assert end.raw
         assert end.finish_reason == "length"

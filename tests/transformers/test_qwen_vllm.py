@@ -15,6 +15,7 @@ from engines.base import PageRead
 from engines.transformers_engine import TransformersEngine
 from engines.vllm_engine import VllmEngine
 from tests import tiny_qwen
+from tests.engines.started import started
 from tests.transformers.conftest import options_for
 from tests.vllm.conftest import HAS_VLLM, NO_VLLM, page
 from tests.vllm.conftest import options_for as vllm_options_for
@@ -32,18 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def native(folder: Path, data_dir: Path) -> AsyncIterator[TransformersEngine]:
-    engine = TransformersEngine(options_for(folder, data_dir))
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(TransformersEngine(options_for(folder, data_dir))) as engine:
+        yield engine
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def vllm(folder: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
-    engine = VllmEngine(vllm_options_for(folder, data_dir, gpu_mem_utilization=0.2))
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(VllmEngine(vllm_options_for(folder, data_dir, gpu_mem_utilization=0.2))) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize("task", [*qwen_vl.TASKS, "What is the date?"])

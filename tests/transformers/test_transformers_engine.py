@@ -21,6 +21,7 @@ from errors import ConfigurationError, EngineUnavailable, InvalidOption
 from tests import tiny_checkpoint, tiny_qwen
 from tests.conftest import running_server
 from tests.engines.contract import page as printed_page
+from tests.engines.started import started
 from tests.transformers.conftest import options_for
 from tests.vllm.conftest import HAS_VLLM, LONG_CYCLE, NO_VLLM, page
 
@@ -43,10 +44,10 @@ async def looping(
     script = {**cycle, "!": [LONG_CYCLE[0]], ".": ["<td>"], "<td>": ["</td>"], "</td>": ["<td>"]}
     folder = tmp_path_factory.mktemp("model") / "looping"
     tiny_checkpoint.make(folder, sizes=tiny_checkpoint.SCRIPTED, script=script)
-    engine = TransformersEngine(options_for(folder, data_dir, max_model_len=8192, max_new_tokens=8000))
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(
+        TransformersEngine(options_for(folder, data_dir, max_model_len=8192, max_new_tokens=8000))
+    ) as engine:
+        yield engine
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -95,16 +96,12 @@ async def test_leaving_early_frees_the_row(engine: TransformersEngine) -> None:
 async def test_a_prompt_too_long_is_refused_and_the_next_page_is_read(
     tiny_model: Path, data_dir: Path
 ) -> None:
-    engine = TransformersEngine(options_for(tiny_model, data_dir, max_model_len=100))
-    await engine.start()
-    try:
+    async with started(TransformersEngine(options_for(tiny_model, data_dir, max_model_len=100))) as engine:
         with pytest.raises(InvalidOption, match="tokens of 100"):
             await read(engine, page(), prompt="word " * 50)
         _, end = await read(engine, page(), max_tokens=500)
         assert end.finish_reason == "length"
         assert end.usage.prompt_tokens + end.usage.completion_tokens == 100
-    finally:
-        await engine.close()
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -143,9 +140,9 @@ async def test_flash_attention_is_never_silent(tiny_model: Path, data_dir: Path)
 async def test_number_formats(tiny_model: Path, data_dir: Path, dtype: str, vision: str) -> None:
     import torch
 
-    engine = TransformersEngine(options_for(tiny_model, data_dir, torch_dtype=dtype, vision_dtype=vision))
-    await engine.start()
-    try:
+    async with started(
+        TransformersEngine(options_for(tiny_model, data_dir, torch_dtype=dtype, vision_dtype=vision))
+    ) as engine:
         model = engine._decoder.model
         assert model.lm_head.weight.dtype == torch.bfloat16
         expected = torch.float32 if vision == "fp32" else torch.bfloat16
@@ -153,8 +150,6 @@ async def test_number_formats(tiny_model: Path, data_dir: Path, dtype: str, visi
         assert {p.dtype for p in model.clip.parameters()} == {expected}
         _, end = await read(engine, page(), max_tokens=4)
         assert end.usage.completion_tokens == 4
-    finally:
-        await engine.close()
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -16,6 +16,7 @@ from document import Mode, ReadOptions
 from engines.base import PageRead
 from engines.transformers_engine import TransformersEngine
 from engines.vllm_engine import VllmEngine
+from tests.engines.started import started
 from tests.transformers.conftest import options_for
 from tests.vllm.conftest import HAS_VLLM, NO_VLLM, page
 from tests.vllm.conftest import options_for as vllm_options_for
@@ -37,18 +38,14 @@ REQUESTS = count()
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def native(tiny_model: Path, data_dir: Path) -> AsyncIterator[TransformersEngine]:
-    engine = TransformersEngine(options_for(tiny_model, data_dir))
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(TransformersEngine(options_for(tiny_model, data_dir))) as engine:
+        yield engine
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def vllm(tiny_model: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
-    engine = VllmEngine(vllm_options_for(tiny_model, data_dir, gpu_mem_utilization=0.3))
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(VllmEngine(vllm_options_for(tiny_model, data_dir, gpu_mem_utilization=0.3))) as engine:
+        yield engine
 
 
 async def vllm_tokens(engine: VllmEngine, image: Any, options: ReadOptions) -> list[dict[int, float]]:

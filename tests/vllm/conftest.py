@@ -25,6 +25,7 @@ from document import Mode, ReadOptions
 from engines.base import Delta, PageRead
 from engines.vllm_engine import VllmEngine, VllmOptions
 from tests import tiny_checkpoint
+from tests.engines.started import started
 
 HAS_VLLM = find_spec("vllm") is not None
 NO_VLLM = "vLLM is not installed; tests/vllm/setup_env.sh makes an environment that has it"
@@ -113,19 +114,15 @@ def options_for(model: Path, data_dir: Path, **changes: Any) -> VllmOptions:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engine(tiny_model: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
-    engine = VllmEngine(options_for(tiny_model, data_dir))
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(VllmEngine(options_for(tiny_model, data_dir))) as engine:
+        yield engine
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def scripted(scripted_model: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
     options = options_for(scripted_model, data_dir, max_concurrency=2, max_queue=2, shutdown_seconds=0.1)
-    engine = VllmEngine(options)
-    await engine.start()
-    yield engine
-    await engine.close()
+    async with started(VllmEngine(options)) as engine:
+        yield engine
 
 
 def page(width: int = 500, height: int = 400, seed: int = 0) -> Image.Image:
