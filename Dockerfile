@@ -46,6 +46,7 @@ COPY deploy/smoke /opt/airgap/smoke
 WORKDIR /app
 COPY *.py test_ocr_texts.json LICENSE NOTICE ./
 COPY accounts accounts
+COPY cli cli
 COPY dialects dialects
 COPY engines engines
 COPY exporters exporters

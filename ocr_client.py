@@ -15,7 +15,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,6 @@ import httpx
 LOCAL_URL = "http://localhost:8000"
 PROBE_SECONDS = 5.0
 READ_SECONDS = 3600.0  # a synchronous batch answers only when its last page was read
-
 RECONNECTIONS = 5
 
 _SUFFIXES = "png jpg jpeg webp tif tiff bmp gif heic heif avif jp2 j2k"
@@ -53,6 +52,19 @@ class ImageFields(ReadFields, total=False):
 
     draw_boxes: bool
     crop_regions: bool
+
+
+class StreamFields(ReadFields, total=False):
+    """`ReadFields`, and which pages and how drawn. They count from 1, `page_to` included.
+
+    `detail` ends each page's frames with its `result`: blocks with boxes, Markdown.
+    """
+
+    dpi: int | None
+    page_from: int | None
+    page_to: int | None
+    password: str | None
+    detail: bool
 
 
 class PdfFields(ReadFields, total=False):
@@ -229,9 +241,12 @@ class OcrClient:
         return self._download(route, [file], form, destination, progress)
 
     def stream(
-        self, file: Path, progress: Progress | None = None, **fields: Unpack[ReadFields]
+        self, file: Path, progress: Progress | None = None, **fields: Unpack[StreamFields]
     ) -> Iterator[JsonObject]:
-        """The frames of `POST /api/ocr/document` while the pages of one file are read; the last is `end`."""
+        """The frames of `POST /api/ocr/document` while the pages of one file are read; the last is `end`.
+
+        Pages are read in parallel and their frames interleave: see `in_page_order`.
+        """
         last = ""
         with (
             _as_client_errors(self.base_url),
@@ -240,7 +255,7 @@ class OcrClient:
         ):
             _raise_for_error(response)
             for line in response.iter_lines():
-                frame = json.loads(line)
+                frame = _object(line, response)
                 last = frame["type"]
                 yield frame
         if last != "end":
@@ -285,7 +300,8 @@ class OcrClient:
 
     def job_result(self, job_id: str, destination: Path) -> Path:
         """The ZIP of a job's results, or of what there is of them, streamed to `destination`."""
-        return self._download(f"/jobs/{job_id}/result", [], {}, destination, None, method="GET")
+        with _as_client_errors(self.base_url), self._http.stream("GET", f"/jobs/{job_id}/result") as response:
+            return _save(response, destination)
 
     def cancel_job(self, job_id: str) -> JsonObject:
         """Stop a job; what was read stays."""
@@ -312,7 +328,7 @@ class OcrClient:
                 if name == "event":
                     event = value
                 elif name == "data":  # the server writes each event's JSON on one line
-                    yield event, json.loads(value)
+                    yield event, _object(value, response)
 
     def _probe(self, route: str, also: int = 200) -> JsonObject:
         with _as_client_errors(self.base_url):
@@ -331,22 +347,33 @@ class OcrClient:
         fields: Fields,
         destination: Path,
         progress: Progress | None,
-        method: str = "POST",
     ) -> Path:
-        partial = destination.with_name(destination.name + ".part")
-        try:
-            with (
-                _as_client_errors(self.base_url),
-                _uploads(route, files, progress) as parts,
-                self._http.stream(method, route, data=_form(fields), files=parts) as response,
-            ):
-                _raise_for_error(response)
-                with partial.open("wb") as out:
-                    for piece in response.iter_bytes(1 << 20):
-                        out.write(piece)
-            return partial.replace(destination)
-        finally:
-            partial.unlink(missing_ok=True)
+        with (
+            _as_client_errors(self.base_url),
+            _uploads(route, files, progress) as parts,
+            self._http.stream("POST", route, data=_form(fields), files=parts) as response,
+        ):
+            return _save(response, destination)
+
+
+def in_page_order(frames: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    """The frames of `OcrClient.stream`, one page after the other.
+
+    The page in turn comes as it is read; frames of the pages after it wait until it has ended.
+    """
+    waiting: dict[int, list[JsonObject]] = {}  # in the order in which the server began the pages
+    for frame in frames:
+        if "page" not in frame:
+            yield frame
+            continue
+        waiting.setdefault(frame["page"], []).append(frame)
+        while waiting:
+            turn = next(iter(waiting))
+            come, waiting[turn] = waiting[turn], []
+            yield from come
+            if not come or come[-1]["type"] != "page_end":
+                break
+            del waiting[turn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,6 +535,27 @@ def _as_client_errors(where: str | Path) -> Iterator[None]:
         _, code, message, remedy = next(entry for entry in _FAILURES if isinstance(error, entry[0]))
         cause = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise ClientError(code, message.format(where=str(where), error=cause), remedy) from error
+
+
+def _save(response: httpx.Response, destination: Path) -> Path:
+    """Stream an answer to `destination`, which is there only when all of it is."""
+    _raise_for_error(response)
+    partial = destination.with_name(destination.name + ".part")
+    try:
+        with partial.open("wb") as out:
+            for piece in response.iter_bytes(1 << 20):
+                out.write(piece)
+        return partial.replace(destination)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _object(line: str, response: httpx.Response) -> JsonObject:
+    """The JSON object of one line of a streamed answer; a line that was cut short means a lost connection."""
+    try:
+        return cast(JsonObject, json.loads(line))
+    except ValueError as error:
+        raise ClientError("connection_lost", f"{response.url} broke off within a line.", _LOST) from error
 
 
 def _raise_for_error(response: httpx.Response) -> None:

@@ -32,7 +32,7 @@ from rich.prompt import Prompt
 from rich.table import Table
 
 import ocr_client
-from ocr_client import ClientError, JsonObject, OcrClient, choose_service, files_in
+from ocr_client import ClientError, JsonObject, OcrClient, choose_service, files_in, in_page_order
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
 PROMPTS = (
@@ -287,22 +287,21 @@ def batch_zip(s: Session) -> bool:
 
 
 def stream(s: Session) -> bool:
-    """A file's text as it is read."""
+    """A file's pages as they are read, in order."""
     path = s.file(SAMPLES / "booklet.pdf")
-    text: list[str] = []
-    statuses: list[str] = []
+    pages: list[str] = []
+    failures: list[bool] = []
     with s.upload(path.name) as progress:
-        frames = s.client.stream(path, progress)
+        frames = in_page_order(s.client.stream(path, progress, detail=True))
         first = next(frames)
     s.console.print(s.t("streaming", pages=first["pages"]), highlight=False)
     for frame in frames:
-        if frame["type"] == "page_delta":
-            text.append(frame["delta"])
-        elif frame["type"] == "page_end":
-            statuses.append(frame["status"])
+        if frame["type"] == "page_end":
+            failures.append(frame["status"] == "failed")
+            pages.append(frame["result"]["markdown"])
             s.console.print(s.t("page_read", page=frame["page"], status=frame["status"]), highlight=False)
-    s.save(f"10_stream/{path.stem}.txt", "".join(text))
-    return verdict(s, [status == "failed" for status in statuses])
+    s.save(f"10_stream/{path.stem}.md", "\n\n".join(pages))
+    return verdict(s, failures)
 
 
 def job(s: Session) -> bool:

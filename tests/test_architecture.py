@@ -24,7 +24,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("engines",),
     ("process", "exporters"),
-    ("ocr_utils", "http_edge", "ocr_client", "ocr_watch", "accounts", "jobs"),
+    ("ocr_utils", "http_edge", "ocr_client", "accounts", "jobs"),
     (
         "ocr_routes",
         "pdf_routes",
@@ -36,7 +36,7 @@ LAYERS: list[tuple[str, ...]] = [
         "dialects",
     ),
     ("serve_ocr",),
-    ("ocr_cli", "test_ocr"),
+    ("cli", "ocr_cli", "test_ocr"),
 ]
 SIBLINGS = {"process", "exporters"}  # of one layer, and strangers to each other
 HEAVY = {

@@ -16,7 +16,9 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from ocr_cli import _unpacked, app
+from cli.sending import _unpacked
+from ocr_cli import app
+from ocr_client import OcrClient
 from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,6 +150,10 @@ def test_wrong_usage_ends_before_anything_is_read(tmp_path: Path) -> None:
         ("read", page, "-o", out, "--page-from", "3", "--page-to", "2"),
         ("read", page, "-o", out, "--backend", "abacus"),
         ("send", page, "-o", out, "--format", "wordstar"),
+        ("send", page, "--stream", "--job"),
+        ("send", page, "--stream", "-o", out),
+        ("send", page, "--stream", "--format", "json"),
+        ("send", page, "--job", "--parallel", "2"),
         ("devour", page),
     ):
         result = ocr(*wrong)
@@ -172,10 +178,19 @@ def test_send_leaves_the_same_folders_as_read(server: str, tmp_path: Path, bad: 
     assert (tmp_path / "sent/booklet/booklet_layout.pdf").is_file()
 
 
-def test_send_streams_the_text_as_it_is_read(server: str) -> None:
-    result = ocr("send", SAMPLES / "booklet.pdf", "--service", server, "--stream")
+def test_send_streams_the_pages_in_order(server: str) -> None:
+    pages = ("--page-from", "2", "--dpi", "72")
+    result = ocr("send", SAMPLES / "booklet.pdf", "--service", server, "--stream", *pages)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.strip()
+    with OcrClient(server) as client:
+        read = client.pdf(SAMPLES / "booklet.pdf", page_from=2, dpi=72)["pages"]
+    assert result.stdout == "".join(f"{page['markdown'].rstrip()}\n\n" for page in read)
+
+
+def test_send_streams_past_a_page_that_failed(server: str) -> None:
+    result = ocr("send", SAMPLES / "booklet.pdf", "--service", server, "--stream", "--prompt", "fail")
+    assert result.exit_code == 1
+    assert "booklet.pdf, page 3: " in result.stderr
 
 
 def test_send_as_a_job_brings_its_zip(server: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import test_ocr as menu
-from ocr_client import ClientError, OcrClient, choose_service, files_in
+from ocr_client import ClientError, OcrClient, choose_service, files_in, in_page_order
 from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,13 +137,18 @@ def test_a_stream_ends_with_its_ledger(client: OcrClient) -> None:
     assert {frame["page"] for frame in frames if frame["type"] == "page_delta"} == {1, 2, 3}
 
 
-def test_a_stream_that_is_cut_off_is_an_error(picture: Path) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b'{"type": "start", "kind": "pdf", "pages": 1}\n', b'{"type": "start", "kin', b""],
+    ids=["between lines", "within a line", "before the first"],
+)
+def test_a_stream_that_is_cut_off_is_an_error(picture: Path, body: bytes) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"type": "start", "kind": "pdf", "pages": 1}\n')
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None: ...
 
@@ -153,6 +158,29 @@ def test_a_stream_that_is_cut_off_is_an_error(picture: Path) -> None:
         with here as client, pytest.raises(ClientError) as caught:
             list(client.stream(picture))
     assert caught.value.code == "connection_lost"
+
+
+def frame(kind: str, page: int | None = None, **more: object) -> dict[str, object]:
+    return {"type": kind} | ({} if page is None else {"page": page}) | more
+
+
+def test_frames_in_page_order() -> None:
+    pages = (2, 3, 4)
+    starts = [frame("page_start", page) for page in pages]
+    mixed = [frame("page_delta", page, delta=part) for part in "ab" for page in reversed(pages)]
+    ends = [frame("page_end", page) for page in (4, 2, 3)]
+    come = [frame("start", pages=3), *starts, *mixed, *ends, frame("end")]
+    ordered = list(in_page_order(come))
+    assert [f["page"] for f in ordered if "page" in f] == [2] * 4 + [3] * 4 + [4] * 4
+    for page in pages:
+        assert [f for f in ordered if f.get("page") == page] == [f for f in come if f.get("page") == page]
+    assert (ordered[0]["type"], ordered[-1]["type"]) == ("start", "end")
+
+
+def test_the_page_in_turn_does_not_wait_for_others() -> None:
+    come = iter([frame("page_start", 1), frame("page_start", 2), frame("page_delta", 1, delta="a")])
+    ordered = in_page_order(come)
+    assert [next(ordered)["type"] for _ in range(2)] == ["page_start", "page_delta"]
 
 
 def test_a_job_from_its_files_to_its_erasure(client: OcrClient, picture: Path, tmp_path: Path) -> None:
@@ -393,7 +421,7 @@ def folder(tmp_path: Path, picture: Path) -> Path:
         ("6", {"6_pdf_text/booklet.txt"}),
         ("7", {"7_batch/002_booklet.md", "7_batch/003_two boxes.md"}),
         ("8", {"8_results.zip"}),
-        ("10", {"10_stream/booklet.txt"}),
+        ("10", {"10_stream/booklet.md"}),
         ("11", {"11_job.zip"}),
     ],
 )

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.watched_folder import Inbox, Outbox
 from errors import Conflict
 from ocr_cli import app
-from ocr_watch import Inbox, Outbox
 from tests.conftest import ROOT
 from tests.jobs.helpers import pdf, picture
 
