@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from PIL import Image
@@ -101,11 +101,22 @@ def pages(data: Path) -> Iterator[tuple[str, Image.Image]]:
     yield "A4 at 144 dpi, with colour", page
 
 
-def report(dtype: str, rows: list[tuple[str, Cost, Cost]]) -> Table:
+def mean(costs: list[tuple[Cost, Cost]]) -> tuple[Cost, Cost]:
+    """The mean page of a kind, ours and upstream's."""
+    first, second = (
+        Cost(fmean(cost.milliseconds for cost in side), fmean(cost.megabytes for cost in side))
+        for side in zip(*costs, strict=True)
+    )
+    return first, second
+
+
+def report(dtype: str, rows: list[tuple[str, Cost, Cost]], is_grey: dict[str, bool]) -> Table:
+    """A line per page, and one for the mean page with and without colour."""
     table = Table(title=f"gundam, engine in {dtype}")
     for heading in ("page", "ours ms", "vLLM ms", "ratio", "ours MB", "vLLM MB", "ratio"):
         table.add_column(heading, justify="left" if heading == "page" else "right")
-    for name, ours, theirs in rows:
+
+    def add(name: str, ours: Cost, theirs: Cost) -> None:
         table.add_row(
             name,
             f"{ours.milliseconds:.1f}",
@@ -115,6 +126,16 @@ def report(dtype: str, rows: list[tuple[str, Cost, Cost]]) -> Table:
             f"{theirs.megabytes:.1f}",
             f"{ours.megabytes / theirs.megabytes:.2f}",
         )
+
+    for row in rows:
+        add(*row)
+    for kind, chosen in (
+        ("without colour", (True,)),
+        ("with colour", (False,)),
+        ("all pages", (True, False)),
+    ):
+        table.add_section()
+        add(kind, *mean([(ours, theirs) for name, ours, theirs in rows if is_grey[name] in chosen]))
     return table
 
 
@@ -127,12 +148,13 @@ def main() -> None:
         set_offline_environment(Path(scratch), search_path=SEARCH_PATH, plugins=[PLUGIN_NAME])
         importlib.import_module("torch").set_num_threads(1)
         folder = tiny_checkpoint.make(Path(scratch) / "model", weights=True)
+        is_grey = {name: prepare(page, "tiny").grey for name, page in pages(options.data)}
         for dtype in ("fp32", "bf16"):
             ours, upstream = processors(folder, dtype)
             rows = [
                 (name, *compare(ours, upstream, page, options.rounds)) for name, page in pages(options.data)
             ]
-            Console().print(report(dtype, rows))
+            Console().print(report(dtype, rows, is_grey))
 
 
 if __name__ == "__main__":

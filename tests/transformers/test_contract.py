@@ -46,15 +46,18 @@ def settings_for(backend: str, model: Path, data_dir: Path) -> dict[str, Any]:
     }
 
 
+@pytest_asyncio.fixture(scope="class", loop_scope="session")
+async def engine(request: pytest.FixtureRequest, scripted: Path, data_dir: Path) -> AsyncIterator[Engine]:
+    """The engine that the class names."""
+    backend = request.cls.backend
+    settings = Settings(**settings_for(backend, scripted, data_dir))
+    async with started(create_engine(settings, EngineChoice(backend, "test"))) as engine:
+        yield engine
+
+
 class Contract(EngineContract):
     backend: str
     reads = False
-
-    @pytest_asyncio.fixture(scope="class", loop_scope="session")
-    async def engine(self, scripted: Path, data_dir: Path) -> AsyncIterator[Engine]:
-        settings = Settings(**settings_for(self.backend, scripted, data_dir))
-        async with started(create_engine(settings, EngineChoice(self.backend, "test"))) as engine:
-            yield engine
 
 
 @pytest.mark.asyncio(loop_scope="session")

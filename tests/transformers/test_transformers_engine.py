@@ -211,7 +211,6 @@ def test_ocr_with_a_language_on_qwen(tmp_path: Path) -> None:
     body = {
         "image_base64": base64.b64encode(buffer.getvalue()).decode(),
         "prompt": "markdown",
-        "language": "ru",
         "sampling": {"max_tokens": 8},
     }
     settings = {
@@ -223,7 +222,7 @@ def test_ocr_with_a_language_on_qwen(tmp_path: Path) -> None:
     }
     with running_server(tmp_path, 300, **settings) as url:
         answers = {}
-        for language in ("ru", "en"):
+        for language in ("ru", "zh-Hant"):
             answer = httpx.post(
                 f"{url}/ocr", json=body | {"language": language}, timeout=200, trust_env=False
             )
@@ -231,4 +230,6 @@ def test_ocr_with_a_language_on_qwen(tmp_path: Path) -> None:
             answers[language] = answer.json()
     assert answers["ru"]["raw_output"]
     assert answers["ru"]["model_name"] == "tiny-qwen"
-    assert answers["ru"]["raw_output"] != answers["en"]["raw_output"]
+    assert answers["ru"]["raw_output"] != answers["zh-Hant"]["raw_output"]
+    lengths = [answers[language]["usage"]["prompt_tokens"] for language in ("ru", "zh-Hant")]
+    assert lengths[1] - lengths[0] == len("Traditional Chinese") - len("Russian")  # a token is a byte
