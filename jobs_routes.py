@@ -25,7 +25,7 @@ from errors import InvalidOption, StorageFull
 from exporters.archive import sha256_of
 from exporters.json_export import page_to_dict
 from exporters.markdown import page_markdown
-from exporters.preview import MEDIA_TYPE, to_preview
+from exporters.preview import LONGEST_SIDE, MEDIA_TYPE, to_preview
 from jobs.plan import Input, Priority, Spec, Status
 from jobs.service import JobEvent, Jobs
 from jobs.store import JobFolder, is_disk_full
@@ -311,12 +311,13 @@ async def retry(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
     responses={200: {"content": {"image/jpeg": {}}}},
 )
 async def picture(
-    jobs: JobsDep, job: JobDep, index: Annotated[int, UrlPath(ge=0, le=100_000_000)]
+    jobs: JobsDep,
+    job: JobDep,
+    index: Annotated[int, UrlPath(ge=0, le=100_000_000)],
+    longest_side: Annotated[int, Query(ge=16, le=LONGEST_SIDE, description="In pixels.")] = LONGEST_SIDE,
 ) -> Response:
-    image = await jobs.picture(job, index)
-    return Response(
-        await on_thread(to_preview, image), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"}
-    )
+    picture = await on_thread(to_preview, await jobs.picture(job, index), longest_side)
+    return Response(picture, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
 @router.get(

@@ -10,9 +10,9 @@
     {"type": "page_end", "page": 1, "status": "ok", "usage": {…}}
     {"type": "end", "usage": {…}, "ledger": {…}}
 
-Who asks for it with `pictures=true` gets a frame `{"type": "page_picture", "page": 1, "picture": "…"}`
-(JPEG, base64) as each page begins, and with `detail=true` a `result`, the page's blocks with their
-boxes and its Markdown, in the last frame of each page.
+Who asks for it with `pictures=true` gets a frame `{"type": "page_picture", "page": 1, "picture": "…",
+"thumbnail": "…"}` (JPEG, base64) as each page begins, and with `detail=true` a `result`, the page's
+blocks with their boxes and its Markdown, in the last frame of each page.
 
 Pages are read in parallel and their frames interleave; those of one page keep their order. What goes
 wrong after the start is a frame `{"type": "error", "code", "message", "remedy"}`, with `page` where it
@@ -39,7 +39,7 @@ from engines.base import check_capabilities
 from errors import AirgapError, InvalidPdf, UnsupportedMedia
 from exporters.json_export import page_to_dict
 from exporters.markdown import page_markdown
-from exporters.preview import to_preview
+from exporters.preview import THUMBNAIL_SIDE, to_preview
 from ocr_utils import (
     Crosscheck,
     FormOptions,
@@ -240,10 +240,12 @@ class Account:
         except AirgapError:
             return  # the page itself fails with the same error, and says so
         picture = await on_thread(to_preview, image)
+        thumbnail = await on_thread(to_preview, image, THUMBNAIL_SIDE)
         yield {
             "type": "page_picture",
             "page": number,
             "picture": encode_base64(picture),
+            "thumbnail": encode_base64(thumbnail),
             "width": image.width,
             "height": image.height,
         }

@@ -12,6 +12,8 @@ from PIL.Image import Image, Resampling
 LONGEST_SIDE = 1600
 """Pixels of the longer side: as sharp as half a large screen."""
 
+THUMBNAIL_SIDE = 216
+
 MEDIA_TYPE = "image/jpeg"
 
 

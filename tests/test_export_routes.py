@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -110,6 +111,11 @@ def test_a_page_that_the_original_lacks_is_refused(api: httpx.Client) -> None:
     assert answer.json()["error"]["code"] == "page_out_of_range"
 
 
+def size_of(picture: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(picture), formats=["JPEG"]) as image:
+        return image.size
+
+
 def test_streams_carry_pictures_and_details_when_asked(api: httpx.Client) -> None:
     with (ROOT / "samples" / "booklet.pdf").open("rb") as file:
         answer = api.post(
@@ -122,7 +128,9 @@ def test_streams_carry_pictures_and_details_when_asked(api: httpx.Client) -> Non
     for end in ends:
         result, picture = end["result"], pictures[end["page"]]
         assert (result["width"], result["height"]) == (picture["width"], picture["height"])
-        assert picture["picture"].startswith("/9j/")  # JPEG's first bytes, in base64
+        large, small = (size_of(base64.b64decode(picture[name])) for name in ("picture", "thumbnail"))
+        assert max(small) == 216
+        assert small[0] / small[1] == pytest.approx(large[0] / large[1], rel=0.01)
         assert result["markdown"]
 
 

@@ -19,6 +19,9 @@ def test_a_page_of_a_job_has_a_picture(jobs_server: Server) -> None:
         assert answer.headers["content-type"] == "image/jpeg"
         with Image.open(io.BytesIO(answer.content)) as image:
             assert image.size == (320, 120)  # 160 x 60 points at 144 dpi
+    small = jobs_server.client.get(f"/jobs/{job['id']}/pages/0.jpg", params={"longest_side": 80})
+    with Image.open(io.BytesIO(small.content)) as image:
+        assert image.size == (80, 30)
     assert jobs_server.client.get(f"/jobs/{job['id']}/pages/3.jpg").status_code == 404
     assert jobs_server.client.get(f"/jobs/{job['id']}/files/1").content == pdf(1)
     assert jobs_server.client.get(f"/jobs/{job['id']}/files/2").status_code == 404

@@ -54,6 +54,10 @@ export function picturePath(id: string, index: number): string {
   return `/jobs/${id}/pages/${index}.jpg`;
 }
 
+export function thumbnailPath(id: string, index: number): string {
+  return `${picturePath(id, index)}?longest_side=216`;
+}
+
 /** A file of the job as it was sent. */
 export async function originalOf(id: string, position: number, name: string): Promise<File> {
   const response = await request(`/jobs/${id}/files/${position}`, { headers: { Accept: "*/*" } });

@@ -6,7 +6,7 @@ import type { Ledger, Options, PageResult, PageStatus, Problem } from "./types";
 export type Frame =
   | { type: "start"; kind: string; pages: number }
   | { type: "page_start"; page: number }
-  | { type: "page_picture"; page: number; picture: string; width: number; height: number }
+  | { type: "page_picture"; page: number; picture: string; thumbnail: string; width: number; height: number }
   | { type: "page_delta"; page: number; delta: string }
   | { type: "page_end"; page: number; status: PageStatus; result: PageResult; warnings: string[] }
   | ({ type: "error"; page?: number } & Problem)

@@ -1,19 +1,26 @@
-/** Pictures of pages, as addresses that `<img>` takes: kept for files read here, fetched for jobs. */
+/**
+ * Pictures of pages, as addresses that `<img>` takes: kept for files read here, fetched for jobs. There is
+ * a small one beside each: an `<img>` that shows a page small decodes all of it, and a dozen of those at
+ * once hold up a frame.
+ */
 
 import { useEffect, useState } from "react";
 
 import { request } from "../api/client";
 
-const FETCHED_KEPT = 60;
+const FETCHED_KEPT = 120;
+
+type Size = "page" | "thumbnail";
 
 const kept = new Map<string, string>();
 const fetched = new Map<string, Promise<string | null>>();
 const watchers = new Map<string, Set<() => void>>();
 
-const keyOf = (id: string, page: number): string => `${id}/${page}`;
+const keyOf = (id: string, page: number, size: Size): string => `${id}/${page}/${size}`;
 
-export function keepPicture(id: string, page: number, jpeg: Uint8Array<ArrayBuffer>): void {
-  const key = keyOf(id, page);
+/** Keep a JPEG of a page, and tell those who show it. */
+export function keepPicture(id: string, page: number, size: Size, jpeg: Uint8Array<ArrayBuffer>): void {
+  const key = keyOf(id, page, size);
   const old = kept.get(key);
   if (old) URL.revokeObjectURL(old);
   kept.set(key, URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" })));
@@ -29,8 +36,8 @@ export function dropPictures(id: string): void {
 }
 
 /** The picture of a page, or null while there is none. `path` is where a job's picture is fetched. */
-export function usePicture(id: string, page: number, path: string | null): string | null {
-  const key = keyOf(id, page);
+export function usePicture(id: string, page: number, size: Size, path: string | null): string | null {
+  const key = keyOf(id, page, size);
   const [address, setAddress] = useState<string | null>(kept.get(key) ?? null);
   useEffect(() => {
     let current = true;

@@ -80,7 +80,8 @@ function apply(id: string, frame: Frame, options: Options, span?: Span): void {
   } else if (frame.type === "page_start") {
     changePage(id, frame.page, () => ({ status: "reading", text: "", error: null }));
   } else if (frame.type === "page_picture") {
-    keepPicture(id, frame.page, decodeBase64(frame.picture));
+    keepPicture(id, frame.page, "page", decodeBase64(frame.picture));
+    keepPicture(id, frame.page, "thumbnail", decodeBase64(frame.thumbnail));
     changePage(id, frame.page, () => ({ width: frame.width, height: frame.height }));
   } else if (frame.type === "page_delta") {
     changePage(id, frame.page, (page) => ({ text: page.text + frame.delta }));

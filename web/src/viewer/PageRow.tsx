@@ -8,7 +8,7 @@ import { BlockView } from "./BlockView";
 import { lightUp } from "./find";
 import { PagePicture } from "./PagePicture";
 import { toMarkdown } from "./pageText";
-import { inTurn } from "./turns";
+import { inTurn, useInTurn } from "./turns";
 import type { View } from "./Viewer";
 
 interface Props {
@@ -28,7 +28,7 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
   const words = useRef<HTMLDivElement>(null);
   const [drawn, setDrawn] = useState(0);
   const path = jobId && page.index !== null ? picturePath(jobId, page.index) : null;
-  const picture = usePicture(documentId, page.number, path);
+  const picture = useInTurn(usePicture(documentId, page.number, "page", path));
   const result = page.result;
 
   useEffect(() => {

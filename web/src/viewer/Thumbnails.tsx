@@ -1,7 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 
-import { picturePath } from "../api/jobs";
+import { thumbnailPath } from "../api/jobs";
 import type { DocumentState, PageState } from "../state/documents";
 import { usePicture } from "../state/pictures";
 import { useTexts } from "../texts";
@@ -39,7 +39,7 @@ export function Thumbnails({ document: shown, current, onChoose }: Props) {
             <div key={row.key} className="thumbnail-slot" style={{ transform: `translateY(${row.start}px)` }}>
               <Thumbnail
                 documentId={shown.id}
-                path={shown.jobId && page.index !== null ? picturePath(shown.jobId, page.index) : null}
+                path={shown.jobId && page.index !== null ? thumbnailPath(shown.jobId, page.index) : null}
                 page={page}
                 current={row.index === current}
                 index={row.index}
@@ -65,7 +65,7 @@ interface ThumbnailProps {
 const Thumbnail = memo(
   function Thumbnail({ documentId, path, page, index, current, onChoose }: ThumbnailProps) {
     const { t } = useTexts();
-    const picture = usePicture(documentId, page.number, path);
+    const picture = usePicture(documentId, page.number, "thumbnail", path);
     return (
       <button
         type="button"
@@ -74,7 +74,7 @@ const Thumbnail = memo(
         aria-label={`${t("page", { number: page.number })}, ${t(`status.${page.status}`)}`}
         onClick={() => onChoose(index)}
       >
-        {picture ? <img src={picture} alt="" decoding="async" loading="lazy" /> : <span className="blank" />}
+        {picture ? <img src={picture} alt="" decoding="async" /> : <span className="blank" />}
         <span className="thumbnail-number">{page.number}</span>
       </button>
     );
