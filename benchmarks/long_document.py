@@ -54,6 +54,7 @@ SCROLL = """async (frames) => {
   const frame = () => new Promise(requestAnimationFrame);
   for (let i = 0; i < frames; i++) { view.scrollTop += 240; await frame(); }
 }"""
+IDLE = "(milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))"
 JUMP = """async (times) => {
   const view = document.querySelector('.pages');
   for (let i = 1; i <= times; i++) {
@@ -144,6 +145,7 @@ def measure(url: str, pdf: Path, pages: int) -> dict[str, Any]:
         expect(page.locator(".progress .numbers")).to_contain_text(f"{pages} of {pages}")
         page.wait_for_timeout(2000)
         results: dict[str, Any] = {
+            "idle": timed(page, IDLE, 10_000),
             "scroll": timed(page, SCROLL, 900),
             "jump": timed(page, JUMP, 40),
             "search": search(page),

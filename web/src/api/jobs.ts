@@ -2,7 +2,7 @@
 
 import { json, lines, request } from "./client";
 import { optionsForm } from "./reading";
-import type { Options, PageResult } from "./types";
+import type { Options, SentPage } from "./types";
 
 export type JobStatus = "queued" | "running" | "paused" | "done" | "failed" | "cancelled";
 
@@ -20,7 +20,7 @@ export interface Job {
 
 export type JobEvent =
   | { event: "state" | "end"; id: null; data: Job }
-  | { event: "page"; id: string; data: { index: number; file: number; filename: string; page: PageResult } };
+  | { event: "page"; id: string; data: { index: number; file: number; filename: string; page: SentPage } };
 
 export async function sendJob(
   files: readonly File[],

@@ -1,14 +1,14 @@
 /** Files → pages: the streamed frames of one document, one event a frame. */
 
 import { lines, request } from "./client";
-import type { Ledger, Options, PageResult, PageStatus, Problem } from "./types";
+import type { Ledger, Options, SentPage, PageStatus, Problem } from "./types";
 
 export type Frame =
   | { type: "start"; kind: string; pages: number }
   | { type: "page_start"; page: number }
   | { type: "page_picture"; page: number; picture: string; thumbnail: string; width: number; height: number }
   | { type: "page_delta"; page: number; delta: string }
-  | { type: "page_end"; page: number; status: PageStatus; result: PageResult; warnings: string[] }
+  | { type: "page_end"; page: number; status: PageStatus; result: SentPage; warnings: string[] }
   | ({ type: "error"; page?: number } & Problem)
   | { type: "end"; usage: StreamUsage; ledger: Ledger };
 

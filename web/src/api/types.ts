@@ -14,10 +14,14 @@ export interface Block {
   text: string;
   boxes: Box[];
   confidence: number | null;
-  lines: Line[];
+  /** `Line[]` as JSON: see `state/lines.ts`. */
+  lines: string;
   /** Set by the page, not by the server: a person changed the text. */
   edited?: boolean;
 }
+
+/** A block as the server sends and takes it. */
+export type SentBlock = Omit<Block, "lines"> & { lines: Line[] };
 
 export interface Problem {
   code: string;
@@ -35,7 +39,7 @@ export interface Disagreement {
   other_box: Box | null;
 }
 
-export interface PageResult {
+export interface PageResult<B = Block> {
   number: number;
   width: number;
   height: number;
@@ -44,13 +48,15 @@ export interface PageResult {
   status: PageStatus;
   confidence: number | null;
   finish_reason: string;
-  blocks: Block[];
+  blocks: B[];
   raw: string;
   usage: { prompt_tokens: number; completion_tokens: number; image_tokens: number; seconds: number };
   warnings: string[];
   error: Problem | null;
   disagreements?: Disagreement[] | null;
 }
+
+export type SentPage = PageResult<SentBlock>;
 
 export interface Ledger {
   expected: number;

@@ -2,6 +2,7 @@
 
 import type { StreamUsage } from "../api/reading";
 import type { Block, Ledger, Options, PageResult, PageStatus, Problem } from "../api/types";
+import { unpack } from "./lines";
 import { dropPictures } from "./pictures";
 import { Store, useStore } from "./store";
 
@@ -115,7 +116,7 @@ export function editBlock(id: string, number: number, index: number, text: strin
     if (!page.result) return {};
     const blocks = page.result.blocks.map((block, i): Block => {
       if (i !== index || block.text === text) return block;
-      return { ...block, text, lines: [], confidence: null, edited: true };
+      return { ...block, text, lines: "[]", confidence: null, edited: true };
     });
     return { result: { ...page.result, blocks } };
   });
@@ -124,7 +125,7 @@ export function editBlock(id: string, number: number, index: number, text: strin
 
 /** The document as the server's JSON, of the pages that are finished. */
 export function toJson(document: DocumentState): Record<string, unknown> {
-  const pages = document.pages.flatMap((page) => (page.result ? [page.result] : []));
+  const pages = document.pages.flatMap((page) => (page.result ? [unpack(page.result)] : []));
   return { engine: document.engine, model: document.model, mode: document.options?.mode || null, pages };
 }
 

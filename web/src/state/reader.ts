@@ -4,6 +4,7 @@ import { describe } from "../api/client";
 import { decodeBase64, type Frame, readDocument, type Span } from "../api/reading";
 import type { Options } from "../api/types";
 import { change, changePage, type DocumentState, documents, emptyPage, find, newDocument, selected } from "./documents";
+import { pack } from "./lines";
 import { keepPicture } from "./pictures";
 import { promptsOf, service } from "./service";
 import { addUsage } from "./usage";
@@ -89,7 +90,7 @@ function apply(id: string, frame: Frame, options: Options, span?: Span): void {
     const { result } = frame;
     changePage(id, frame.page, (page) => ({
       status: frame.status,
-      result,
+      result: pack(result),
       text: "",
       width: result.width || page.width,
       height: result.height || page.height,

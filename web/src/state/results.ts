@@ -1,14 +1,15 @@
 /** A result that was saved as JSON, opened again without reading anything. */
 
 import { describe } from "../api/client";
-import type { PageResult } from "../api/types";
+import type { SentPage } from "../api/types";
 import { newDocument, type PageState, selected } from "./documents";
+import { pack } from "./lines";
 import { say } from "./messages";
 
 interface Saved {
   engine?: string;
   model?: string;
-  pages: PageResult[];
+  pages: SentPage[];
 }
 
 export async function openResult(file: File): Promise<void> {
@@ -29,15 +30,14 @@ export async function openResult(file: File): Promise<void> {
   }
 }
 
-export function pageOf(result: PageResult): PageState {
+export function pageOf(result: SentPage): PageState {
   if (typeof result.number !== "number" || !Array.isArray(result.blocks)) throw new Error("This is not a page.");
-  const blocks = result.blocks.map((block) => ({ ...block, boxes: block.boxes ?? [], lines: block.lines ?? [] }));
   return {
     number: result.number,
     index: null,
     status: result.status,
     text: "",
-    result: { ...result, blocks, warnings: result.warnings ?? [] },
+    result: pack(result),
     width: result.width,
     height: result.height,
     error: result.error,

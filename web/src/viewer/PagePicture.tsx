@@ -2,6 +2,7 @@ import { type CSSProperties, memo, useEffect, useRef } from "react";
 
 import type { Box } from "../api/types";
 import type { PageState } from "../state/documents";
+import { linesOf } from "../state/lines";
 import { useTexts } from "../texts";
 import { isDoubtful } from "./confidence";
 
@@ -51,7 +52,7 @@ export const PagePicture = memo(function PagePicture({ page, picture, lit, onLig
             )),
           )}
           {result?.blocks.flatMap((block, index) =>
-            block.lines
+            linesOf(block)
               .filter((line) => isDoubtful(line.confidence))
               .map((line, part) => <rect key={`${index}-${part}`} {...rectangle(line.box)} className="doubtful-line" />),
           )}

@@ -2,13 +2,14 @@ import { memo, useCallback, useEffect, useRef, useState } from "react";
 
 import { picturePath } from "../api/jobs";
 import { type PageState } from "../state/documents";
+import { unpack } from "../state/lines";
 import { usePicture } from "../state/pictures";
 import { formatPercent, useTexts } from "../texts";
 import { BlockView } from "./BlockView";
 import { lightUp } from "./find";
 import { PagePicture } from "./PagePicture";
 import { toMarkdown } from "./pageText";
-import { inTurn, useInTurn } from "./turns";
+import { inTurn, useDecoded } from "./turns";
 import type { View } from "./Viewer";
 
 interface Props {
@@ -28,7 +29,7 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
   const words = useRef<HTMLDivElement>(null);
   const [drawn, setDrawn] = useState(0);
   const path = jobId && page.index !== null ? picturePath(jobId, page.index) : null;
-  const picture = useInTurn(usePicture(documentId, page.number, "page", path));
+  const picture = useDecoded(usePicture(documentId, page.number, "page", path));
   const result = page.result;
 
   useEffect(() => {
@@ -134,7 +135,7 @@ function Words({ documentId, page, view, picture, lit, onLight, onDrawn }: Words
       <p className="muted">{page.status === "failed" ? "" : t(`status.${page.status}`)}</p>
     );
   }
-  if (view === "json") return <pre tabIndex={0}>{JSON.stringify(result, null, 2)}</pre>;
+  if (view === "json") return <pre tabIndex={0}>{JSON.stringify(unpack(result), null, 2)}</pre>;
   if (view === "raw") return <pre tabIndex={0}>{result.raw}</pre>;
   if (view === "markdown") return <pre tabIndex={0}>{toMarkdown(page)}</pre>;
   if (result.blocks.length === 0 && page.status !== "failed") return <p className="muted">{t("page.blank")}</p>;

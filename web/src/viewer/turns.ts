@@ -21,13 +21,28 @@ export function inTurn(work: () => void): () => void {
   return () => waiting.delete(work);
 }
 
-/** What was given, once its turn has come: for what is costly to draw. */
-export function useInTurn<T>(given: T | null): T | null {
-  const [shown, setShown] = useState<T | null>(null);
+let decoding = Promise.resolve();
+
+/**
+ * The address of a picture once it was decoded. One after the other: several at once take every processor
+ * there is from the frame that is being drawn.
+ */
+export function useDecoded(address: string | null): string | null {
+  const [shown, setShown] = useState<string | null>(null);
   useEffect(() => {
-    if (given !== null) return inTurn(() => setShown(given));
     setShown(null);
-    return undefined;
-  }, [given]);
+    if (!address) return undefined;
+    let wanted = true;
+    decoding = decoding.then(async () => {
+      if (!wanted) return;
+      const picture = new Image();
+      picture.src = address;
+      await picture.decode().catch(() => undefined);
+      if (wanted) setShown(address);
+    });
+    return () => {
+      wanted = false;
+    };
+  }, [address]);
   return shown;
 }
