@@ -99,7 +99,9 @@ def start(name: str, service: dict, address: str) -> None:
     subprocess.run(["ip", "netns", "delete", netns], check=False, stderr=subprocess.DEVNULL)
     run("ip", "netns", "add", netns)
     link = f"e{address.split('.')[-1]}"
-    run("ip", "link", "add", link, "master", "engine0", "type", "veth", "peer", "name", "eth0", "netns", netns)
+    run(
+        "ip", "link", "add", link, "master", "engine0", "type", "veth", "peer", "name", "eth0", "netns", netns
+    )
     run("ip", "link", "set", link, "up")
     for words in ("link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up"):
         run("ip", "-n", netns, *words.split())
@@ -139,7 +141,9 @@ def start(name: str, service: dict, address: str) -> None:
     user, _, group = service["user"].partition(":")
     command = service.get("command") or config["Cmd"]
     inner = f"cd {config['WorkingDir']} && exec {shlex.join(command)}"
-    script.append(f'exec {shlex.join(privileges(user, group))} {shlex.join(assignments(environment))} sh -c "$0"')
+    script.append(
+        f'exec {shlex.join(privileges(user, group))} {shlex.join(assignments(environment))} sh -c "$0"'
+    )
     script[-1] = script[-1].replace("exec ", 'exec chroot "$root" ', 1)
     (STATE / f"{name}.json").write_text(
         json.dumps({"netns": netns, "user": user, "group": group, "environment": environment})
