@@ -70,7 +70,6 @@ ENV PATH=/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin
     CUDA_CACHE_PATH=/data/cache/cuda \
     TESSDATA_PREFIX=/usr/share/tesseract-ocr/5/tessdata \
     DO_NOT_TRACK=1 \
-    ORT_DISABLE_TELEMETRY=1 \
     VLLM_NO_USAGE_STATS=1 \
     VLLM_HOST_IP=127.0.0.1 \
     HF_HUB_OFFLINE=1 \

@@ -20,7 +20,6 @@ _OFFLINE = {
     "DO_NOT_TRACK": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_DO_NOT_TRACK": "1",
-    "ORT_DISABLE_TELEMETRY": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     # transformers would otherwise look for safetensors versions of weights on the hub, in a thread
     "DISABLE_SAFETENSORS_CONVERSION": "1",

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
@@ -64,19 +65,25 @@ def resolve(target: Target) -> list[dict[str, Any]]:
     return packages
 
 
-def choose_wheel(package: dict[str, Any], tags: Sequence[Tag]) -> tuple[str, str]:
-    """The wheel that pip would take for these tags: (file name, sha256). Raises `LookupError` for none."""
+def choose_wheel(package: dict[str, Any], tags: Sequence[Tag]) -> tuple[str, str, int]:
+    """The wheel pip would take for these tags: (file name, sha256, bytes). Raises `LookupError` for none."""
     ranks = {tag: rank for rank, tag in enumerate(tags)}
-    found: list[tuple[int, str, str]] = []
+    found: list[tuple[int, str, str, dict[str, Any]]] = []
     for wheel in package.get("wheels", ()):
         name = unquote(Path(urlsplit(wheel["url"]).path).name)
         usable = [ranks[tag] for tag in parse_wheel_filename(name)[3] if tag in ranks]
         if usable:
-            found.append((min(usable), name, wheel["hashes"]["sha256"]))
+            found.append((min(usable), name, wheel["hashes"]["sha256"], wheel))
     if not found:
         raise LookupError(f"{package['name']}=={package['version']} has no wheel for this platform")
-    _, name, digest = min(found)
-    return name, digest
+    _, name, digest, wheel = min(found, key=lambda item: item[:2])
+    return name, digest, wheel.get("size") or size_at(wheel["url"])
+
+
+def size_at(url: str) -> int:
+    """Bytes of a file whose index does not tell them."""
+    with urlopen(Request(url, method="HEAD"), timeout=60) as answer:
+        return int(answer.headers["Content-Length"])
 
 
 def lock(name: str) -> str:
@@ -88,13 +95,15 @@ def lock(name: str) -> str:
         *cpython_tags(target.python, abis=[interpreter], platforms=wanted),
         *compatible_tags(target.python, interpreter=interpreter, platforms=wanted),
     ]
-    lines = []
+    lines, total = [], 0
     for package in sorted(resolve(target), key=lambda item: str(item["name"])):
-        wheel, digest = choose_wheel(package, tags)
+        wheel, digest, size = choose_wheel(package, tags)
+        total += size
         lines.append(f"# {wheel}\n{package['name']}=={package['version']} --hash=sha256:{digest}\n")
     version = ".".join(map(str, target.python))
     header = (
-        f"# Python {version}, x86_64, glibc 2.{target.glibc_minor}: {len(lines)} wheel(s). "
+        f"# Python {version}, x86_64, glibc 2.{target.glibc_minor}: "
+        f"{len(lines)} wheel(s), {total / 1e6:.0f} MB. "
         f"Made by deploy/lock/make_lock.py {name}; do not edit.\n"
     )
     return header + "".join(lines)

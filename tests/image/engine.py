@@ -184,7 +184,7 @@ def process_in(netns: str, seconds: float = 20) -> int:
     while time.monotonic() < end:
         for pid in run("ip", "netns", "pids", netns).split():
             try:
-                if os.readlink(f"/proc/{pid}/root") != "/":
+                if str(Path(f"/proc/{pid}/root").readlink()) != "/":
                     return int(pid)
             except OSError:
                 continue
