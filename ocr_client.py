@@ -54,29 +54,24 @@ class ImageFields(ReadFields, total=False):
     crop_regions: bool
 
 
-class StreamFields(ReadFields, total=False):
-    """`ReadFields`, and which pages and how drawn. They count from 1, `page_to` included.
-
-    `detail` ends each page's frames with its `result`: blocks with boxes, Markdown.
-    """
+class PageFields(ReadFields, total=False):
+    """`ReadFields`, and which pages and how drawn. They count from 1, `page_to` included."""
 
     dpi: int | None
     page_from: int | None
     page_to: int | None
     password: str | None
+
+
+class StreamFields(PageFields, total=False):
+    """`detail` ends each page's frames with its `result`: blocks with boxes, Markdown."""
+
     detail: bool
 
 
-class PdfFields(ReadFields, total=False):
-    """`ReadFields`, and what the PDF routes take beside them. Pages count from 1, `page_to` included.
+class PdfFields(PageFields, total=False):
+    """What the PDF routes take; `draw_layouts` and `extract_images` are for `/pdf/ocr` alone."""
 
-    `draw_layouts` and `extract_images` are for `/pdf/ocr` alone.
-    """
-
-    dpi: int | None
-    page_from: int | None
-    page_to: int | None
-    password: str | None
     text_layer: str | None
     draw_layouts: bool
     extract_images: bool
@@ -89,13 +84,9 @@ class BatchFields(ReadFields, total=False):
     flat: bool
 
 
-class JobFields(ReadFields, total=False):
-    """`ReadFields`, and what `/jobs` takes beside them. `priority`: high, normal or low."""
+class JobFields(PageFields, total=False):
+    """What `/jobs` takes. `priority`: high, normal or low."""
 
-    dpi: int | None
-    page_from: int | None
-    page_to: int | None
-    password: str | None
     text_layer: str | None
     priority: str | None
     idempotency_key: str | None
