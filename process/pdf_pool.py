@@ -172,9 +172,10 @@ class Child:
 
 
 class ChildPool:
-    """At most `size` children at work at once; idle ones are kept for the next request."""
+    """At most `size` children at work at once; as many are kept for the next request."""
 
     def __init__(self, size: int) -> None:
+        self._size = size
         self._places = threading.Semaphore(size)
         self._lock = threading.Lock()
         self._idle: list[Child] = []
@@ -194,10 +195,7 @@ class ChildPool:
             try:
                 yield child
             finally:
-                with self._lock:
-                    self._busy.discard(child)
-                    if child.alive:
-                        self._idle.append(child)
+                self._keep(child)
 
     def _take(self, document: str) -> Child:
         with self._lock:
@@ -225,9 +223,17 @@ class ChildPool:
                 child.ask({"op": "close", "document": document}, bounds)
             except (ChildLost, ChildRefused) as error:
                 log.info("a PDF process did not close its document: %s", error)
+            self._keep(child)
+
+    def _keep(self, child: Child) -> None:
+        """Have a child wait for the next request, unless others took its place while it closed a document."""
         with self._lock:
-            self._busy.difference_update(holding)
-            self._idle += [child for child in holding if child.alive]
+            self._busy.discard(child)
+            wanted = child.alive and len(self._idle) + len(self._busy) < self._size
+            if wanted:
+                self._idle.append(child)
+        if not wanted:
+            child.kill()
 
     def close(self) -> None:
         """Kill all children. The pool can be used again and starts fresh ones."""
