@@ -1,4 +1,4 @@
-"""Real servers on real ports, shared by the session."""
+"""Real servers on real ports, shared by the session; what clients send them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image, ImageDraw
 
 pytest_plugins = ["tests.tripwire.plugin"]
 
@@ -95,3 +96,20 @@ def cpu_api(cpu_server: str) -> Iterator[httpx.Client]:
     """A client of the server on the embedded CPU engine."""
     with httpx.Client(base_url=cpu_server, timeout=120, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """Two dark rectangles, which the fake engine reads as their own coordinates."""
+    image = Image.new("RGB", (400, 300), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((40, 30, 199, 89), fill="black")
+    draw.rectangle((40, 150, 359, 209), fill="black")
+    path = tmp_path / "two boxes.png"
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def nowhere() -> str:
+    return f"http://127.0.0.1:{free_port()}"

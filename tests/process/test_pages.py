@@ -11,7 +11,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pymupdf
 import pytest
@@ -32,7 +31,7 @@ from errors import (
 )
 from process import pages
 from process.pages import Limits, PageImage, Source, open_source, safe_name
-from process.pdf_pool import Bounds, Child, ChildPool, ChildRefused, shared_pool
+from process.pdf_pool import shared_pool
 
 ROBUST = Path(__file__).parents[1] / "data" / "robust"
 LIMITS = Limits(max_image_pixels=4_000_000, page_timeout_seconds=60, render_workers=1)
@@ -368,46 +367,6 @@ def test_closing_gives_the_document_up() -> None:
     source.close()
     fds = [str(fd.readlink()) for fd in Path(f"/proc/{child}/fd").iterdir()]
     assert not any("source.pdf" in fd for fd in fds)
-
-
-def test_closing_beside_other_work_leaves_no_child_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool, bounds = ChildPool(1), Bounds(60, 2048)
-    closing, go_on = threading.Event(), threading.Event()
-    ask = Child.ask
-
-    def slow_to_close(child: Child, request: dict[str, Any], bounds: Bounds) -> Any:
-        if request["op"] == "close":
-            closing.set()
-            go_on.wait(60)
-        return ask(child, request, bounds)
-
-    monkeypatch.setattr(Child, "ask", slow_to_close)
-    try:
-        with pool.child("a") as child:
-            child.document = "a"
-        forgetting = threading.Thread(target=pool.forget, args=("a", bounds))
-        forgetting.start()
-        assert closing.wait(60)
-        with pool.child("b") as child, pytest.raises(ChildRefused):
-            child.ask({"op": "open", "document": "b", "path": "/nowhere", "password": None}, bounds)
-        go_on.set()
-        forgetting.join()
-        assert len(pool.pids) == 1
-    finally:
-        pool.close()
-
-
-def test_the_child_sees_no_environment() -> None:
-    os.environ["SECRET_KEY"] = "hunter2"
-    pool = ChildPool(1)
-    try:
-        with pool.child("x") as child, pytest.raises(ChildRefused):
-            child.ask({"op": "open", "document": "x", "path": "/nowhere", "password": None}, Bounds(60, 2048))
-        (pid,) = pool.pids
-        assert b"hunter2" not in Path(f"/proc/{pid}/environ").read_bytes()
-    finally:
-        del os.environ["SECRET_KEY"]
-        pool.close()
 
 
 @pytest.mark.parametrize(
