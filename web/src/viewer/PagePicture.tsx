@@ -1,4 +1,4 @@
-import { type CSSProperties, memo, useEffect, useRef } from "react";
+import { type CSSProperties, memo, useEffect, useMemo, useRef } from "react";
 
 import type { Box } from "../api/types";
 import type { PageState } from "../state/documents";
@@ -19,6 +19,10 @@ export const PagePicture = memo(function PagePicture({ page, picture, lit, onLig
   const { t } = useTexts();
   const { width, height, result } = page;
   const litBox = useRef<SVGRectElement>(null);
+  const doubtful = useMemo(
+    () => result?.blocks.flatMap(linesOf).filter((line) => isDoubtful(line.confidence)) ?? [],
+    [result],
+  );
 
   useEffect(() => {
     // A box that is out of sight comes into it, without moving the text that is being pointed at.
@@ -51,11 +55,9 @@ export const PagePicture = memo(function PagePicture({ page, picture, lit, onLig
               />
             )),
           )}
-          {result?.blocks.flatMap((block, index) =>
-            linesOf(block)
-              .filter((line) => isDoubtful(line.confidence))
-              .map((line, part) => <rect key={`${index}-${part}`} {...rectangle(line.box)} className="doubtful-line" />),
-          )}
+          {doubtful.map((line, index) => (
+            <rect key={index} {...rectangle(line.box)} className="doubtful-line" />
+          ))}
           {result?.disagreements
             ?.map(({ box, other_box }) => box ?? other_box)
             .filter((box) => box !== null)
