@@ -17,7 +17,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,10 @@ from document import ReadOptions
 from errors import InvalidOption
 from exporters import EXPORTERS, exporter_name
 from ocr_client import OcrClient, choose_service, files_in
+
+if TYPE_CHECKING:
+    from cli.reading import ReadRequest
+    from ocr_utils import Service
 
 app = typer.Typer(
     name="ocr",
@@ -78,23 +82,18 @@ def read(
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
 ) -> None:
     """Read files on this machine, without a server."""
-    # Imported here, so that `ocr send` and `ocr --help` need not wait for the server's modules.
-    from cli.reading import ReadRequest, read_all
-    from config import load_settings
-    from ocr_utils import checked_language, checked_mode
-    from serve_ocr import create_service
+    from cli.reading import read_all  # here, as in `_reading`
 
-    logging.basicConfig(level=logging.ERROR)
-    opening = {"dpi": dpi, "page_from": page_from, "page_to": page_to, "password": password}
+    opening = {
+        "dpi": dpi,
+        "page_from": page_from,
+        "page_to": page_to,
+        "password": password,
+        "text_layer": text_layer,
+    }
     with stopping_errors():
         _check_range(page_from, page_to)
-        request = ReadRequest(
-            output,
-            _output_names(formats),
-            ReadOptions(prompt=prompt, mode=checked_mode(mode), language=checked_language(language)),
-            opening | {"text_layer": text_layer},
-        )
-        service = create_service(load_settings(**({"backend": backend} if backend else {})))
+        service, request = _reading(output, formats, prompt, mode, language, backend, opening)
         outcomes = asyncio.run(read_all(service, _expand(files), request))
     finish(outcomes, output)
 
@@ -169,25 +168,37 @@ def watch(
     once: Annotated[bool, typer.Option(help="End when the folder is empty.")] = False,
 ) -> None:
     """Read what appears in IN; results appear in OUT, originals move to IN/done or IN/failed."""
-    from cli.reading import ReadRequest
     from cli.reading import watch as watch_folder
     from cli.watched_folder import Inbox
+
+    opening = {"dpi": dpi, "password": password, "text_layer": text_layer}
+    with stopping_errors():
+        service, request = _reading(output, formats, prompt, mode, language, backend, opening)
+        inbox = Inbox(entrance, settle)
+        with inbox.alone(), suppress(KeyboardInterrupt):
+            asyncio.run(watch_folder(service, inbox, request, once))
+
+
+def _reading(
+    output: Path,
+    formats: Sequence[str],
+    prompt: str | None,
+    mode: str | None,
+    language: str | None,
+    backend: str | None,
+    opening: dict[str, Any],
+) -> tuple[Service, ReadRequest]:
+    """What reads in this process, and what it is asked for. Raises `AirgapError` for wrong wishes."""
+    # Imported here, so that `ocr send` and `ocr --help` need not wait for the server's modules.
+    from cli.reading import ReadRequest
     from config import load_settings
     from ocr_utils import checked_language, checked_mode
     from serve_ocr import create_service
 
     logging.basicConfig(level=logging.ERROR)
-    with stopping_errors():
-        request = ReadRequest(
-            output,
-            _output_names(formats),
-            ReadOptions(prompt=prompt, mode=checked_mode(mode), language=checked_language(language)),
-            {"dpi": dpi, "password": password, "text_layer": text_layer},
-        )
-        service = create_service(load_settings(**({"backend": backend} if backend else {})))
-        inbox = Inbox(entrance, settle)
-        with inbox.alone(), suppress(KeyboardInterrupt):
-            asyncio.run(watch_folder(service, inbox, request, once))
+    options = ReadOptions(prompt=prompt, mode=checked_mode(mode), language=checked_language(language))
+    request = ReadRequest(output, _output_names(formats), options, opening)
+    return create_service(load_settings(**({"backend": backend} if backend else {}))), request
 
 
 def _expand(paths: Sequence[Path]) -> list[Path]:

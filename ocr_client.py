@@ -282,10 +282,9 @@ class OcrClient:
                         return
                 raise ClientError("connection_lost", f"{self.base_url} ended the stream too soon.", _LOST)
             except ClientError as error:
-                if error.code not in ("connection_lost", "connection_failed", "timeout"):
-                    raise
                 failures += 1
-                if failures > RECONNECTIONS:
+                passing = error.code in ("connection_lost", "connection_failed", "timeout")
+                if not passing or failures > RECONNECTIONS:
                     raise
                 time.sleep(failures)
 
@@ -302,9 +301,7 @@ class OcrClient:
     def erase_job(self, job_id: str) -> None:
         """Erase a job with its files and results."""
         with _as_client_errors(self.base_url):
-            response = self._http.delete(f"/jobs/{job_id}")
-            if response.is_error:
-                _checked(response)
+            _raise_for_error(self._http.delete(f"/jobs/{job_id}"))
 
     def _events(self, route: str, after: int | None) -> Iterator[tuple[str, JsonObject]]:
         headers = {} if after is None else {"Last-Event-ID": str(after)}
@@ -332,12 +329,7 @@ class OcrClient:
             return _checked(self._http.post(route, data=_form(fields), files=parts))
 
     def _download(
-        self,
-        route: str,
-        files: Sequence[Path],
-        fields: Fields,
-        destination: Path,
-        progress: Progress | None,
+        self, route: str, files: Sequence[Path], fields: Fields, destination: Path, progress: Progress | None
     ) -> Path:
         with (
             _as_client_errors(self.base_url),

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from document import Ledger
+from document import Ledger, PageError
 from errors import AirgapError, ConfigurationError, InvalidOption
 from ocr_client import ClientError
 
@@ -41,7 +41,7 @@ class Outcome:
         return bool(self.problems) or self.ledger is None or self.ledger.failed > 0
 
 
-def in_words(error: AirgapError | ClientError) -> str:
+def in_words(error: AirgapError | ClientError | PageError) -> str:
     return f"{error.code}: {error.message} {error.remedy}"
 
 

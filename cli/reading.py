@@ -78,11 +78,7 @@ async def _read_file(
         return Outcome(path.name, problems=(in_words(error),))
     except OSError as error:
         return Outcome(path.name, problems=(f"{error.filename or path}: {error.strerror}",))
-    failures = [
-        f"page {page.number}: {page.error.code}: {page.error.message} {page.error.remedy}"
-        for page in document.pages
-        if page.error
-    ]
+    failures = [f"page {page.number}: {in_words(page.error)}" for page in document.pages if page.error]
     return Outcome(path.name, document.ledger, (*failures, *problems), (*document.warnings, *warnings))
 
 
