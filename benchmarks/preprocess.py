@@ -110,8 +110,8 @@ def mean(costs: list[tuple[Cost, Cost]]) -> tuple[Cost, Cost]:
     return first, second
 
 
-def report(dtype: str, rows: list[tuple[str, Cost, Cost]], is_grey: dict[str, bool]) -> Table:
-    """A line per page, and one for the mean page with and without colour."""
+def report(dtype: str, rows: list[tuple[str, bool, Cost, Cost]]) -> Table:
+    """A line per page (name, whether without colour, costs), and one per kind: the mean page."""
     table = Table(title=f"gundam, engine in {dtype}")
     for heading in ("page", "ours ms", "vLLM ms", "ratio", "ours MB", "vLLM MB", "ratio"):
         table.add_column(heading, justify="left" if heading == "page" else "right")
@@ -127,15 +127,15 @@ def report(dtype: str, rows: list[tuple[str, Cost, Cost]], is_grey: dict[str, bo
             f"{ours.megabytes / theirs.megabytes:.2f}",
         )
 
-    for row in rows:
-        add(*row)
+    for name, _, ours, theirs in rows:
+        add(name, ours, theirs)
     for kind, chosen in (
         ("without colour", (True,)),
         ("with colour", (False,)),
         ("all pages", (True, False)),
     ):
         table.add_section()
-        add(kind, *mean([(ours, theirs) for name, ours, theirs in rows if is_grey[name] in chosen]))
+        add(kind, *mean([(ours, theirs) for _, grey, ours, theirs in rows if grey in chosen]))
     return table
 
 
@@ -148,13 +148,13 @@ def main() -> None:
         set_offline_environment(Path(scratch), search_path=SEARCH_PATH, plugins=[PLUGIN_NAME])
         importlib.import_module("torch").set_num_threads(1)
         folder = tiny_checkpoint.make(Path(scratch) / "model", weights=True)
-        is_grey = {name: prepare(page, "tiny").grey for name, page in pages(options.data)}
         for dtype in ("fp32", "bf16"):
             ours, upstream = processors(folder, dtype)
             rows = [
-                (name, *compare(ours, upstream, page, options.rounds)) for name, page in pages(options.data)
+                (name, prepare(page, "tiny").grey, *compare(ours, upstream, page, options.rounds))
+                for name, page in pages(options.data)
             ]
-            Console().print(report(dtype, rows, is_grey))
+            Console().print(report(dtype, rows))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ rm -rf "$environment"
 python3 -m venv --without-pip "$environment"
 PYTHONDONTWRITEBYTECODE=1 python3 "$pip_wheel/pip" --python "$environment/bin/python" --isolated install \
     --quiet --disable-pip-version-check --no-cache-dir --no-compile --root-user-action=ignore \
-    --no-index --find-links wheels --no-deps --only-binary=:all: --require-hashes --requirement "$lock"
+    --no-index -f ./wheels --no-deps --only-binary=:all: --require-hashes --requirement "$lock"
 # The packages' own tests are a tenth of numpy, and nothing here runs them.
 for package in numpy shapely; do
     find "$environment"/lib/python3*/site-packages/"$package" -name tests -type d -prune -exec rm -rf {} +

@@ -15,6 +15,19 @@ work="$root/build/delivery"
 python="${PYTHON:-$root/.venv/bin/python}"
 say() { printf '== %s\n' "$*"; }
 
+flip() {
+    # flip FILE: another bit in one byte near its end; the same again puts it back.
+    "$python" - "$1" <<'PYTHON'
+import sys
+
+with open(sys.argv[1], "r+b") as file:
+    file.seek(-7, 2)
+    byte = file.read(1)[0]
+    file.seek(-7, 2)
+    file.write(bytes([byte ^ 4]))
+PYTHON
+}
+
 if [[ "${1:-}" == closed ]]; then   # step 3 and 4, inside the namespace
     ip link set lo up
     mount -t tmpfs tmpfs /run/netns 2>/dev/null || { mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netns; }
@@ -45,25 +58,14 @@ buildah rmi "docker.io/library/$reference" >/dev/null 2>&1 || true
 say "one byte changed"
 wheel="$(find "$work/stick/wheelhouse" -name 'pymupdf*.whl' | head -n 1)"
 for file in "$work/stick/images/cpu.tar" "$wheel" "$work/stick/docker-compose.yml"; do
-    "$python" - "$file" <<'PYTHON'
-import sys
-
-with open(sys.argv[1], "r+b") as file:
-    file.seek(-7, 2)
-    byte = file.read(1)[0]
-    file.seek(-7, 2)
-    file.write(bytes([byte ^ 4]))
-PYTHON
+    flip "$file"
     if refusal="$(ENGINE_STATE="$work/state" PATH="$work/bin:$PATH" bash "$work/stick/install.sh" --to "$work/site" 2>&1)"; then
         echo "a changed ${file##*/} was installed" >&2
         exit 1
     fi
     grep -F "${file#"$work/stick/"}" <<<"$refusal" || { echo "$refusal"; echo "the file was not named" >&2; exit 1; }
     if grep -q '== loading' <<<"$refusal"; then echo "something was loaded all the same" >&2; exit 1; fi
-    "$python" -c "
-import sys
-with open(sys.argv[1], 'r+b') as file:
-    file.seek(-7, 2); byte = file.read(1)[0]; file.seek(-7, 2); file.write(bytes([byte ^ 4]))" "$file"
+    flip "$file"
 done
 [[ ! -e "$work/state" ]]
 

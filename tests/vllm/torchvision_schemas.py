@@ -39,13 +39,14 @@ class _DeclareBeforeTorchvision(importlib.abc.MetaPathFinder):
 
 def declare() -> None:
     import torch
+    from torch import library
 
     if torch.version.cuda is not None:
         return
-    library = torch.library.Library("torchvision", "DEF")
+    operators = library.Library("torchvision", "DEF")
     for schema in SCHEMAS:
-        library.define(schema)
-    globals()["_library"] = library  # the operators live as long as this object
+        operators.define(schema)
+    globals()["_operators"] = operators  # the operators live as long as this object
 
 
 sys.meta_path.insert(0, _DeclareBeforeTorchvision())
