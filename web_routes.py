@@ -17,9 +17,9 @@ from starlette.staticfiles import StaticFiles
 PAGE = Path(__file__).resolve().parent / "web" / "dist"
 
 # Scripts, styles and fonts are files of this server: nothing inline, nothing evaluated, nothing from
-# elsewhere. `data:` pictures are the icons inside the style sheet; `blob:` are pages being looked at.
+# elsewhere. `data:` pictures are the icons inside the style sheet; pages are drawn on canvases.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify"
 )

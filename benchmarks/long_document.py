@@ -37,16 +37,15 @@ SAMPLES = ("booklet.pdf", "english.png", "table.png", "german_scan.png", "tradit
 # Times every frame until told to stop; a frame is late by what the one before it took.
 WATCH = """() => {
   window.frames_ = [];
-  window.watching = true;
   let last = performance.now();
   const step = (now) => {
     window.frames_.push(now - last);
     last = now;
-    if (window.watching) requestAnimationFrame(step);
+    window.watching = requestAnimationFrame(step);
   };
-  requestAnimationFrame(step);
+  window.watching = requestAnimationFrame(step);
 }"""
-TAKE = "() => { window.watching = false; return window.frames_.slice(1); }"
+TAKE = "() => { cancelAnimationFrame(window.watching); return window.frames_.slice(1); }"
 
 # A person's wheel: a few hundred pixels a frame, all the way down, then jumps.
 SCROLL = """async (frames) => {

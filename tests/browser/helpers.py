@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 
 def choose(page: Page, files: Sequence[Path]) -> None:
@@ -29,3 +29,21 @@ def download(page: Page, name: str, folder: Path) -> Path:
     target = folder / waiting.value.suggested_filename
     waiting.value.save_as(target)
     return target
+
+
+# Whether a canvas shows more than one colour: an empty one is all the same.
+DRAWN = """canvas => new Promise((resolve) => {
+  const look = () => {
+    const { width, height } = canvas;
+    const pixels = width && canvas.getContext('2d').getImageData(0, 0, width, height).data.buffer;
+    if (pixels && new Set(new Uint32Array(pixels)).size > 1) resolve(width);
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
+
+
+def wait_until_drawn(canvas: Locator) -> int:
+    """Wait for a picture to be on its canvas. Returns how many pixels wide it was decoded."""
+    expect(canvas).to_be_visible()
+    return int(canvas.evaluate(DRAWN))

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PASSWORD, OpenPage
-from tests.browser.helpers import choose, download, read
+from tests.browser.helpers import choose, download, read, wait_until_drawn
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +32,7 @@ def test_a_job_from_sending_to_erasing(
 
     job.get_by_role("button", name="Open").click()
     expect(page.locator(".document-list li")).to_have_count(2)
-    expect(page.locator(".sheet img")).to_be_visible()
+    wait_until_drawn(page.locator(".sheet canvas"))
     page.locator(".document-list .choose", has_text="table.png").click()
     expect(page.locator(".block.kind-table td", has_text="Jupiter")).to_be_visible()
     assert download(page, "Searchable PDF", tmp_path).read_bytes().startswith(b"%PDF")

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.helpers import choose, download, read
+from tests.browser.helpers import choose, download, read, wait_until_drawn
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +25,17 @@ WATCH = """() => {
     const text = document.querySelector('.progress .numbers')?.textContent;
     if (text && window.shownProgress.at(-1) !== text) window.shownProgress.push(text);
   }).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+
+# The engine of these tests knows no figures: what it calls a title is one.
+TITLES_ARE_FIGURES = """() => {
+  const ask = window.fetch;
+  window.fetch = async (path, init) => {
+    const answer = await ask(path, init);
+    if (path !== '/api/ocr/document') return answer;
+    const frames = await answer.text();
+    return new Response(frames.replaceAll(/"label": ?"(sub_)?title"/g, '"label": "image"'), answer);
+  };
 }"""
 
 
@@ -52,11 +63,23 @@ def test_boxes_lie_where_the_text_is(open_page: OpenPage, page_server: str, samp
     page = open_page(page_server)
     read(page, samples / "booklet.pdf")
     sheet = page.locator(".page").first.locator(".sheet")
-    picture, boxes = sheet.locator("img").bounding_box(), sheet.locator("svg").bounding_box()
+    picture, boxes = sheet.locator("canvas").bounding_box(), sheet.locator("svg").bounding_box()
     assert picture == boxes
     assert picture is not None
     width, height = (int(n) for n in sheet.locator("svg").get_attribute("viewBox").split()[2:])
     assert picture["width"] / picture["height"] == pytest.approx(width / height, rel=0.01)
+
+
+def test_a_figure_is_cut_out_of_the_page(open_page: OpenPage, page_server: str, samples: Path) -> None:
+    page = open_page(page_server)
+    page.evaluate(TITLES_ARE_FIGURES)
+    read(page, samples / "english.png")
+    figure = page.locator(".crop canvas")
+    drawn = wait_until_drawn(figure)
+    index = page.locator(".block.kind-figure").get_attribute("data-block")
+    box = page.locator(f"rect.box[data-box='{index}']")
+    width, height = (float(box.get_attribute(name)) for name in ("width", "height"))
+    assert drawn / int(figure.get_attribute("height")) == pytest.approx(width / height, rel=0.05)
 
 
 def test_a_pdf_page_by_page(open_page: OpenPage, page_server: str, samples: Path) -> None:
@@ -68,7 +91,24 @@ def test_a_pdf_page_by_page(open_page: OpenPage, page_server: str, samples: Path
     assert shown[-1] == "3 of 3 pages"
     expect(page.get_by_role("navigation", name="Go to page").get_by_role("button")).to_have_count(3)
     page.get_by_role("button", name="Page 3, Read").click()
-    expect(page.locator(".page[aria-label='Page 3'] .sheet img")).to_be_visible()
+    wait_until_drawn(page.locator(".page[aria-label='Page 3'] .sheet canvas"))
+    wait_until_drawn(page.locator(".thumbnail canvas").last)
+
+
+def test_a_picture_is_decoded_as_wide_as_it_is_shown(
+    open_page: OpenPage, page_server: str, samples: Path
+) -> None:
+    page = open_page(page_server)
+    page.set_viewport_size({"width": 1440, "height": 700})
+    read(page, samples / "german_scan.png")
+    canvas = page.locator(".sheet canvas")
+    narrow = wait_until_drawn(canvas)
+    assert narrow == pytest.approx(canvas.bounding_box()["width"], abs=1)
+    page.get_by_role("button", name="Full width").click()
+    expect(canvas).not_to_have_attribute("width", str(narrow))
+    wide = wait_until_drawn(canvas)
+    assert wide > narrow
+    assert wide == pytest.approx(canvas.bounding_box()["width"], abs=1)
 
 
 def test_files_to_a_zip(open_page: OpenPage, page_server: str, samples: Path) -> None:

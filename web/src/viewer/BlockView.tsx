@@ -1,4 +1,4 @@
-import { type KeyboardEvent, memo, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import type { Block } from "../api/types";
 import { editBlock, type PageState } from "../state/documents";
@@ -6,13 +6,14 @@ import { formatPercent, useTexts } from "../texts";
 import { isDoubtful } from "./confidence";
 import { render, typeset } from "./markdown";
 import { kindOf } from "./PagePicture";
+import { Picture } from "./Picture";
 
 interface Props {
   documentId: string;
   page: PageState;
   block: Block;
   index: number;
-  picture: string | null;
+  picture: Blob | null;
   lit: boolean;
   onLight: (index: number | null) => void;
 }
@@ -109,11 +110,13 @@ const Rendered = memo(function Rendered({ text }: { text: string }) {
   return <div className="rendered" ref={host} />;
 });
 
-function Crops({ block, page, picture }: { block: Block; page: PageState; picture: string }) {
-  return block.boxes.map(([x0, y0, x1, y1], index) => (
-    <svg key={index} className="crop" viewBox={`${x0} ${y0} ${Math.max(1, x1 - x0)} ${Math.max(1, y1 - y0)}`} aria-hidden="true">
-      <image href={picture} width={page.width} height={page.height} />
-    </svg>
+/** The figure itself, cut out of the page's picture. */
+function Crops({ block, page, picture }: { block: Block; page: PageState; picture: Blob }) {
+  const parts = useMemo(() => block.boxes.map((box) => ({ box, of: page.width })), [block.boxes, page.width]);
+  return parts.map((part, index) => (
+    <div key={index} className="crop">
+      <Picture picture={picture} label="" part={part} />
+    </div>
   ));
 }
 

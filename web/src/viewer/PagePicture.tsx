@@ -5,10 +5,11 @@ import type { PageState } from "../state/documents";
 import { linesOf } from "../state/lines";
 import { useTexts } from "../texts";
 import { isDoubtful } from "./confidence";
+import { Picture } from "./Picture";
 
 interface Props {
   page: PageState;
-  picture: string | null;
+  picture: Blob | null;
   lit: number | null;
   onLight: (index: number | null) => void;
   onChoose: (index: number) => void;
@@ -37,9 +38,7 @@ export const PagePicture = memo(function PagePicture({ page, picture, lit, onLig
   return (
     <div className="picture">
       <div className="sheet" style={{ "--aspect": width / height } as CSSProperties}>
-        {picture && (
-          <img src={picture} alt={t("page.picture", { number: page.number })} decoding="async" draggable={false} />
-        )}
+        {picture && <Picture picture={picture} label={t("page.picture", { number: page.number })} widest={width} />}
         <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
           {result?.blocks.map((block, index) =>
             block.boxes.map((box, part) => (

@@ -9,7 +9,7 @@ import { BlockView } from "./BlockView";
 import { lightUp } from "./find";
 import { PagePicture } from "./PagePicture";
 import { toMarkdown } from "./pageText";
-import { inTurn, useDecoded } from "./turns";
+import { inTurn } from "./turns";
 import type { View } from "./Viewer";
 
 interface Props {
@@ -29,7 +29,7 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
   const words = useRef<HTMLDivElement>(null);
   const [drawn, setDrawn] = useState(0);
   const path = jobId && page.index !== null ? picturePath(jobId, page.index) : null;
-  const picture = useDecoded(usePicture(documentId, page.number, "page", path));
+  const picture = usePicture(documentId, page.number, "page", path);
   const result = page.result;
 
   useEffect(() => {
@@ -106,7 +106,7 @@ interface WordsProps {
   documentId: string;
   page: PageState;
   view: View;
-  picture: string | null;
+  picture: Blob | null;
   lit: number | null;
   onLight: (index: number | null) => void;
   onDrawn: (blocks: number) => void;

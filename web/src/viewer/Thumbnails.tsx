@@ -5,6 +5,7 @@ import { thumbnailPath } from "../api/jobs";
 import type { DocumentState, PageState } from "../state/documents";
 import { usePicture } from "../state/pictures";
 import { useTexts } from "../texts";
+import { Picture } from "./Picture";
 
 const ROW = 132;
 
@@ -74,7 +75,7 @@ const Thumbnail = memo(
         aria-label={`${t("page", { number: page.number })}, ${t(`status.${page.status}`)}`}
         onClick={() => onChoose(index)}
       >
-        {picture ? <img src={picture} alt="" decoding="async" /> : <span className="blank" />}
+        {picture ? <Picture picture={picture} label="" /> : <span className="blank" />}
         <span className="thumbnail-number">{page.number}</span>
       </button>
     );

@@ -1,6 +1,4 @@
-/** Work that is done piece by piece, one piece a frame, whoever asks: so that no frame is a long one. */
-
-import { useEffect, useState } from "react";
+/** Work that is done piece by piece, whoever asks, so that no frame is a long one. */
 
 const waiting = new Set<() => void>();
 let frame = 0;
@@ -21,28 +19,18 @@ export function inTurn(work: () => void): () => void {
   return () => waiting.delete(work);
 }
 
-let decoding = Promise.resolve();
+let last = Promise.resolve();
 
 /**
- * The address of a picture once it was decoded. One after the other: several at once take every processor
- * there is from the frame that is being drawn.
+ * Do `work` when all that was asked for before it is done: several pictures decoded at once take every
+ * processor there is from the frame that is being drawn. Returns how to call it off; work that failed is
+ * left, and the next is done.
  */
-export function useDecoded(address: string | null): string | null {
-  const [shown, setShown] = useState<string | null>(null);
-  useEffect(() => {
-    setShown(null);
-    if (!address) return undefined;
-    let wanted = true;
-    decoding = decoding.then(async () => {
-      if (!wanted) return;
-      const picture = new Image();
-      picture.src = address;
-      await picture.decode().catch(() => undefined);
-      if (wanted) setShown(address);
-    });
-    return () => {
-      wanted = false;
-    };
-  }, [address]);
-  return shown;
+export function oneByOne(work: (wanted: () => boolean) => Promise<void>): () => void {
+  let called = true;
+  const wanted = (): boolean => called;
+  last = last.then(() => (called ? work(wanted) : undefined)).catch(() => undefined);
+  return () => {
+    called = false;
+  };
 }
