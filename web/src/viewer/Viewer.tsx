@@ -1,7 +1,7 @@
-import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useDeferredValue, useMemo, useRef, useState } from "react";
 
 import type { DocumentState } from "../state/documents";
-import { findAll, locate, prepareWords } from "./find";
+import { findAll, locate } from "./find";
 import { Pages, type Target } from "./Pages";
 import { Thumbnails } from "./Thumbnails";
 import { Toolbar } from "./Toolbar";
@@ -20,7 +20,6 @@ export function Viewer({ document: shown }: { document: DocumentState }) {
   const toPage = useRef<(index: number) => void>(() => undefined);
   const sought = useDeferredValue(query);
   const hits = useMemo(() => findAll(shown, sought), [shown, sought]);
-  useEffect(() => prepareWords(shown.pages), [shown.pages]);
   const found = wish > 0 ? locate(hits, at) : null;
 
   const go = (step: number): void => {

@@ -16,21 +16,6 @@ export function wordsOf(page: PageState): string {
   return words;
 }
 
-/** Have the words of finished pages ready before they are looked for, while nothing else is to do. Returns how to stop. */
-export function prepareWords(pages: readonly PageState[]): () => void {
-  if (typeof requestIdleCallback === "undefined") return () => undefined; // then the first search does it
-  let at = 0;
-  const work = (deadline: IdleDeadline): void => {
-    for (; at < pages.length && deadline.timeRemaining() > 2; at++) {
-      const page = pages[at];
-      if (page?.result) wordsOf(page);
-    }
-    if (at < pages.length) handle = requestIdleCallback(work);
-  };
-  let handle = requestIdleCallback(work);
-  return () => cancelIdleCallback(handle);
-}
-
 /** For each page with hits: its index, and how many hits come before it. */
 export interface Hits {
   total: number;
