@@ -41,8 +41,9 @@ from ocr_utils import (
     saved_upload,
     unless_gone,
 )
-from process.image_process import open_image, sniff_file
+from process.image_process import open_image
 from process.pages import Source, open_source
+from process.sniff import sniff_file
 
 router = APIRouter(tags=["image"])
 

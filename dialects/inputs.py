@@ -17,8 +17,9 @@ from dialects.url_fetch import Fetcher
 from errors import UnsupportedMedia, UrlFetchFailed
 from monitoring import trace
 from ocr_utils import Service, decode_base64, on_thread
-from process.image_process import IMAGE_KINDS, open_image, sniff_file
+from process.image_process import IMAGE_KINDS, open_image
 from process.pages import Source, open_source
+from process.sniff import sniff_file
 
 
 def fetcher_of(request: Request) -> Fetcher:

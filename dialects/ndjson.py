@@ -50,8 +50,8 @@ from ocr_utils import (
     on_thread,
     saved_upload,
 )
-from process.image_process import sniff_file
 from process.pages import Source, open_source
+from process.sniff import sniff_file
 
 router = APIRouter(prefix="/api/ocr", tags=["ndjson"])
 

@@ -1,8 +1,8 @@
 """Bytes of a picture → an upright RGB image, within limits.
 
-What a file is, its content says, never its name. The pixel limit is checked on the header, before
-anything is decoded, and only the one Pillow plug-in that fits the content is let at it. Whatever
-hostile bytes make a decoder raise becomes a 4xx of `errors.py`.
+The pixel limit is checked on the header, before anything is decoded, and only the one Pillow plug-in
+that fits the content is let at it. Whatever hostile bytes make a decoder raise becomes a 4xx of
+`errors.py`.
 
 This module knows nothing about PDFs, pages, engines or HTTP.
 """
@@ -24,14 +24,12 @@ from PIL import Image, ImageCms, ImageOps
 
 from deepseek_ocr import MAX_CROPS, MODES, ModeSpec, num_image_tokens, tile_grid
 from document import Mode
-from errors import AirgapError, EmptyFile, ImageTooLarge, InvalidImage, UnsupportedMedia
+from errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
+from process.sniff import NAMES, sniff_file
 
 _T = TypeVar("_T")
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-
-HEAD_BYTES = 4096
-"""How many bytes from the start of a file `sniff` needs."""
 
 MIN_SIDE = 4
 """Pixels. Nothing that is narrower holds a letter."""
@@ -53,58 +51,6 @@ _FORMATS = {
 IMAGE_KINDS = frozenset(_FORMATS)
 """The kinds of `sniff` that `open_image` reads."""
 
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"II*\0", "tiff"),
-    (b"MM\0*", "tiff"),
-    (b"II+\0", "tiff"),
-    (b"MM\0+", "tiff"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"),
-    (b"\xff\x4f\xff\x51", "jp2"),
-    (b"PK\x03\x04", "zip"),
-    (b"PK\x05\x06", "zip"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
-    (b"\0\0\x01\0", "ico"),
-    (b"%!PS", "postscript"),
-    (b"\xc5\xd0\xd3\xc6", "postscript"),
-    (b"8BPS", "psd"),
-    (b"AT&TFORM", "djvu"),
-    (b"\xff\x0a", "jxl"),
-    (b"\0\0\0\x0cJXL ", "jxl"),
-    (b"\x1f\x8b", "gzip"),
-    (b"Rar!", "rar"),
-    (b"7z\xbc\xaf", "7z"),
-    (b"{\\rtf", "rtf"),
-)
-
-_NAMES = {
-    "pdf": "a PDF",
-    "zip": "a ZIP archive or an Office document",
-    "ole": "an old Office document",
-    "ico": "an icon",
-    "postscript": "PostScript",
-    "psd": "a Photoshop document",
-    "djvu": "DjVu",
-    "jxl": "JPEG XL",
-    "video": "a video",
-    "gzip": "a gzip archive",
-    "rar": "a RAR archive",
-    "7z": "a 7z archive",
-    "rtf": "RTF",
-    "svg": "an SVG drawing",
-    "html": "HTML",
-    "xml": "XML",
-}
-
-_AVIF_BRANDS = {b"avif", b"avis"}
-_HEIF_BRANDS = {
-    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"mif2",
-}  # fmt: skip
-_BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
-
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -120,58 +66,6 @@ _WHITE_IS_ZERO = 0
 
 # The limit is a setting, checked per call. Pillow's own is global and half of it is a warning.
 Image.MAX_IMAGE_PIXELS = None
-
-
-def sniff(head: bytes) -> str | None:
-    """What a file is, by its first `HEAD_BYTES` bytes; None when nothing known.
-
-    The kinds in `IMAGE_KINDS` and `pdf` can be read; the others are named so that a refusal can say
-    what was sent. A PDF's header may follow up to 1 KiB of other bytes (ISO 32000, annex on
-    implementation limits), so it is looked for last.
-    """
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    if head[4:8] == b"ftyp":
-        return _sniff_ftyp(head)
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
-        return "bmp"
-    if b"%PDF-" in head[:1029]:
-        return "pdf"
-    return _sniff_markup(head)
-
-
-def _sniff_ftyp(head: bytes) -> str:
-    size = min(int.from_bytes(head[:4], "big"), len(head))
-    brands = {head[8:12]} | {head[at : at + 4] for at in range(16, size - 3, 4)}
-    if brands & _AVIF_BRANDS:
-        return "avif"
-    return "heif" if brands & _HEIF_BRANDS else "video"
-
-
-def _sniff_markup(head: bytes) -> str | None:
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not text.startswith(b"<"):
-        return None
-    if b"<svg" in text:
-        return "svg"
-    if b"<html" in text or text.startswith(b"<!doctype html"):
-        return "html"
-    return "xml" if text.startswith(b"<?xml") else None
-
-
-def sniff_file(data: bytes | Path) -> str | None:
-    """`sniff` for bytes or a file. Raises `EmptyFile` for one without a byte."""
-    if isinstance(data, Path):
-        with data.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    else:
-        head = data[:HEAD_BYTES]
-    if not head:
-        raise EmptyFile("The file is empty.")
-    return sniff(head)
 
 
 def open_image(data: bytes | Path, *, max_pixels: int) -> Image.Image:
@@ -252,8 +146,8 @@ def normalise(image: Image.Image) -> Image.Image:
 def _unsupported(kind: str | None) -> UnsupportedMedia:
     if kind == "pdf":
         return UnsupportedMedia("This is a PDF, not a picture.", "Send PDFs to /pdf/ocr.")
-    if kind in _NAMES:
-        return UnsupportedMedia(f"This is {_NAMES[kind]}, not a picture that can be read.")
+    if kind in NAMES:
+        return UnsupportedMedia(f"This is {NAMES[kind]}, not a picture that can be read.")
     return UnsupportedMedia("This is not a picture of a known kind.")
 
 

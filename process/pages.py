@@ -19,9 +19,10 @@ from typing import Literal
 from PIL import Image
 
 from errors import AirgapError, TooManyPages
-from process.image_process import check_size, decoding, normalise, open_frames, open_image, sniff_file
+from process.image_process import check_size, decoding, normalise, open_frames, open_image
 from process.ink import find_ink
 from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource
+from process.sniff import sniff_file
 from process.source import DAMAGED, Limits, PageImage, Source, Span, TextLayer
 
 __all__ = [

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the bottom up; a module may import from its own layer only where the layer says so.
 LAYERS: list[tuple[str, ...]] = [
     ("errors", "document", "version", "monitoring"),
-    ("config", "deepseek_ocr", "deepseek_grammar", "deepseek_geometry", "qwen_vl"),
+    ("config", "deepseek_ocr", "deepseek_grammar", "deepseek_geometry", "qwen_vl", "process.sniff"),
     (
         "process.image_process",
         "process.ngram_norepeat",

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from errors import BadRequest, EmptyFile, ImageTooLarge, InvalidImage, TooLarge, UnsupportedMedia
-from process.image_process import MAX_SIDE, check_size, open_frames, open_image, sniff
+from process.image_process import MAX_SIDE, check_size, open_frames, open_image
+from process.sniff import sniff
 
 ROBUST = Path(__file__).parents[1] / "data" / "robust"
 LIMIT = 1_000_000
