@@ -10,17 +10,19 @@ import logging
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from typing_extensions import TypedDict
 
 from deepseek_ocr import NGRAM_RULES
 from deepseek_ocr import clean_formula as drop_numbers
 from document import Document, PageError, ReadOptions
 from errors import AirgapError
 from exporters.archive import DEFAULT_OUTPUTS, Archive
+from exporters.json_export import ErrorJson, LedgerJson, error_to_dict, ledger_to_dict
 from exporters.markdown import document_markdown
 from exporters.text import document_text
 from ocr_utils import (
@@ -28,6 +30,7 @@ from ocr_utils import (
     ReadyService,
     Service,
     ServiceDep,
+    ServiceStatus,
     display_name,
     json_from_disk,
     on_thread,
@@ -59,6 +62,39 @@ USAGE = {
 }
 
 
+class FileText(TypedDict):
+    """The text of one file, or why there is none."""
+
+    filename: str
+    success: bool
+    text: str
+    error: ErrorJson | None
+
+
+class FileAnswer(FileText):
+    """One file; where it could not be opened there is no ledger, and no warning."""
+
+    markdown: str
+    ledger: NotRequired[LedgerJson]
+    warnings: NotRequired[list[str]]
+
+
+class BatchText(TypedDict):
+    """The text of every file, in the order they were sent; how many were read whole, how many not."""
+
+    results: list[FileText]
+    succeeded: int
+    failed: int
+
+
+class BatchAnswer(TypedDict):
+    """Every file, in the order they were sent; how many were read whole, how many not."""
+
+    results: list[FileAnswer]
+    succeeded: int
+    failed: int
+
+
 @dataclass(frozen=True, slots=True)
 class FileResult:
     """What became of one file: a document, or the error that kept it shut. `path` is our copy of it."""
@@ -68,7 +104,7 @@ class FileResult:
     document: Document | None = None
     error: PageError | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> FileAnswer:
         document, error = self.document, self.error
         if document is None:
             return {
@@ -76,7 +112,7 @@ class FileResult:
                 "success": False,
                 "markdown": "",
                 "text": "",
-                "error": asdict(error) if error else None,
+                "error": error_to_dict(error),
             }
         failed = next((page.error for page in document.pages if page.error), None)
         return {
@@ -84,13 +120,13 @@ class FileResult:
             "success": failed is None,
             "markdown": document_markdown(document),
             "text": document_text(document),
-            "error": asdict(failed) if failed else None,
-            "ledger": asdict(document.ledger),
+            "error": error_to_dict(failed),
+            "ledger": ledger_to_dict(document.ledger),
             "warnings": list(document.warnings),
         }
 
 
-@router.post("/ocr", summary="Markdown and text of each file")
+@router.post("/ocr", summary="Markdown and text of each file", responses={200: {"model": BatchAnswer}})
 async def batch_ocr(
     request: Request,
     service: ReadyService,
@@ -102,7 +138,7 @@ async def batch_ocr(
     return await json_from_disk(answer, service.uploads)
 
 
-@router.post("/ocr/simple", summary="Just the text of each file")
+@router.post("/ocr/simple", summary="Just the text of each file", responses={200: {"model": BatchText}})
 async def batch_simple(
     request: Request,
     service: ReadyService,
@@ -111,9 +147,17 @@ async def batch_simple(
     clean_formula: CleanFormula = False,
 ) -> Response:
     answer = await unless_gone(request, _summaries(service, files, options, clean_formula))
-    kept = ("filename", "success", "text", "error")
-    results = ({name: entry[name] for name in kept} for entry in answer["results"])
-    return await json_from_disk(answer | {"results": results}, service.uploads)
+    texts = map(_only_text, answer["results"])
+    return await json_from_disk({**answer, "results": texts}, service.uploads)
+
+
+def _only_text(file: FileAnswer) -> FileText:
+    return {
+        "filename": file["filename"],
+        "success": file["success"],
+        "text": file["text"],
+        "error": file["error"],
+    }
 
 
 @router.post(
@@ -144,7 +188,7 @@ async def batch_download(
 
 async def _summaries(
     service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
-) -> dict[str, Any]:
+) -> BatchAnswer:
     results = []
     async with aclosing(_results(service, files, options, clean)) as stream:
         async for result in stream:
@@ -215,7 +259,7 @@ def cleaned(document: Document) -> Document:
 
 
 @router.get("/status", summary="Whether batches can be read now")
-async def status(service: ServiceDep) -> dict[str, Any]:
+async def status(service: ServiceDep) -> ServiceStatus:
     return service.status()
 
 

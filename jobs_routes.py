@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Requ
 from fastapi import Path as UrlPath
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import format_sse_event
+from typing_extensions import TypedDict
 
 from accounts.caller import Caller, CallerDep
 from dialects.live import LiveResponse
@@ -35,6 +36,7 @@ from ocr_utils import (
     FormOptions,
     Service,
     ServiceDep,
+    ServiceStatus,
     content_disposition,
     display_name,
     on_thread,
@@ -114,7 +116,48 @@ def opening_fields(
     return Opening(dpi, page_from, page_to, password or None, text_layer)
 
 
-@router.post("", status_code=202, summary="Take a job in and answer at once")
+class JobLedger(TypedDict):
+    """What became of a job's pages; `expected` and `pending` are null until they are counted."""
+
+    expected: int | None
+    ok: int
+    degraded: int
+    failed: int
+    pending: int | None
+
+
+class JobAnswer(TypedDict):
+    """A job as it stands. Times are ISO 8601, in UTC."""
+
+    id: str
+    status: Status
+    reason: str | None
+    priority: Priority
+    files: int
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    ledger: JobLedger
+    pages_per_second: float
+    seconds_left: float | None
+
+
+class JobList(TypedDict):
+    """`next` is the `cursor` of what follows, null at the end."""
+
+    jobs: list[JobAnswer]
+    next: str | None
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Take a job in and answer at once",
+    responses={
+        200: {"model": JobAnswer, "description": "The job that was sent with this key before."},
+        202: {"model": JobAnswer},
+    },
+)
 async def submit(
     request: Request,
     service: ServiceDep,
@@ -192,7 +235,7 @@ async def list_jobs(
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=80, description="`next` of an earlier answer.")] = None,
-) -> dict[str, Any]:
+) -> JobList:
     found = await jobs.jobs(caller.id, status, _parsed(cursor) if cursor else None, limit)
     counts = await jobs.counts(found)
     following = f"{found[-1].created_at!r}_{found[-1].id}" if len(found) == limit else None
@@ -208,7 +251,7 @@ def _parsed(cursor: str) -> tuple[float, str]:
 
 
 @router.get("/status", summary="Whether jobs can be taken now")
-async def status(service: ServiceDep) -> dict[str, Any]:
+async def status(service: ServiceDep) -> ServiceStatus:
     return service.status()
 
 
@@ -226,7 +269,7 @@ async def info(service: ServiceDep) -> dict[str, Any]:
 
 
 @router.get("/{job_id}", summary="State, ledger, speed and estimate")
-async def show(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
+async def show(jobs: JobsDep, job: JobDep) -> JobAnswer:
     counts = await jobs.counts([job])
     return describe(job, counts[job.id])
 
@@ -263,7 +306,7 @@ async def _stream(jobs: Jobs, job: Job, after: int) -> AsyncGenerator[str, None]
             yield format_sse_event(data_str=text, event=event.kind, id=number).decode()
 
 
-async def _data(jobs: Jobs, event: JobEvent) -> dict[str, Any]:
+async def _data(jobs: Jobs, event: JobEvent) -> Mapping[str, Any]:
     if event.stored is None:
         counts = await jobs.counts([event.job])
         return describe(event.job, counts[event.job.id])
@@ -291,14 +334,14 @@ async def result(service: ServiceDep, jobs: JobsDep, job: JobDep) -> FileRespons
 
 
 @router.post("/{job_id}/cancel", summary="Stop a job; what was read stays")
-async def cancel(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
+async def cancel(jobs: JobsDep, job: JobDep) -> JobAnswer:
     stopped = await jobs.cancel(job)
     counts = await jobs.counts([stopped])
     return describe(stopped, counts[stopped.id])
 
 
 @router.post("/{job_id}/retry", summary="Read again what failed, and what a cancelled job left unread")
-async def retry(jobs: JobsDep, job: JobDep) -> dict[str, Any]:
+async def retry(jobs: JobsDep, job: JobDep) -> JobAnswer:
     again = await jobs.retry(job)
     counts = await jobs.counts([again])
     return describe(again, counts[again.id])
@@ -340,7 +383,7 @@ async def erase(jobs: JobsDep, job: JobDep) -> Response:
     return Response(status_code=204)
 
 
-def describe(job: Job, counts: Counts) -> dict[str, Any]:
+def describe(job: Job, counts: Counts) -> JobAnswer:
     """A job as answers show it. The ledger's `pending` pages are still to be read."""
     pages = job.pages
     pending = None if pages is None else max(0, pages - counts.done)
@@ -351,9 +394,9 @@ def describe(job: Job, counts: Counts) -> dict[str, Any]:
         "reason": job.reason,
         "priority": job.priority,
         "files": job.inputs,
-        "created_at": _time(job.created_at),
-        "started_at": _time(job.started_at),
-        "finished_at": _time(job.finished_at),
+        "created_at": _iso(job.created_at),
+        "started_at": None if job.started_at is None else _iso(job.started_at),
+        "finished_at": None if job.finished_at is None else _iso(job.finished_at),
         "ledger": {
             "expected": pages,
             "ok": counts.ok,
@@ -366,7 +409,5 @@ def describe(job: Job, counts: Counts) -> dict[str, Any]:
     }
 
 
-def _time(seconds: float | None) -> str | None:
-    return (
-        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    )
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -9,16 +9,26 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from PIL.Image import Image
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
-from document import Document, Page, ReadOptions
+from document import Document, Page, PageStatus, ReadOptions
 from errors import UnsupportedMedia
 from exporters.annotated import annotate, crop_blocks
-from exporters.json_export import block_to_dict, box_to_list, disagreements_to_list, usage_to_dict
+from exporters.json_export import (
+    BlockJson,
+    BoxJson,
+    DisagreementJson,
+    UsageJson,
+    block_to_dict,
+    box_to_list,
+    disagreements_to_list,
+    usage_to_dict,
+)
 from exporters.markdown import page_markdown
 from exporters.text import page_text
 from monitoring import trace
@@ -28,6 +38,7 @@ from ocr_utils import (
     ReadyService,
     Service,
     ServiceDep,
+    ServiceStatus,
     checked_max_tokens,
     checked_temperature,
     decode_base64,
@@ -67,8 +78,62 @@ class GenerateRequest(BaseModel):
     temperature: float | None = None
 
 
+class Generated(TypedDict):
+    """`result` is the model's output as it came, markup and all."""
+
+    result: str
+    finish_reason: str
+    usage: UsageJson
+    warnings: list[str]
+
+
+class ImageText(TypedDict):
+    """`disagreements` is there where a second reading was asked for."""
+
+    text: str
+    warnings: list[str]
+    disagreements: NotRequired[list[DisagreementJson] | None]
+
+
+class PictureSize(TypedDict):
+    """Pixels, after EXIF orientation."""
+
+    width: int
+    height: int
+
+
+class Crop(TypedDict):
+    """One box of a block, cut out; `image` is a PNG as base64."""
+
+    label: str
+    box: BoxJson
+    image: str
+
+
+class ImageAnswer(TypedDict):
+    """All that was read on a picture; `annotated_image` is a PNG as base64."""
+
+    success: bool
+    markdown: str
+    text: str
+    raw: str
+    blocks: list[BlockJson]
+    image_size: PictureSize
+    annotated_image: str | None
+    crops: list[Crop]
+    usage: UsageJson
+    warnings: list[str]
+    status: PageStatus
+    confidence: float | None
+    finish_reason: str
+    disagreements: list[DisagreementJson] | None
+    engine: str
+    model: str
+    mode: str | None
+
+
 @router.post("/generate", summary="Prompt and images as JSON, the model's raw answer")
-async def generate(request: Request, body: GenerateRequest, service: ReadyService) -> dict[str, Any]:
+async def generate(request: Request, body: GenerateRequest, service: ReadyService) -> Generated:
     encoded = [*([body.image] if body.image else []), *(body.images or [])]
     limit = service.settings.max_image_pixels
     images = [await on_thread(_decode, text, limit) for text in encoded]
@@ -83,7 +148,7 @@ async def generate(request: Request, body: GenerateRequest, service: ReadyServic
 @router.post("/generate_with_file", summary="The same with an uploaded file")
 async def generate_with_file(
     request: Request, service: ReadyService, options: FormOptions, file: Annotated[UploadFile, File()]
-) -> dict[str, Any]:
+) -> Generated:
     async with saved_upload(file, service.uploads) as path:
         image = await on_thread(open_image, path, max_pixels=service.settings.max_image_pixels)
     return await unless_gone(request, _generate(service, [image], options))
@@ -95,7 +160,7 @@ def _decode(text: str, max_pixels: int) -> Image:
     return open_image(data, max_pixels=max_pixels)
 
 
-async def _generate(service: Service, images: list[Image], options: ReadOptions) -> dict[str, Any]:
+async def _generate(service: Service, images: list[Image], options: ReadOptions) -> Generated:
     async with service.reader.admit():
         page = await service.reader.read_page(images, options)
     return {
@@ -109,8 +174,7 @@ async def _generate(service: Service, images: list[Image], options: ReadOptions)
 @router.post(
     "/ocr/image/advanced",
     summary="Markdown, text, blocks with boxes, annotated picture, crops",
-    responses={200: {"content": {"application/json": {}, "application/zip": {}, "application/pdf": {}}}},
-    response_model=None,
+    responses={200: {"model": ImageAnswer, "content": {"application/zip": {}, "application/pdf": {}}}},
 )
 async def image_advanced(
     request: Request,
@@ -140,14 +204,16 @@ async def image_simple(
     options: FormOptions,
     file: Annotated[UploadFile, File()],
     crosscheck: Crosscheck = False,
-) -> dict[str, Any]:
+) -> ImageText:
     options = replace(options, crosscheck=crosscheck)
     async with saved_upload(file, service.uploads) as path:
         with await on_thread(_open_picture, service, path, display_name(file)) as source:
             document = await unless_gone(request, _read(service, source, options))
     page = document.pages[0]
-    checked = {"disagreements": disagreements_to_list(page.disagreements)} if crosscheck else {}
-    return {"text": page_text(page), "warnings": list(document.warnings)} | checked
+    answer: ImageText = {"text": page_text(page), "warnings": list(document.warnings)}
+    if crosscheck:
+        answer["disagreements"] = disagreements_to_list(page.disagreements)
+    return answer
 
 
 def _open_picture(service: Service, path: Path, name: str) -> Source:
@@ -165,7 +231,7 @@ async def _read(service: Service, source: Source, options: ReadOptions) -> Docum
     return document
 
 
-def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: bool) -> dict[str, Any]:
+def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: bool) -> ImageAnswer:
     page = document.pages[0]
     return {
         "success": True,
@@ -188,7 +254,7 @@ def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: 
     }
 
 
-def _crops(page: Page, image: Image) -> list[dict[str, Any]]:
+def _crops(page: Page, image: Image) -> list[Crop]:
     return [
         {"label": label, "box": box_to_list(box), "image": _png(crop)}
         for label, box, crop in crop_blocks(image, page.blocks)
@@ -202,7 +268,7 @@ def _png(image: Image) -> str:
 
 
 @router.get("/ocr/status", summary="Whether images can be read now")
-async def status(service: ServiceDep) -> dict[str, Any]:
+async def status(service: ServiceDep) -> ServiceStatus:
     return service.status()
 
 

@@ -22,6 +22,7 @@ from fastapi import Depends, Form, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 from tqdm import tqdm
+from typing_extensions import TypedDict
 
 from config import Settings
 from deepseek_ocr import mode_of_crop_mode
@@ -49,6 +50,16 @@ class Part(Protocol):
     async def close(self) -> None:
         """Called while pages can still be read."""
         ...
+
+
+class ServiceStatus(TypedDict):
+    """Whether pages can be read now, the reason, and how many requests are being answered."""
+
+    available: bool
+    reason: str
+    engine: str
+    model: str
+    requests: int
 
 
 class Service:
@@ -90,7 +101,7 @@ class Service:
             render_workers=settings.workers,
         )
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> ServiceStatus:
         """The answer of the `/…/status` routes."""
         ready, why = self.ready()
         return {

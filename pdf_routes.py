@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from typing_extensions import TypedDict
 
 from deepseek_ocr import NGRAM_RULES
-from document import Document, ReadOptions
+from document import Document, PageStatus, ReadOptions
 from exporters import export_file
 from exporters.images import iter_images
-from exporters.json_export import disagreements_to_list, page_to_dict, usage_to_dict
+from exporters.json_export import (
+    DisagreementJson,
+    LedgerJson,
+    PageJson,
+    UsageJson,
+    disagreements_to_list,
+    ledger_to_dict,
+    page_to_dict,
+    usage_to_dict,
+)
 from exporters.markdown import document_markdown, page_markdown
 from exporters.text import document_text, page_text
 from ocr_utils import (
@@ -26,6 +36,7 @@ from ocr_utils import (
     ReadyService,
     Service,
     ServiceDep,
+    ServiceStatus,
     display_name,
     encode_base64,
     json_from_disk,
@@ -79,11 +90,57 @@ async def uploaded_pdf(
 UploadedPdf = Annotated[Source, Depends(uploaded_pdf)]
 
 
+class PdfPage(PageJson):
+    """All of a page, and its text as Markdown."""
+
+    markdown: str
+
+
+class Figure(TypedDict):
+    """A figure cut out of its page; `image` is a PNG as base64."""
+
+    name: str
+    image: str
+
+
+class PdfAnswer(TypedDict):
+    """All that was read in a document; `layout_pdf` is base64."""
+
+    success: bool
+    markdown: str
+    pages: list[PdfPage]
+    ledger: LedgerJson
+    images: list[Figure]
+    layout_pdf: str | None
+    usage: UsageJson
+    warnings: list[str]
+    engine: str
+    model: str
+    mode: str | None
+
+
+class PageText(TypedDict):
+    """`disagreements` is there where a second reading was asked for."""
+
+    number: int
+    status: PageStatus
+    text: str
+    disagreements: NotRequired[list[DisagreementJson] | None]
+
+
+class PdfText(TypedDict):
+    """The text of a document, whole and page by page."""
+
+    text: str
+    pages: list[PageText]
+    ledger: LedgerJson
+    warnings: list[str]
+
+
 @router.post(
     "/ocr",
     summary="Markdown, pages with blocks, figures, a PDF with the layout drawn, and the ledger",
-    responses={200: {"content": {"application/json": {}, "application/zip": {}, "application/pdf": {}}}},
-    response_model=None,
+    responses={200: {"model": PdfAnswer, "content": {"application/zip": {}, "application/pdf": {}}}},
 )
 async def pdf_ocr(
     request: Request,
@@ -107,7 +164,7 @@ async def pdf_ocr(
         return await json_from_disk(members, service.uploads)
 
 
-@router.post("/ocr/simple", summary="Just the text, page by page")
+@router.post("/ocr/simple", summary="Just the text, page by page", responses={200: {"model": PdfText}})
 async def pdf_simple(
     request: Request,
     service: ReadyService,
@@ -125,7 +182,7 @@ async def pdf_simple(
     members = {
         "text": document_text(document),
         "pages": pages,
-        "ledger": asdict(document.ledger),
+        "ledger": ledger_to_dict(document.ledger),
         "warnings": list(document.warnings),
     }
     return await json_from_disk(members, service.uploads)
@@ -146,7 +203,7 @@ def _answer(document: Document, source: Source, layout: Path | None, extract_ima
         "success": document.ledger.failed == 0,
         "markdown": document_markdown(document),
         "pages": (page_to_dict(page) | {"markdown": page_markdown(page)} for page in document.pages),
-        "ledger": asdict(document.ledger),
+        "ledger": ledger_to_dict(document.ledger),
         "images": ({"name": name, "image": encode_base64(data)} for name, data in images),
         "layout_pdf": layout,
         "usage": usage_to_dict(document.usage),
@@ -158,7 +215,7 @@ def _answer(document: Document, source: Source, layout: Path | None, extract_ima
 
 
 @router.get("/status", summary="Whether PDFs can be read now")
-async def status(service: ServiceDep) -> dict[str, Any]:
+async def status(service: ServiceDep) -> ServiceStatus:
     return service.status()
 
 

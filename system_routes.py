@@ -9,10 +9,11 @@ import os
 import platform
 import time
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from typing_extensions import TypedDict
 
 from deepseek_ocr import PROMPTS
 from document import MODES
@@ -47,8 +48,28 @@ async def root(request: Request, service: ServiceDep) -> dict[str, Any] | Redire
     }
 
 
+class Health(TypedDict):
+    """Status in one word; `reason` says more."""
+
+    status: Literal["healthy", "unavailable"]
+    ready: bool
+    reason: str
+    engine: str
+    uptime_seconds: float
+
+
+class Readiness(TypedDict):
+    """Whether pages can be read now, by which engine, and why it was taken."""
+
+    ready: bool
+    reason: str
+    engine: str
+    engine_reason: str
+    model: str
+
+
 @router.get("/health", summary="Status in one word, with the engine's name")
-async def health(service: ServiceDep) -> dict[str, Any]:
+async def health(service: ServiceDep) -> Health:
     ready, why = service.ready()
     return {
         "status": "healthy" if ready else "unavailable",
@@ -65,7 +86,7 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="Pages can be read now: 200, else 503 with the reason")
-async def readyz(service: ServiceDep, response: Response) -> dict[str, Any]:
+async def readyz(service: ServiceDep, response: Response) -> Readiness:
     ready, why = service.ready()
     response.status_code = 200 if ready else 503
     return {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from accounts.audit import AuditLog
-from accounts.caller import AdminDep, Caller, CallerDep, get_caller
+from accounts.caller import AdminDep, Caller, CallerDep, Role, get_caller
 from accounts.service import Accounts
 from accounts.store import ApiKey, User
 from config import Settings
@@ -53,6 +54,54 @@ class KeyRequest(BaseModel):
     pages_per_day: int | None = Field(default=None, ge=1, le=1_000_000_000)
 
 
+class Account(TypedDict):
+    """A person's account; the time is ISO 8601."""
+
+    id: int
+    username: str
+    role: Role
+    active: bool
+    created_at: str
+
+
+class Token(TypedDict):
+    """A bearer token and the seconds it lasts (RFC 6749, 5.1)."""
+
+    access_token: str
+    token_type: Literal["bearer"]
+    expires_in: int
+
+
+class Me(TypedDict):
+    """Who asks, and what they may use; null is the site's own limit."""
+
+    id: str
+    username: str
+    role: Role
+    pages_per_day: int | None
+    requests_per_minute: int | None
+
+
+class NewApiKey(TypedDict):
+    """`key` is the secret; no later answer holds it."""
+
+    id: str
+    name: str
+    key: str
+
+
+class KeyAnswer(TypedDict):
+    """An API key without its secret; times are ISO 8601."""
+
+    id: str
+    name: str
+    user_id: int
+    requests_per_minute: int | None
+    pages_per_day: int | None
+    created_at: str
+    revoked_at: str | None
+
+
 async def may_register(request: Request) -> Caller:
     """An administrator, or anybody where the site lets anybody. Raises `Unauthorized`, `Forbidden`."""
     caller = get_caller(request)
@@ -71,7 +120,7 @@ async def register(
     accounts: AccountsDep,
     audit: AuditDep,
     caller: Annotated[Caller, Depends(may_register)],
-) -> dict[str, Any]:
+) -> Account:
     if body.role == "admin" and not caller.is_admin:
         raise Forbidden("Only an administrator may make administrators.")
     user = await accounts.register(body.username, body.password, body.role, _client(request))
@@ -85,7 +134,7 @@ async def token(
     accounts: AccountsDep,
     audit: AuditDep,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
-) -> dict[str, Any]:
+) -> Token:
     try:
         issued, seconds, user = await accounts.login(form.username, form.password, _client(request))
     except AirgapError as error:
@@ -96,7 +145,7 @@ async def token(
 
 
 @router.get("/me", summary="Who I am")
-async def me(caller: CallerDep) -> dict[str, Any]:
+async def me(caller: CallerDep) -> Me:
     return {
         "id": caller.id,
         "username": caller.name,
@@ -115,7 +164,7 @@ async def password(body: PasswordChange, accounts: AccountsDep, audit: AuditDep,
 
 
 @router.get("/users", summary="All accounts")
-async def users(accounts: AccountsDep, admin: AdminDep) -> list[dict[str, Any]]:
+async def users(accounts: AccountsDep, admin: AdminDep) -> list[Account]:
     return [_user(user) for user in await accounts.users()]
 
 
@@ -126,9 +175,7 @@ async def end_user(username: str, accounts: AccountsDep, audit: AuditDep, admin:
 
 
 @router.post("/keys", status_code=201, summary="Make an API key; it is shown this once")
-async def make_key(
-    body: KeyRequest, accounts: AccountsDep, audit: AuditDep, caller: CallerDep
-) -> dict[str, Any]:
+async def make_key(body: KeyRequest, accounts: AccountsDep, audit: AuditDep, caller: CallerDep) -> NewApiKey:
     if not caller.id.startswith("user:") or caller.user_id is None:
         raise Forbidden("An API key cannot make API keys.")
     if (body.requests_per_minute or body.pages_per_day) and not caller.is_admin:
@@ -139,7 +186,7 @@ async def make_key(
 
 
 @router.get("/keys", summary="My API keys; an administrator sees all")
-async def keys(accounts: AccountsDep, caller: CallerDep) -> list[dict[str, Any]]:
+async def keys(accounts: AccountsDep, caller: CallerDep) -> list[KeyAnswer]:
     return [_key(key) for key in await accounts.keys(caller)]
 
 
@@ -158,7 +205,7 @@ async def _note(audit: AuditLog | None, event: str, who: str, **details: str) ->
         await audit.note(event, who, **details)
 
 
-def _user(user: User) -> dict[str, Any]:
+def _user(user: User) -> Account:
     return {
         "id": user.id,
         "username": user.name,
@@ -168,7 +215,7 @@ def _user(user: User) -> dict[str, Any]:
     }
 
 
-def _key(key: ApiKey) -> dict[str, Any]:
+def _key(key: ApiKey) -> KeyAnswer:
     return {
         "id": key.id,
         "name": key.name,

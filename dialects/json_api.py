@@ -9,19 +9,29 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict, replace
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from deepseek_ocr import NGRAM_RULES, PROMPTS
 from dialects.inputs import fetcher_of, file_of, opened_document, opened_picture, plain_prompt
-from dialects.references import truss_fields
+from dialects.references import TrussFields, truss_fields
 from dialects.url_fetch import Fetcher
-from document import Document, Page, ReadOptions
+from document import Document, Page, PageStatus, ReadOptions
 from errors import AirgapError, BadRequest, InvalidOption
-from exporters.json_export import block_to_dict, usage_to_dict
+from exporters.json_export import (
+    BlockJson,
+    ErrorJson,
+    LedgerJson,
+    UsageJson,
+    block_to_dict,
+    error_to_dict,
+    ledger_to_dict,
+    usage_to_dict,
+)
 from exporters.markdown import document_markdown, page_markdown
 from exporters.text import page_text
 from ocr_utils import (
@@ -31,6 +41,7 @@ from ocr_utils import (
     checked_max_tokens,
     checked_mode,
     checked_temperature,
+    json_from_disk,
     on_thread,
     raise_if_failed,
     unless_gone,
@@ -137,29 +148,88 @@ class PdfRequest(ReadRequest):
         return files[0]
 
 
-@router.post("/ocr", summary="Images as JSON, text and boxes as JSON")
+class ReadResult(TypedDict):
+    """What was read on one picture or page; `image_size` is width and height in pixels."""
+
+    text: str
+    markdown: str
+    raw: str
+    blocks: list[BlockJson]
+    image_size: list[int]
+    status: PageStatus
+    finish_reason: str
+    usage: UsageJson
+    warnings: list[str]
+    error: ErrorJson | None
+
+
+class ReadPage(ReadResult):
+    """One page of a document, by its number from 1."""
+
+    page: int
+
+
+class ReadImages(TypedDict):
+    """What was read on several pictures, in the order they were sent."""
+
+    success: bool
+    results: list[ReadResult]
+    usage: UsageJson
+    warnings: list[str]
+    engine: str
+    model: str
+    mode: str | None
+
+
+class ReadImage(ReadImages, TrussFields):
+    """What was read on one picture, whose text stands at the top as well."""
+
+    text: str
+
+
+class ReadPdf(TypedDict):
+    """What was read in a document."""
+
+    success: bool
+    results: list[ReadPage]
+    markdown: str
+    ledger: LedgerJson
+    usage: UsageJson
+    warnings: list[str]
+    engine: str
+    model: str
+    mode: str | None
+
+
+@router.post(
+    "/ocr",
+    summary="Images as JSON, text and boxes as JSON",
+    responses={200: {"model": ReadImage | ReadImages}},
+)
 async def read_images(
     request: Request,
     service: ReadyService,
     body: Annotated[ImageRequest, Body(openapi_examples=_EXAMPLES)],
-) -> dict[str, Any]:
+) -> Response:
     options = body.options(service, "image")
     files = body.files()
     pages = await unless_gone(request, _read_all(service, fetcher_of(request), files, options))
     document = service.reader.document(pages, options)
     prompt = body.prompt or service.reader.defaults.prompt or PROMPTS["document"]
-    return await on_thread(_image_answer, document, prompt)
+    return await json_from_disk(await on_thread(_image_answer, document, prompt), service.uploads)
 
 
-@router.post("/ocr/pdf", summary="A PDF as JSON, the text of its pages as JSON")
-async def read_pdf(request: Request, service: ReadyService, body: PdfRequest) -> dict[str, Any]:
+@router.post(
+    "/ocr/pdf", summary="A PDF as JSON, the text of its pages as JSON", responses={200: {"model": ReadPdf}}
+)
+async def read_pdf(request: Request, service: ReadyService, body: PdfRequest) -> Response:
     options = body.options(service, "pdf")
     data = await file_of(body.file(), fetcher_of(request))
     pages = body.pdf_pages or PdfPages()
     opened = opened_document(service, data, pages.dpi, pages.page_from, pages.page_to, body.password)
     async with opened as source, service.reader.admit():
         document = await unless_gone(request, service.reader.recognize(source, options))
-    return await on_thread(_pdf_answer, document)
+    return await json_from_disk(await on_thread(_pdf_answer, document), service.uploads)
 
 
 async def _read_all(service: Service, fetcher: Fetcher, files: list[str], options: ReadOptions) -> list[Page]:
@@ -190,8 +260,8 @@ async def _read_one_of_several(service: Service, fetcher: Fetcher, options: Read
         return Page(1, 0, 0, "failed", finish_reason="error", error=error.as_page_error())
 
 
-def _image_answer(document: Document, prompt: str) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+def _image_answer(document: Document, prompt: str) -> ReadImages | ReadImage:
+    answer: ReadImages = {
         "success": document.ledger.failed == 0,
         "results": [_result(page) for page in document.pages],
         "usage": usage_to_dict(document.usage),
@@ -204,10 +274,10 @@ def _image_answer(document: Document, prompt: str) -> dict[str, Any]:
         return answer
     page = document.pages[0]
     raise_if_failed(page)
-    return answer | {"text": page_text(page)} | truss_fields(page, prompt, document.model)
+    return {**answer, "text": page_text(page), **truss_fields(page, prompt, document.model)}
 
 
-def _result(page: Page) -> dict[str, Any]:
+def _result(page: Page) -> ReadResult:
     return {
         "text": page_text(page),
         "markdown": page_markdown(page),
@@ -218,16 +288,16 @@ def _result(page: Page) -> dict[str, Any]:
         "finish_reason": page.finish_reason,
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
-        "error": asdict(page.error) if page.error else None,
+        "error": error_to_dict(page.error),
     }
 
 
-def _pdf_answer(document: Document) -> dict[str, Any]:
+def _pdf_answer(document: Document) -> ReadPdf:
     return {
         "success": document.ledger.failed == 0,
-        "results": [{"page": page.number} | _result(page) for page in document.pages],
+        "results": [{"page": page.number, **_result(page)} for page in document.pages],
         "markdown": document_markdown(document),
-        "ledger": asdict(document.ledger),
+        "ledger": ledger_to_dict(document.ledger),
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
         "engine": document.engine,

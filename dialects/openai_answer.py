@@ -14,6 +14,7 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 from PIL.Image import Image
+from typing_extensions import TypedDict
 
 from dialects.markup import MarkupFilter
 from document import Page, ReadOptions, Usage
@@ -25,6 +26,47 @@ from process.pipeline import Reader, in_order
 
 BETWEEN_IMAGES = "\n\n"
 _CHUNK = "chat.completion.chunk"
+
+
+class Tokens(TypedDict):
+    """What a completion took."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Message(TypedDict):
+    """What the model said; in a chunk, a piece of it."""
+
+    role: Literal["assistant"]
+    content: str
+
+
+class Choice(TypedDict):
+    """The one answer there is."""
+
+    index: int
+    message: Message
+    logprobs: None
+    finish_reason: Literal["stop", "length"]
+
+
+class Head(TypedDict):
+    """What a completion and each of its chunks begin with; `created` is in seconds since 1970."""
+
+    id: str
+    created: int
+    model: str
+
+
+class Completion(Head):
+    """An answer that is not streamed."""
+
+    object: Literal["chat.completion"]
+    choices: list[Choice]
+    usage: Tokens
+    warnings: list[str]
 
 
 class Answer:
@@ -44,13 +86,13 @@ class Answer:
         self._options = options
         self._raw = raw
         self._warnings = warnings
-        self._head = {
+        self._head: Head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
             "model": reader.engine.model,
         }
 
-    async def whole(self) -> dict[str, Any]:
+    async def whole(self) -> Completion:
         """The body of an answer that is not streamed. A page that fails is the request's failure."""
         read = functools.partial(self._reader.read_page, options=self._options)
         pages: list[Page] = []
@@ -60,9 +102,10 @@ class Answer:
                 pages.append(page)
                 self._warnings.extend(page.warnings)
         texts = [page.raw if self._raw else MarkupFilter.clean(page.raw) for page in pages]
-        message = {"role": "assistant", "content": BETWEEN_IMAGES.join(texts)}
+        message: Message = {"role": "assistant", "content": BETWEEN_IMAGES.join(texts)}
         reason = _finish_reason([page.finish_reason for page in pages])
-        return self._head | {
+        return {
+            **self._head,
             "object": "chat.completion",
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
             "usage": _usage(sum((page.usage for page in pages), Usage())),
@@ -95,12 +138,12 @@ class Answer:
             return
         yield self._chunk({}, finish_reason=_finish_reason(reasons), warnings=self._warnings)
         if include_usage:
-            yield _event(self._head | {"object": _CHUNK, "choices": [], "usage": _usage(usage)})
+            yield _event({**self._head, "object": _CHUNK, "choices": [], "usage": _usage(usage)})
         yield "data: [DONE]\n\n"
 
     def _chunk(self, delta: dict[str, str], finish_reason: str | None = None, **more: Any) -> str:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return _event(self._head | {"object": _CHUNK, "choices": [choice]} | more)
+        return _event({**self._head, "object": _CHUNK, "choices": [choice], **more})
 
 
 def _event(data: dict[str, Any]) -> str:
@@ -112,7 +155,7 @@ def _finish_reason(reasons: list[str]) -> Literal["stop", "length"]:
     return "stop" if all(reason == "stop" for reason in reasons) else "length"
 
 
-def _usage(usage: Usage) -> dict[str, int]:
+def _usage(usage: Usage) -> Tokens:
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,

@@ -8,14 +8,15 @@ prompt holds `<|grounding|>`, or `skip_special_tokens` is false), else the text 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from PIL.Image import Image
+from typing_extensions import TypedDict
 
 from dialects.inputs import fetcher_of, picture_of
 from dialects.live import Admitted, LiveResponse
-from dialects.openai_answer import Answer
+from dialects.openai_answer import Answer, Completion
 from dialects.openai_request import ChatRequest
 from engines.base import check_capabilities
 from errors import NotFound
@@ -25,19 +26,35 @@ from process.pipeline import Reader
 router = APIRouter(prefix="/v1", tags=["openai"])
 
 
+class Model(TypedDict):
+    """The model as OpenAI's clients list it."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class Models(TypedDict):
+    """What there is."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
 @router.get("/models", summary="The one model that is loaded")
-async def models(service: ServiceDep) -> dict[str, Any]:
+async def models(service: ServiceDep) -> Models:
     return {"object": "list", "data": [_model(service)]}
 
 
 @router.get("/models/{name:path}", summary="That model, by its name")
-async def model(service: ServiceDep, name: str) -> dict[str, Any]:
+async def model(service: ServiceDep, name: str) -> Model:
     if name != service.engine.model:
         raise NotFound(f"There is no model {name[:100]!r}.", "GET /v1/models lists what there is.")
     return _model(service)
 
 
-def _model(service: Service) -> dict[str, Any]:
+def _model(service: Service) -> Model:
     engine = service.engine
     return {"id": engine.model, "object": "model", "created": 0, "owned_by": engine.name}
 
@@ -46,11 +63,11 @@ def _model(service: Service) -> dict[str, Any]:
     "/chat/completions",
     summary="Read the pictures of a message",
     response_model=None,
-    responses={200: {"content": {"application/json": {}, "text/event-stream": {}}}},
+    responses={200: {"model": Completion, "content": {"text/event-stream": {}}}},
 )
 async def chat_completions(
     request: Request, service: ReadyService, body: ChatRequest, _: Admitted
-) -> dict[str, Any] | Response:
+) -> Completion | Response:
     options = body.options(service)
     fetcher = fetcher_of(request)
     limit = service.settings.max_image_pixels

@@ -6,7 +6,9 @@ Pure functions over strings, linear in their length. Source: the fields of Baset
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from typing_extensions import TypedDict
 
 from deepseek_ocr import DET, DET_END, REF, REF_END
 from document import Page
@@ -20,6 +22,20 @@ class Reference(NamedTuple):
     whole: str
     label: str
     coordinates: str
+
+
+class TrussFields(TypedDict):
+    """The output of the DeepSeek OCR Truss; a reference is `[whole, label, coordinates]`."""
+
+    extracted_text: str
+    raw_output: str
+    references: list[list[str]]
+    image_references: list[str]
+    other_references: list[str]
+    image_size: list[int]
+    prompt_used: str
+    model_name: str
+    has_bounding_boxes: bool
 
 
 def find_references(raw: str) -> list[Reference]:
@@ -39,7 +55,7 @@ def extracted_text(raw: str) -> str:
     return "".join(parts)
 
 
-def truss_fields(page: Page, prompt: str, model: str) -> dict[str, Any]:
+def truss_fields(page: Page, prompt: str, model: str) -> TrussFields:
     """The output fields of the DeepSeek OCR Truss for one page."""
     references = find_references(page.raw)
     return {

@@ -9,11 +9,105 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, Literal
 
-from document import Block, Box, Disagreement, Document, Line, Page, PageError, Usage
+from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
-SCHEMA_VERSION = 1
+from document import Block, Box, Disagreement, Document, Ledger, Line, Page, PageError, PageStatus, Usage
+
+SCHEMA_VERSION: Final = 1
+
+BoxJson = list[float]
+"""`[x0, y0, x1, y1]` in page pixels."""
+
+
+class UsageJson(TypedDict):
+    """Tokens and seconds that reading took."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    image_tokens: int
+    seconds: float
+
+
+class LineJson(TypedDict):
+    """A line of a block, where the engine knows lines."""
+
+    text: str
+    box: BoxJson
+    confidence: float | None
+
+
+class BlockJson(TypedDict):
+    """A piece of the page: what it is, its text as Markdown, where it stands, how sure the engine is."""
+
+    label: str
+    text: str
+    boxes: list[BoxJson]
+    confidence: float | None
+    lines: list[LineJson]
+
+
+class ErrorJson(TypedDict):
+    """Why a page or a file was not read, and what helps."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+class DisagreementJson(TypedDict):
+    """What a second engine read differently, and where."""
+
+    kind: str
+    reading: str
+    other_reading: str
+    engine: str
+    box: BoxJson | None
+    other_box: BoxJson | None
+
+
+class PageJson(TypedDict):
+    """All of a page. Width and height are pixels, `width_pt` and `height_pt` points of a PDF's page."""
+
+    number: int
+    width: int
+    height: int
+    width_pt: float | None
+    height_pt: float | None
+    status: PageStatus
+    confidence: float | None
+    finish_reason: str
+    blocks: list[BlockJson]
+    raw: str
+    usage: UsageJson
+    warnings: list[str]
+    error: ErrorJson | None
+    engine: str | None
+    model: str | None
+    disagreements: list[DisagreementJson] | None
+
+
+class LedgerJson(TypedDict):
+    """What became of every page that was asked for."""
+
+    expected: int
+    ok: int
+    degraded: int
+    failed: int
+
+
+class DocumentJson(TypedDict):
+    """All of a document."""
+
+    schema_version: Literal[1]
+    engine: str
+    model: str
+    mode: str | None
+    ledger: LedgerJson
+    usage: UsageJson
+    warnings: list[str]
+    pages: list[PageJson]
 
 
 def to_json(document: Document, source: object = None) -> bytes:
@@ -22,29 +116,37 @@ def to_json(document: Document, source: object = None) -> bytes:
     return f"{text}\n".encode("utf-8", "replace")
 
 
-def document_to_dict(document: Document) -> dict[str, Any]:
+def document_to_dict(document: Document) -> DocumentJson:
     """All of a document, JSON-ready."""
-    ledger = document.ledger
     return {
         "schema_version": SCHEMA_VERSION,
         "engine": document.engine,
         "model": document.model,
         "mode": document.mode,
-        "ledger": {
-            "expected": ledger.expected,
-            "ok": ledger.ok,
-            "degraded": ledger.degraded,
-            "failed": ledger.failed,
-        },
+        "ledger": ledger_to_dict(document.ledger),
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
         "pages": [page_to_dict(page) for page in document.pages],
     }
 
 
-def page_to_dict(page: Page) -> dict[str, Any]:
+def ledger_to_dict(ledger: Ledger) -> LedgerJson:
+    """Counts of pages, JSON-ready."""
+    return {
+        "expected": ledger.expected,
+        "ok": ledger.ok,
+        "degraded": ledger.degraded,
+        "failed": ledger.failed,
+    }
+
+
+def error_to_dict(error: PageError | None) -> ErrorJson | None:
+    """Why a page or a file was not read, JSON-ready."""
+    return {"code": error.code, "message": error.message, "remedy": error.remedy} if error else None
+
+
+def page_to_dict(page: Page) -> PageJson:
     """All of a page, JSON-ready; `page_from_dict` reads it back."""
-    error = page.error
     return {
         "number": page.number,
         "width": page.width,
@@ -58,14 +160,14 @@ def page_to_dict(page: Page) -> dict[str, Any]:
         "raw": page.raw,
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
-        "error": {"code": error.code, "message": error.message, "remedy": error.remedy} if error else None,
+        "error": error_to_dict(page.error),
         "engine": page.engine,
         "model": page.model,
         "disagreements": disagreements_to_list(page.disagreements),
     }
 
 
-def disagreements_to_list(found: tuple[Disagreement, ...] | None) -> list[dict[str, Any]] | None:
+def disagreements_to_list(found: tuple[Disagreement, ...] | None) -> list[DisagreementJson] | None:
     """What two engines read differently, JSON-ready; None where no second engine was asked."""
     if found is None:
         return None
@@ -82,7 +184,7 @@ def disagreements_to_list(found: tuple[Disagreement, ...] | None) -> list[dict[s
     ]
 
 
-def block_to_dict(block: Block) -> dict[str, Any]:
+def block_to_dict(block: Block) -> BlockJson:
     """All of a block, JSON-ready."""
     return {
         "label": block.label,
@@ -96,12 +198,12 @@ def block_to_dict(block: Block) -> dict[str, Any]:
     }
 
 
-def box_to_list(box: Box) -> list[float]:
+def box_to_list(box: Box) -> BoxJson:
     """`[x0, y0, x1, y1]`, page pixels, to a hundredth."""
     return [round(value, 2) for value in (box.x0, box.y0, box.x1, box.y1)]
 
 
-def usage_to_dict(usage: Usage) -> dict[str, Any]:
+def usage_to_dict(usage: Usage) -> UsageJson:
     """Tokens and seconds, JSON-ready."""
     return {
         "prompt_tokens": usage.prompt_tokens,

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
 from tests.conftest import ROOT, running_server
+from tests.dialects.drawing import data_url, encoded, pdf, png
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
@@ -61,6 +64,60 @@ def test_the_document_holds(tmp_path: Path, accounts: bool) -> None:
 def pages_read(metrics: str) -> float:
     start = 'ocr_pages_total{engine="fake",status="ok"} '
     return sum(float(line.removeprefix(start)) for line in metrics.splitlines() if line.startswith(start))
+
+
+ASKED: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/health", {}),
+    ("GET", "/readyz", {}),
+    ("GET", "/pdf/status", {}),
+    ("POST", "/generate", {"json": {"image": encoded(png())}}),
+    ("POST", "/generate_with_file", {"files": {"file": png()}}),
+    ("POST", "/ocr/image/advanced", {"files": {"file": png()}, "data": {"crop_regions": "true"}}),
+    ("POST", "/ocr/image/simple", {"files": {"file": png()}}),
+    ("POST", "/pdf/ocr", {"files": {"file": pdf(2)}, "data": {"draw_layouts": "true"}}),
+    ("POST", "/pdf/ocr/simple", {"files": {"file": pdf(2)}}),
+    ("POST", "/batch/ocr", {"files": [("files", png()), ("files", b"no picture")]}),
+    ("POST", "/batch/ocr/simple", {"files": [("files", png()), ("files", b"no picture")]}),
+    ("POST", "/jobs", {"files": [("files", pdf(2))]}),
+    ("GET", "/jobs", {}),
+    ("POST", "/ocr", {"json": {"image": encoded(png())}}),
+    ("POST", "/ocr", {"json": {"images": [encoded(png()), "bm8gcGljdHVyZQ=="]}}),
+    ("POST", "/ocr/pdf", {"json": {"pdf": encoded(pdf(2))}}),
+    ("GET", "/v1/models", {}),
+    (
+        "POST",
+        "/v1/chat/completions",
+        {
+            "json": {
+                "model": "fake",
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "image_url", "image_url": {"url": data_url(png())}}],
+                    }
+                ],
+            }
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_"), ASKED, ids=[f"{method} {path}" for method, path, _ in ASKED]
+)
+def test_answers_hold_the_fields_described_and_no_others(
+    api: httpx.Client, method: str, path: str, request_: dict[str, Any]
+) -> None:
+    document = api.get("/openapi.json").json()
+    for schema in document["components"]["schemas"].values():
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+    answer = api.request(method, path, **request_)
+    assert answer.is_success, answer.text
+    described = document["paths"][path][method.lower()]["responses"][str(answer.status_code)]
+    schema = described["content"]["application/json"]["schema"]
+    assert "$ref" in schema or "anyOf" in schema, schema
+    jsonschema.validate(answer.json(), schema | {"components": document["components"]})
 
 
 def test_errors_are_described_as_they_are(api: httpx.Client) -> None:
