@@ -330,6 +330,15 @@ def _write_zip(document: Document, source: Source, names: tuple[str, ...], folde
     return path
 
 
+async def json_in_memory(members: Mapping[str, Any]) -> Response:
+    """A JSON object, written on a thread, so that a long one does not hold up the event loop."""
+
+    def write() -> bytes:
+        return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+
+    return Response(await on_thread(write), media_type="application/json")
+
+
 async def json_from_disk(members: Mapping[str, Any], folder: Path) -> Response:
     """A JSON object, written on a thread to a file and sent from there.
 

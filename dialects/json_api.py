@@ -41,7 +41,7 @@ from ocr_utils import (
     checked_max_tokens,
     checked_mode,
     checked_temperature,
-    json_from_disk,
+    json_in_memory,
     on_thread,
     raise_if_failed,
     unless_gone,
@@ -216,7 +216,7 @@ async def read_images(
     pages = await unless_gone(request, _read_all(service, fetcher_of(request), files, options))
     document = service.reader.document(pages, options)
     prompt = body.prompt or service.reader.defaults.prompt or PROMPTS["document"]
-    return await json_from_disk(await on_thread(_image_answer, document, prompt), service.uploads)
+    return await json_in_memory(await on_thread(_image_answer, document, prompt))
 
 
 @router.post(
@@ -229,7 +229,7 @@ async def read_pdf(request: Request, service: ReadyService, body: PdfRequest) ->
     opened = opened_document(service, data, pages.dpi, pages.page_from, pages.page_to, body.password)
     async with opened as source, service.reader.admit():
         document = await unless_gone(request, service.reader.recognize(source, options))
-    return await json_from_disk(await on_thread(_pdf_answer, document), service.uploads)
+    return await json_in_memory(await on_thread(_pdf_answer, document))
 
 
 async def _read_all(service: Service, fetcher: Fetcher, files: list[str], options: ReadOptions) -> list[Page]:
