@@ -32,6 +32,7 @@ from jobs.service import JobEvent, Jobs
 from jobs.store import JobFolder, is_disk_full
 from jobs.tables import Counts, Job
 from jobs.unpack import file_name, is_zip, unpack
+from monitoring import trace
 from ocr_utils import (
     FormOptions,
     Service,
@@ -74,7 +75,12 @@ def attach(app: FastAPI, service: Service) -> None:
         if accounts is not None:
             await accounts.charge(Caller(spec.caller, "", pages_per_day=spec.pages_per_day), pages)
 
-    app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, charge)
+    def note(event: str, who: str, details: dict[str, Any]) -> None:
+        audit = getattr(app.state, "audit", None)
+        if audit is not None:
+            audit.note_now(event, who, details)
+
+    app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, charge, note)
     service.parts.append(jobs)
 
 
@@ -193,6 +199,7 @@ async def submit(
         job, new = await jobs.submit(spec, folder, hashed(key) if key else None, mark)
     finally:
         await on_thread(staging.__exit__, None, None, None)
+    trace.note_job(job.id)
     counts = await jobs.counts([job])
     location = str(request.url.path).rstrip("/") + f"/{job.id}"
     return JSONResponse(describe(job, counts[job.id]), 202 if new else 200, headers={"Location": location})

@@ -18,7 +18,7 @@ import hmac
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,8 +50,12 @@ class AuditLog:
 
     async def note(self, event: str, who: str, **details: Any) -> None:
         """Append an event. A log that cannot be written is said loudly and stops no answer."""
+        await asyncio.shield(asyncio.to_thread(self.note_now, event, who, details))
+
+    def note_now(self, event: str, who: str, details: Mapping[str, Any]) -> None:
+        """As `note`, for those on a thread. Blocks until it is on the disk."""
         try:
-            await asyncio.shield(asyncio.to_thread(self.append, event, who, **details))
+            self.append(event, who, **details)
         except OSError:
             log.critical("the audit log cannot be written", exc_info=True)
 

@@ -11,7 +11,7 @@ from accounts.credentials import derived_key
 from accounts.guard import Guard
 from accounts.service import Accounts
 from config import Settings
-from engines.base import Engine
+from engines.base import Engine, who_reads
 from monitoring.trace import Trace
 from monitoring.web import Observer
 
@@ -52,9 +52,8 @@ def _observer(audit: AuditLog, engine: Engine) -> Observer:
             request_id=trace.request_id,
             kind=trace.kind,
             inputs=[{"sha256": entry.sha256, "bytes": entry.size} for entry in trace.inputs],
-            engine=engine.name,
-            model=engine.model,
-            model_digest=getattr(engine, "model_digest", None),
+            **({"job": trace.job} if trace.job else {}),
+            **who_reads(engine),
             pages=dict(trace.pages),
             outcome=status,
         )

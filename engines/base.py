@@ -91,6 +91,15 @@ class Engine(Protocol):
         ...
 
 
+def who_reads(engine: Engine) -> dict[str, str | None]:
+    """What an audit log says of an engine; the digest is None where its model is not a local folder."""
+    return {
+        "engine": engine.name,
+        "model": engine.model,
+        "model_digest": getattr(engine, "model_digest", None),
+    }
+
+
 def check_capabilities(capabilities: Capabilities, image_count: int, options: ReadOptions) -> None:
     """Raise `UnsupportedOption` when a request asks for what an engine cannot do."""
     if image_count == 0 and not capabilities.text_only:

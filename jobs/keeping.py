@@ -114,6 +114,7 @@ class Keeper:
         ttl_seconds: float,
         stall_seconds: float,
         tidy: Callable[[], Awaitable[None]],
+        erased: Callable[[Job], None],
     ) -> None:
         self._presence = presence
         self._tables = tables
@@ -123,6 +124,7 @@ class Keeper:
         self._ttl = ttl_seconds
         self._stall = stall_seconds
         self._tidy = tidy
+        self._erased = erased
         self._ticks = 0
         self._cleaned = 0.0
 
@@ -184,6 +186,7 @@ class Keeper:
         for job in self._tables.expired(time.time() - self._ttl):
             log.info("job %s has outlived its time", job.id)
             erase(job.id, self._tables, self._store, self._flow)
+            self._erased(job)
         for job_id in self._store.ids(older_than=_ORPHAN_SECONDS):
             if self._tables.job(job_id) is None:
                 self._store.erase(job_id)

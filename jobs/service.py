@@ -24,11 +24,11 @@ from config import Settings
 from engines.base import check_capabilities
 from errors import AirgapError, Conflict, JobsUnavailable, NotFound, QuotaExceeded, TooManyJobs
 from jobs import closing, keeping
+from jobs.auditing import JobAudit, Note
 from jobs.plan import FINISHED, UNFINISHED, Plan, Spec, Status
 from jobs.reading import DISK_FULL, JobReading, Threads
 from jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
 from jobs.tables import Counts, Job, Tables
-from monitoring import metrics
 from process.pages import Limits
 from process.pipeline import Reader
 
@@ -73,11 +73,19 @@ class _Running:
 class Jobs:
     """The durable jobs of one server."""
 
-    def __init__(self, settings: Settings, reader: Reader, limits: Limits, charge: Charge | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Reader,
+        limits: Limits,
+        charge: Charge | None = None,
+        note: Note | None = None,
+    ) -> None:
         self._settings = settings
         self._reader = reader
         self._limits = limits
         self._charge = charge
+        self._audit = JobAudit(reader.engine, note)
         self._url = settings.database_url.get_secret_value() if settings.database_url else None
         self.store = JobStore(settings.data_dir / "jobs")
         self._threads = Threads()
@@ -160,6 +168,7 @@ class Jobs:
             ttl_seconds=self._settings.result_ttl_hours * 3600,
             stall_seconds=2 * self._settings.page_timeout_seconds + 60,
             tidy=reading.tidy,
+            erased=self._audit.erased,
         )
         await self._threads(presence.enter)
         await self._threads(keeper.beat)
@@ -301,10 +310,12 @@ class Jobs:
         """Stop a job. On this server the engine lets go of its pages before this returns."""
         running = await self._get()
         values = {"status": "cancelled", "reason": None, "finished_at": time.time()}
-        if await self._threads(running.tables.change, job.id, UNFINISHED, **values):
-            metrics.job_ended("cancelled")
+        ended = await self._threads(running.tables.change, job.id, UNFINISHED, **values)
         await running.reading.stop(job.id)
         await self._threads(running.flow.cancel, job.id)
+        if ended:
+            counts = await self._threads(running.tables.counts, job.id)
+            await self._threads(self._audit.ended, job, "cancelled", counts)
         return await self._threads(running.tables.job, job.id) or job
 
     async def retry(self, job: Job) -> Job:
@@ -354,6 +365,7 @@ class Jobs:
         running = await self._get()
         await self.cancel(job)
         await self._threads(keeping.erase, job.id, running.tables, self.store, running.flow)
+        await self._threads(self._audit.erased, job, job.caller)
 
     async def _close_job(self, job_id: str, generation: int) -> bool:
         """Make the result and end the job. True when pages are missing and it has to be opened again."""
@@ -380,10 +392,11 @@ class Jobs:
             return False
         counts = await self._threads(tables.counts, job_id)
         read = counts.ok + counts.degraded > 0
-        end: dict[str, Any] = {"status": "done" if read else "failed", "finished_at": times["finished_at"]}
+        status: Status = "done" if read else "failed"
+        end = {"status": status, "finished_at": times["finished_at"]}
         reason = None if read else "no page could be read"
         if await self._threads(tables.change, job_id, ("running",), reason=reason, **end):
-            metrics.job_ended(end["status"])
+            await self._threads(self._audit.ended, job, status, counts)
         await running.reading.stop(job_id)
         return False
 

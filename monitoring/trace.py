@@ -36,6 +36,7 @@ class Trace:
     digests: bool = False
     inputs: list[Input] = field(default_factory=list)
     pages: Counter[str] = field(default_factory=Counter)
+    job: str | None = None
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -58,6 +59,13 @@ def note_input(data: bytes | Path) -> None:
     metrics.input_received(trace.kind if trace and trace.kind else "other", size)
     if trace is not None:
         trace.inputs.append(Input(size, _sha256(data) if trace.digests else None))
+
+
+def note_job(job_id: str) -> None:
+    """Note the job that a request made, in which its files will be read."""
+    trace = _current.get()
+    if trace is not None:
+        trace.job = job_id
 
 
 def note_page(engine: str, status: str) -> None:
