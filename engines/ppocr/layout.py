@@ -24,6 +24,8 @@ MIN_LINES_IN_COLUMN = 3
 MAX_CANDIDATES = 24
 EDGE = 0.2
 """How far a detected line reaches beyond its ink at either end, in line heights."""
+LIES_OVER = 0.4
+"""Share of a word's width by which its box may lie over its neighbour's: of a short one, `EDGE` is much."""
 MARKER_CAPACITY = 6.0
 NUMBER = re.compile(r"[\W\d]*\d[\W\d]*[A-Za-z%]?")
 
@@ -200,7 +202,7 @@ def rows(lines: Sequence[TextLine]) -> list[Row]:
 
 def _beside(line: TextLine, other: TextLine) -> bool:
     overlap = min(other.x1, line.x1) - max(other.x0, line.x0)
-    return overlap < 0.3 * min(other.width, line.width)
+    return overlap < LIES_OVER * min(other.width, line.width)
 
 
 @dataclass(frozen=True, slots=True)

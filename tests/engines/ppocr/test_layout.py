@@ -100,6 +100,13 @@ def test_rows_join_the_parts_of_a_printed_row_from_left_to_right() -> None:
     assert [[item.text for item in row] for row in found] == [["a", "b"], ["c"]]
 
 
+def test_short_words_whose_boxes_touch_are_one_row() -> None:
+    words = [line(170, 100, 220, "U.P"), line(220, 101, 277, "Iss"), line(260, 102, 309, "Exc")]
+    assert [[word.text for word in row] for row in rows(words)] == [["U.P", "Iss", "Exc"]]
+    stamped = [line(400, 100, 470, "1.02"), line(430, 108, 500, "DAIM")]  # printed over each other
+    assert len(rows(stamped)) == 2
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_every_line_comes_back_once_whatever_the_places(seed: int) -> None:
     generator = random.Random(seed)
