@@ -11,7 +11,6 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
@@ -27,10 +26,11 @@ from exporters.archive import sha256_of
 from exporters.json_export import page_to_dict
 from exporters.markdown import page_markdown
 from exporters.preview import LONGEST_SIDE, MEDIA_TYPE, to_preview
+from jobs.description import JobAnswer, describe
 from jobs.plan import Input, Priority, Spec, Status
 from jobs.service import JobEvent, Jobs
 from jobs.store import JobFolder, is_disk_full
-from jobs.tables import Counts, Job
+from jobs.tables import Job
 from jobs.unpack import file_name, is_zip, unpack
 from monitoring import trace
 from ocr_utils import (
@@ -120,32 +120,6 @@ def opening_fields(
     ] = "ignore",
 ) -> Opening:
     return Opening(dpi, page_from, page_to, password or None, text_layer)
-
-
-class JobLedger(TypedDict):
-    """What became of a job's pages; `expected` and `pending` are null until they are counted."""
-
-    expected: int | None
-    ok: int
-    degraded: int
-    failed: int
-    pending: int | None
-
-
-class JobAnswer(TypedDict):
-    """A job as it stands. Times are ISO 8601, in UTC."""
-
-    id: str
-    status: Status
-    reason: str | None
-    priority: Priority
-    files: int
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    ledger: JobLedger
-    pages_per_second: float
-    seconds_left: float | None
 
 
 class JobList(TypedDict):
@@ -388,33 +362,3 @@ async def original(
 async def erase(jobs: JobsDep, job: JobDep) -> Response:
     await jobs.erase(job)
     return Response(status_code=204)
-
-
-def describe(job: Job, counts: Counts) -> JobAnswer:
-    """A job as answers show it. The ledger's `pending` pages are still to be read."""
-    pages = job.pages
-    pending = None if pages is None else max(0, pages - counts.done)
-    speed = counts.pages_per_second if job.status == "running" else 0.0
-    return {
-        "id": job.id,
-        "status": job.status,
-        "reason": job.reason,
-        "priority": job.priority,
-        "files": job.inputs,
-        "created_at": _iso(job.created_at),
-        "started_at": None if job.started_at is None else _iso(job.started_at),
-        "finished_at": None if job.finished_at is None else _iso(job.finished_at),
-        "ledger": {
-            "expected": pages,
-            "ok": counts.ok,
-            "degraded": counts.degraded,
-            "failed": counts.failed,
-            "pending": pending,
-        },
-        "pages_per_second": round(speed, 3),
-        "seconds_left": round(pending / speed, 1) if speed and pending is not None else None,
-    }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -13,7 +13,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote
@@ -31,6 +30,7 @@ from engines.base import Engine
 from errors import EmptyFile, EngineUnavailable, InvalidBase64, InvalidOption, from_page_error
 from exporters import EXPORTERS, export_file, exporter_name
 from exporters.archive import DEFAULT_OUTPUTS, Archive
+from exporters.json_export import ledger_to_dict
 from monitoring import trace
 from process.pages import Limits, Source
 from process.pipeline import Reader
@@ -318,7 +318,7 @@ async def respond_with_files(
 
 def _accounted(document: Document, warnings: Sequence[str] = ()) -> dict[str, str]:
     return {
-        "X-Ledger": json.dumps(asdict(document.ledger)),
+        "X-Ledger": json.dumps(ledger_to_dict(document.ledger)),
         "X-Warnings": json.dumps([*document.warnings, *warnings][:20]),
     }
 

@@ -22,11 +22,11 @@ from exporters.json_export import (
     DisagreementJson,
     LedgerJson,
     PageJson,
-    UsageJson,
+    ReadingJson,
     disagreements_to_list,
     ledger_to_dict,
     page_to_dict,
-    usage_to_dict,
+    reading_to_dict,
 )
 from exporters.markdown import document_markdown, page_markdown
 from exporters.text import document_text, page_text
@@ -103,7 +103,7 @@ class Figure(TypedDict):
     image: str
 
 
-class PdfAnswer(TypedDict):
+class PdfAnswer(ReadingJson):
     """All that was read in a document; `layout_pdf` is base64."""
 
     success: bool
@@ -112,11 +112,6 @@ class PdfAnswer(TypedDict):
     ledger: LedgerJson
     images: list[Figure]
     layout_pdf: str | None
-    usage: UsageJson
-    warnings: list[str]
-    engine: str
-    model: str
-    mode: str | None
 
 
 class PageText(TypedDict):
@@ -206,11 +201,7 @@ def _answer(document: Document, source: Source, layout: Path | None, extract_ima
         "ledger": ledger_to_dict(document.ledger),
         "images": ({"name": name, "image": encode_base64(data)} for name, data in images),
         "layout_pdf": layout,
-        "usage": usage_to_dict(document.usage),
-        "warnings": list(document.warnings),
-        "engine": document.engine,
-        "model": document.model,
-        "mode": document.mode,
+        **reading_to_dict(document),
     }
 
 

@@ -26,10 +26,12 @@ from exporters.json_export import (
     BlockJson,
     ErrorJson,
     LedgerJson,
+    ReadingJson,
     UsageJson,
     block_to_dict,
     error_to_dict,
     ledger_to_dict,
+    reading_to_dict,
     usage_to_dict,
 )
 from exporters.markdown import document_markdown, page_markdown
@@ -169,16 +171,11 @@ class ReadPage(ReadResult):
     page: int
 
 
-class ReadImages(TypedDict):
+class ReadImages(ReadingJson):
     """What was read on several pictures, in the order they were sent."""
 
     success: bool
     results: list[ReadResult]
-    usage: UsageJson
-    warnings: list[str]
-    engine: str
-    model: str
-    mode: str | None
 
 
 class ReadImage(ReadImages, TrussFields):
@@ -187,18 +184,13 @@ class ReadImage(ReadImages, TrussFields):
     text: str
 
 
-class ReadPdf(TypedDict):
+class ReadPdf(ReadingJson):
     """What was read in a document."""
 
     success: bool
     results: list[ReadPage]
     markdown: str
     ledger: LedgerJson
-    usage: UsageJson
-    warnings: list[str]
-    engine: str
-    model: str
-    mode: str | None
 
 
 @router.post(
@@ -264,11 +256,7 @@ def _image_answer(document: Document, prompt: str) -> ReadImages | ReadImage:
     answer: ReadImages = {
         "success": document.ledger.failed == 0,
         "results": [_result(page) for page in document.pages],
-        "usage": usage_to_dict(document.usage),
-        "warnings": list(document.warnings),
-        "engine": document.engine,
-        "model": document.model,
-        "mode": document.mode,
+        **reading_to_dict(document),
     }
     if len(document.pages) > 1:
         return answer
@@ -298,9 +286,5 @@ def _pdf_answer(document: Document) -> ReadPdf:
         "results": [{"page": page.number, **_result(page)} for page in document.pages],
         "markdown": document_markdown(document),
         "ledger": ledger_to_dict(document.ledger),
-        "usage": usage_to_dict(document.usage),
-        "warnings": list(document.warnings),
-        "engine": document.engine,
-        "model": document.model,
-        "mode": document.mode,
+        **reading_to_dict(document),
     }

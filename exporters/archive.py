@@ -19,7 +19,6 @@ import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +26,7 @@ from typing import Any
 from document import Document, PageError
 from errors import AirgapError
 from exporters import EXPORTERS, Source, export_file
+from exporters.json_export import error_to_dict, ledger_to_dict
 from version import VERSION
 
 DEFAULT_OUTPUTS = ("markdown", "json")
@@ -78,7 +78,7 @@ class Archive:
                 try:
                     warnings += self._write_file(target, output, document, source)
                 except AirgapError as error:
-                    errors[output] = asdict(error.as_page_error())
+                    errors[output] = error_to_dict(error.as_page_error())
         for figure, data in self._figures(document, source):
             self._write(f"{folder}{figure}", data)
         self._write(f"{folder}{name}.raw.mmd", "\n\n".join(page.raw for page in document.pages).encode())
@@ -88,7 +88,7 @@ class Archive:
                 "name": name,
                 "success": document.ledger.failed == 0 and not errors,
                 "sha256": sha256_of(source.path),
-                "ledger": asdict(document.ledger),
+                "ledger": ledger_to_dict(document.ledger),
                 "engine": document.engine,
                 "model": document.model,
                 "mode": document.mode,
@@ -99,7 +99,7 @@ class Archive:
 
     def add_failure(self, filename: str, error: PageError) -> None:
         """Account for a file that could not be opened at all."""
-        self._inputs.append({"filename": filename, "success": False, "error": asdict(error)})
+        self._inputs.append({"filename": filename, "success": False, "error": error_to_dict(error)})
 
     def manifest(self) -> dict[str, Any]:
         """What will be in manifest.json."""

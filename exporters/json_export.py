@@ -97,16 +97,21 @@ class LedgerJson(TypedDict):
     failed: int
 
 
-class DocumentJson(TypedDict):
-    """All of a document."""
+class ReadingJson(TypedDict):
+    """What reading a document took, what there is to say of it, and who read."""
 
-    schema_version: Literal[1]
+    usage: UsageJson
+    warnings: list[str]
     engine: str
     model: str
     mode: str | None
+
+
+class DocumentJson(ReadingJson):
+    """All of a document."""
+
+    schema_version: Literal[1]
     ledger: LedgerJson
-    usage: UsageJson
-    warnings: list[str]
     pages: list[PageJson]
 
 
@@ -127,6 +132,17 @@ def document_to_dict(document: Document) -> DocumentJson:
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
         "pages": [page_to_dict(page) for page in document.pages],
+    }
+
+
+def reading_to_dict(document: Document) -> ReadingJson:
+    """What answers about a document end with, JSON-ready."""
+    return {
+        "usage": usage_to_dict(document.usage),
+        "warnings": list(document.warnings),
+        "engine": document.engine,
+        "model": document.model,
+        "mode": document.mode,
     }
 
 
