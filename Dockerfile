@@ -45,13 +45,7 @@ COPY deploy/nginx /opt/airgap/nginx
 COPY deploy/smoke /opt/airgap/smoke
 WORKDIR /app
 COPY *.py test_ocr_texts.json LICENSE NOTICE ./
-COPY accounts accounts
-COPY cli cli
-COPY dialects dialects
-COPY engines engines
-COPY exporters exporters
-COPY jobs jobs
-COPY monitoring monitoring
+COPY airgap airgap
 COPY process process
 COPY web/dist web/dist
 

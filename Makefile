@@ -60,7 +60,7 @@ test-vllm: ## the engines that need torch, on tiny checkpoints, in an environmen
 	.venv-vllm/bin/python -m pytest -q $(LAST_FAILED) tests/vllm tests/transformers
 
 verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
-	$(BIN)/python -m engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
+	$(BIN)/python -m airgap.engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
 
 lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -17,14 +17,14 @@ from typing import Annotated, Any, NotRequired
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from typing_extensions import TypedDict
 
+from airgap.core.document import Document, PageError, ReadOptions
+from airgap.core.errors import AirgapError
+from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
+from airgap.exporters.json_export import ErrorJson, LedgerJson, error_to_dict, ledger_to_dict
+from airgap.exporters.markdown import document_markdown
+from airgap.exporters.text import document_text
 from deepseek_ocr import NGRAM_RULES
 from deepseek_ocr import clean_formula as drop_numbers
-from document import Document, PageError, ReadOptions
-from errors import AirgapError
-from exporters.archive import DEFAULT_OUTPUTS, Archive
-from exporters.json_export import ErrorJson, LedgerJson, error_to_dict, ledger_to_dict
-from exporters.markdown import document_markdown
-from exporters.text import document_text
 from ocr_utils import (
     FormOptions,
     ReadyService,

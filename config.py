@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from document import Mode
-from errors import ConfigurationError
+from airgap.core.document import Mode
+from airgap.core.errors import ConfigurationError
 
 BACKENDS = ("auto", "vllm", "transformers", "openai", "rapidocr", "fake")
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from deepseek_grammar import (
+from airgap.core.document import Mode
+from airgap.core.errors import InvalidOption
+from airgap.models.deepseek_grammar import (
     BOS,
     DET,
     DET_END,
@@ -34,8 +36,6 @@ from deepseek_grammar import (
     strip_special,
     to_markup,
 )
-from document import Mode
-from errors import InvalidOption
 
 __all__ = [
     "BOS",

@@ -16,10 +16,10 @@ from PIL.Image import Image
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from document import Document, Page, PageStatus, ReadOptions
-from errors import UnsupportedMedia
-from exporters.annotated import annotate, crop_blocks
-from exporters.json_export import (
+from airgap.core.document import Document, Page, PageStatus, ReadOptions
+from airgap.core.errors import UnsupportedMedia
+from airgap.exporters.annotated import annotate, crop_blocks
+from airgap.exporters.json_export import (
     BlockJson,
     BoxJson,
     DisagreementJson,
@@ -29,9 +29,9 @@ from exporters.json_export import (
     disagreements_to_list,
     usage_to_dict,
 )
-from exporters.markdown import page_markdown
-from exporters.text import page_text
-from monitoring import trace
+from airgap.exporters.markdown import page_markdown
+from airgap.exporters.text import page_text
+from airgap.monitoring import trace
 from ocr_utils import (
     Crosscheck,
     FormOptions,

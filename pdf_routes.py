@@ -14,11 +14,10 @@ from typing import Annotated, Any, Literal, NotRequired
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from typing_extensions import TypedDict
 
-from deepseek_ocr import NGRAM_RULES
-from document import Document, PageStatus, ReadOptions
-from exporters import export_file
-from exporters.images import iter_images
-from exporters.json_export import (
+from airgap.core.document import Document, PageStatus, ReadOptions
+from airgap.exporters import export_file
+from airgap.exporters.images import iter_images
+from airgap.exporters.json_export import (
     DisagreementJson,
     LedgerJson,
     PageJson,
@@ -28,8 +27,9 @@ from exporters.json_export import (
     page_to_dict,
     reading_to_dict,
 )
-from exporters.markdown import document_markdown, page_markdown
-from exporters.text import document_text, page_text
+from airgap.exporters.markdown import document_markdown, page_markdown
+from airgap.exporters.text import document_text, page_text
+from deepseek_ocr import NGRAM_RULES
 from ocr_utils import (
     Crosscheck,
     FormOptions,

@@ -19,19 +19,17 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-import http_edge
-import monitoring.logs
-import monitoring.web
-import system_routes
-from accounts.caller import security
+from airgap.accounts.caller import security
+from airgap.core.errors import AirgapError
+from airgap.core.version import VERSION
+from airgap.engines.table import EngineChoice, choose_engine, create_engine
+from airgap.http import edge, system_routes
+from airgap.http.service import Service
+from airgap.monitoring import logs, web
 from config import Settings, load_settings
-from engines import EngineChoice, choose_engine, create_engine
-from errors import AirgapError
-from ocr_utils import Service
 from process.allocator import give_memory_back
 from process.pipeline import Defaults, Reader
 from process.second_reader import SecondReader
-from version import VERSION
 
 log = logging.getLogger("airgap_ocr")
 
@@ -40,12 +38,12 @@ FEATURES = {
     "image": ("ocr_routes", ("/generate", "/generate_with_file", "/ocr")),
     "pdf": ("pdf_routes", ("/pdf",)),
     "batch": ("batch_routes", ("/batch",)),
-    "jobs": ("jobs_routes", ("/jobs",)),
-    "json": ("dialects.json_api", ("/ocr/pdf",)),
-    "ndjson": ("dialects.ndjson", ("/api/ocr",)),
-    "openai": ("dialects.openai_api", ("/v1",)),
-    "export": ("export_routes", ("/export",)),
-    "web": ("web_routes", ("/ui",)),
+    "jobs": ("airgap.jobs.routes", ("/jobs",)),
+    "json": ("airgap.dialects.json_api", ("/ocr/pdf",)),
+    "ndjson": ("airgap.dialects.ndjson", ("/api/ocr",)),
+    "openai": ("airgap.dialects.openai_api", ("/v1",)),
+    "export": ("airgap.http.export_routes", ("/export",)),
+    "web": ("airgap.http.page_routes", ("/ui",)),
 }
 
 
@@ -58,28 +56,28 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=VERSION,
         description="Images, PDFs and batches to Markdown, JSON, boxes and searchable PDF; fully offline.",
         lifespan=_lifespan,
-        responses=http_edge.ERRORS,
+        responses=edge.ERRORS,
     )
     app.state.service = service
     app.include_router(system_routes.router)
     for name, (module, prefixes) in FEATURES.items():
         service.features[name] = _include(app, settings, name, module, prefixes)
     observers = _install_accounts(app, service)
-    monitoring.web.install(
+    web.install(
         app, enabled=settings.metrics_enabled, digests=app.state.audit is not None, observers=observers
     )
-    http_edge.install(app, settings)
+    edge.install(app, settings)
     return app
 
 
-def _install_accounts(app: FastAPI, service: Service) -> tuple[monitoring.web.Observer, ...]:
+def _install_accounts(app: FastAPI, service: Service) -> tuple[web.Observer, ...]:
     """Accounts and the audit log, where the site wants them. What is off is not even imported."""
     settings = service.settings
     service.features["accounts"] = None if settings.auth_enabled else "AUTH_ENABLED=0"
     if not (settings.auth_enabled or settings.audit_log):
         app.state.audit = None
         return ()
-    from accounts.install import install
+    from airgap.accounts.install import install
 
     return install(app, settings, service.engine)
 
@@ -129,7 +127,7 @@ def _include(
             log.exception("the feature %r is off", name)
             reason = f"{module} does not load: {type(error).__name__}: {error}"
     if reason is not None:
-        app.include_router(http_edge.disabled(name, prefixes, reason))
+        app.include_router(edge.disabled(name, prefixes, reason))
     return reason
 
 
@@ -172,12 +170,12 @@ def main() -> int:
     give_memory_back()
     try:
         settings = load_settings()
-        monitoring.logs.configure(settings.log_level, settings.log_format)
+        logs.configure(settings.log_level, settings.log_format)
         app = create_app(settings)
     except AirgapError as error:
         print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)
         return 2
-    logging.getLogger("uvicorn.access").addFilter(http_edge.is_no_probe)
+    logging.getLogger("uvicorn.access").addFilter(edge.is_no_probe)
     uvicorn.run(
         app,
         host=settings.host,

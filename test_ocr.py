@@ -7,7 +7,7 @@
 
 The server is the one at OCR_URL (default http://localhost:8000), or what `--service` says. Exit
 code: 0 when all went well, 1 when something failed, 2 for wrong usage. It is a client, built on
-`ocr_client`; it holds no reading. Despite its name it is no pytest file: those are in tests/.
+`airgap.client.http_client`; it holds no reading. Despite its name it is no pytest file: those are in tests/.
 """
 
 from __future__ import annotations
@@ -31,8 +31,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.prompt import Prompt
 from rich.table import Table
 
-import ocr_client
-from ocr_client import ClientError, JsonObject, OcrClient, choose_service, files_in, in_page_order
+from airgap.client import http_client
+from airgap.client.http_client import (
+    ClientError,
+    JsonObject,
+    OcrClient,
+    choose_service,
+    files_in,
+    in_page_order,
+)
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
 PROMPTS = (
@@ -105,7 +112,7 @@ class Screen:
         self.console.print(Panel(escape("\n".join(lines)), title=self.t("error"), border_style="red"))
 
     @contextmanager
-    def upload(self, name: str) -> Iterator[ocr_client.Progress]:
+    def upload(self, name: str) -> Iterator[http_client.Progress]:
         """A bar for one request: bytes while they go out, then a pulse until the answer is there."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as bar:

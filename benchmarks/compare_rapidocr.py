@@ -24,10 +24,10 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from airgap.engines.ppocr.engine import RapidOcrEngine
 from benchmarks.evaluate import read_markdown
 from benchmarks.pages import read_pages
 from benchmarks.scoring import score
-from engines.rapidocr_engine import RapidOcrEngine
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from airgap.core.document import Page, ReadOptions
+from airgap.core.engine import PageRead
+from airgap.engines.ppocr.engine import RapidOcrEngine
+from airgap.exporters.markdown import page_markdown
 from benchmarks.pages import TruthPage, read_pages
 from benchmarks.scoring import Score, mean_score, score
-from document import Page, ReadOptions
-from engines.base import PageRead
-from engines.rapidocr_engine import RapidOcrEngine
-from exporters.markdown import page_markdown
 
 
 @dataclass(frozen=True, slots=True)

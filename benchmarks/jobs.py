@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from airgap.core.document import ReadOptions
 from config import load_settings
-from document import ReadOptions
 from process.pages import open_source
 from serve_ocr import create_service
 from tests.jobs.helpers import Server, done, pdf, picture

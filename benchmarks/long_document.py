@@ -24,11 +24,11 @@ import pymupdf
 from PIL.Image import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-import engines
-from document import ReadOptions
-from engines import EngineSpec
-from engines.base import Events, PageRead
-from engines.rapidocr_engine import RapidOcrEngine
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Events, PageRead
+from airgap.engines import table
+from airgap.engines.ppocr.engine import RapidOcrEngine
+from airgap.engines.table import EngineSpec
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.conftest import ROOT, free_port, wait_until_ready
 
@@ -79,8 +79,8 @@ class RememberingEngine(RapidOcrEngine):
 
 def serve() -> int:
     """Be the server of this benchmark."""
-    arguments = engines.ENGINES["rapidocr"].arguments
-    engines.ENGINES["rapidocr"] = EngineSpec("benchmarks.long_document:RememberingEngine", arguments)
+    arguments = table.ENGINES["rapidocr"].arguments
+    table.ENGINES["rapidocr"] = EngineSpec("benchmarks.long_document:RememberingEngine", arguments)
     from serve_ocr import main as run
 
     return run()

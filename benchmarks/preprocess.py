@@ -24,11 +24,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from airgap.engines.model_folder import verify
+from airgap.engines.offline_environment import set_offline_environment
+from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+from airgap.engines.vllm.plugin import PLUGIN_NAME, SEARCH_PATH
 from deepseek_ocr import IMAGE
-from engines.model_folder import verify
-from engines.offline_environment import set_offline_environment
-from engines.vllm_engine import VllmEngine, VllmOptions
-from engines.vllm_plugin import PLUGIN_NAME, SEARCH_PATH
 from process.image_process import prepare
 from tests import tiny_checkpoint
 

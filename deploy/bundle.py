@@ -38,8 +38,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from airgap.core.version import VERSION
 from deploy import sbom
-from version import VERSION
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILES = {"cpu": "Dockerfile.cpu", "gpu": "Dockerfile"}

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from document import Block, Box, Disagreement
+from airgap.core.document import Block, Box, Disagreement
 
 MAX_DISAGREEMENTS = 500
 _MAX_PAIRINGS = 40_000

@@ -2,7 +2,7 @@
 
 The pixel limit is checked on the header, before anything is decoded, and only the one Pillow plug-in
 that fits the content is let at it. Whatever hostile bytes make a decoder raise becomes a 4xx of
-`errors.py`.
+`airgap.core.errors`.
 
 This module knows nothing about PDFs, pages, engines or HTTP.
 """
@@ -22,9 +22,9 @@ from typing import IO, Any, TypeVar, cast
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from airgap.core.document import Mode
+from airgap.core.errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
 from deepseek_ocr import MAX_CROPS, MODES, ModeSpec, num_image_tokens, tile_grid
-from document import Mode
-from errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
 from process.sniff import NAMES, sniff_file
 
 _T = TypeVar("_T")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageFilter
 
-from document import Box
+from airgap.core.document import Box
 
 _WORKING_SIDE = 1500
 """Pixels; the square of it is the size at which ink is looked for: A4 at about 150 dpi."""

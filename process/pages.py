@@ -18,7 +18,7 @@ from typing import Literal
 
 from PIL import Image
 
-from errors import AirgapError, TooManyPages
+from airgap.core.errors import AirgapError, TooManyPages
 from process.image_process import check_size, decoding, normalise, open_frames, open_image
 from process.ink import find_ink
 from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource

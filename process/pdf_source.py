@@ -1,6 +1,6 @@
 """A PDF as a source of pages, drawn by the child processes of `pdf_pool`.
 
-This module turns their answers into pages and their failures into the errors of `errors.py`. It
+This module turns their answers into pages and their failures into the errors of `airgap.core.errors`. It
 knows no PDF library.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from document import Line
-from errors import AirgapError, InvalidPdf, PageRenderFailed, PageTimeout, PdfPasswordRequired
+from airgap.core.document import Line
+from airgap.core.errors import AirgapError, InvalidPdf, PageRenderFailed, PageTimeout, PdfPasswordRequired
 from process.image_process import MAX_SIDE
 from process.ink import find_ink
 from process.pdf_pool import Bounds, ChildLate, ChildLost, ChildRefused, shared_pool

@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 from PIL.Image import Image
 
-from document import MODES, Document, Mode, Page, ReadOptions
-from engines.base import Engine, Events, PageRead, check_capabilities
-from engines.ppocr.known_text import blocks_of
-from errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
-from monitoring import metrics, trace
+from airgap.core.document import MODES, Document, Mode, Page, ReadOptions
+from airgap.core.engine import Engine, Events, PageRead, check_capabilities
+from airgap.core.errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
+from airgap.layout.known_text import blocks_of
+from airgap.monitoring import metrics, trace
 from process.second_reader import SecondReader
 from process.source import PageImage, Source
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from PIL.Image import Image
 
-from document import Page, ReadOptions
-from engines.base import Engine, PageRead
-from errors import AirgapError, EngineFailed
+from airgap.core.document import Page, ReadOptions
+from airgap.core.engine import Engine, PageRead
+from airgap.core.errors import AirgapError, EngineFailed
 from process.crosscheck import compare
 
 log = logging.getLogger(__name__)

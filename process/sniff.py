@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from errors import EmptyFile
+from airgap.core.errors import EmptyFile
 
 HEAD_BYTES = 4096
 """How many bytes from the start of a file `sniff` needs."""

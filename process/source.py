@@ -12,8 +12,8 @@ from typing import Literal
 
 from PIL import Image
 
-from document import Line
-from errors import PageOutOfRange, TooManyPages
+from airgap.core.document import Line
+from airgap.core.errors import PageOutOfRange, TooManyPages
 
 TextLayer = Literal["ignore", "auto"]
 

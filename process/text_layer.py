@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from document import Box, Line
+from airgap.core.document import Box, Line
 from process.ink import Ink
 
 FEWEST_CHARACTERS = 20

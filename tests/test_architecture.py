@@ -5,40 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.architecture import ROOMS, ROOT, arrows, imported, modules, room_of
 
-# From the bottom up; a module may import from its own layer only where the layer says so.
-LAYERS: list[tuple[str, ...]] = [
-    ("errors", "document", "version", "monitoring"),
-    ("config", "deepseek_ocr", "deepseek_grammar", "deepseek_geometry", "qwen_vl", "process.sniff"),
-    (
-        "process.image_process",
-        "process.ngram_norepeat",
-        "process.ngram_vllm",
-        "process.ngram_transformers",
-        "process.loop_guard",
-    ),
-    ("engines",),
-    ("process", "exporters"),
-    ("ocr_utils", "http_edge", "ocr_client", "accounts", "jobs"),
-    (
-        "ocr_routes",
-        "pdf_routes",
-        "batch_routes",
-        "jobs_routes",
-        "system_routes",
-        "export_routes",
-        "web_routes",
-        "dialects",
-    ),
-    ("serve_ocr",),
-    ("cli", "ocr_cli", "test_ocr"),
-]
-SIBLINGS = {"process", "exporters"}  # of one layer, and strangers to each other
+MODULES = modules()
+TOP_LEVEL = {"airgap", "process"} | {room for room in ROOMS if "." not in room}
 HEAVY = {
     "torch",
     "vllm",
@@ -53,60 +26,23 @@ HEAVY = {
 }
 
 
-NOT_THE_PRODUCT = {"tests", "benchmarks", "build", "deploy"}
-
-
-def modules() -> dict[str, Path]:
-    """Every module of the product, by its dotted name."""
-    found = {}
-    for path in ROOT.rglob("*.py"):
-        relative = path.relative_to(ROOT)
-        if relative.parts[0].startswith(".") or relative.parts[0] in {
-            "tests",
-            "benchmarks",
-            "build",
-            "deploy",
-            "web",
-        }:
-            continue
-        name = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
-        found[name] = path
-    return found
-
-
-MODULES = modules()
-
-
-def layer_of(module: str) -> int:
-    """The layer of the longest name that fits."""
-    fits = [
-        (len(name), level)
-        for level, names in enumerate(LAYERS)
-        for name in names
-        if module == name or module.startswith(f"{name}.")
-    ]
-    assert fits, f"{module} belongs to no layer: which room is it in?"
-    return max(fits)[1]
-
-
-def imported(path: Path) -> set[str]:
-    """The project's own modules that a file imports, wherever in the file."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names & MODULES.keys()
-
-
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_point_down(module: str) -> None:
-    for other in imported(MODULES[module]):
-        assert layer_of(other) <= layer_of(module), f"{module} imports {other}, which stands above it"
-        room, other_room = module.split(".")[0], other.split(".")[0]
-        if room != other_room and {room, other_room} <= SIBLINGS:
-            assert layer_of(other) < layer_of(module), f"{module} imports its sibling {other}"
+    room = room_of(module)
+    if room is None:
+        assert module == "airgap", f"{module} belongs to no room: which is it in?"
+        return
+    for other in imported(MODULES[module], MODULES):
+        other_room = room_of(other)
+        assert other_room is not None
+        assert ROOMS.index(other_room) <= ROOMS.index(room), (
+            f"{module} imports {other}, above it"
+        )
+
+
+def test_every_room_is_there_and_only_the_rooms_are_importable() -> None:
+    assert set(arrows()) == {room for module in MODULES if (room := room_of(module))}
+    assert {module.split(".")[0] for module in MODULES} == TOP_LEVEL
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporters.archive import UniqueNames, safe_stem
+from airgap.exporters.archive import UniqueNames, safe_stem
 from tests.test_ocr_routes import drawing, encoded
 from tests.test_pdf_routes import document
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import qwen_vl
+from airgap.models import qwen_vl
 
 SPECIALS = (
     qwen_vl.END_OF_TEXT,

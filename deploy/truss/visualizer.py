@@ -17,8 +17,8 @@ from typing import Any
 from PIL import Image
 
 import deepseek_ocr
-from deepseek_geometry import Geometry, Point, parse_geometry
-from exporters.annotated import annotate
+from airgap.exporters.annotated import annotate
+from airgap.models.deepseek_geometry import Geometry, Point, parse_geometry
 
 AXES = 15.0
 """Geometry is drawn from -15 to 15, as the model was taught, and wider only where it must."""

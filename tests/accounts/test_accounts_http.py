@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from accounts.audit import AuditLog
-from accounts.credentials import derived_key, sha256
+from airgap.accounts.audit import AuditLog
+from airgap.accounts.credentials import derived_key, sha256
 from tests.accounts.conftest import ADMIN, SECRET_KEY, Login
 from tests.conftest import ROOT, free_port, running_server
 from tests.dialects.drawing import encoded, pdf, png
@@ -366,7 +366,7 @@ def test_with_accounts_off_nothing_of_them_is_loaded() -> None:
     code = (
         "import sys, serve_ocr; from config import load_settings;"
         "serve_ocr.create_app(load_settings(backend='fake', data_dir='/nowhere'));"
-        "print({'argon2', 'jwt', 'psycopg', 'accounts.service'} & set(sys.modules))"
+        "print({'argon2', 'jwt', 'psycopg', 'airgap.accounts.service'} & set(sys.modules))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from accounts.audit import AuditLog, Finding, entry_hash
-from accounts.credentials import derived_key
+from airgap.accounts.audit import AuditLog, Finding, entry_hash
+from airgap.accounts.credentials import derived_key
 from tests.conftest import ROOT
 
 SECRET = "s" * 40
@@ -127,7 +127,7 @@ def test_the_command_names_the_line(tmp_path: Path) -> None:
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "ocr_cli.py", "audit", "verify"],
+            [sys.executable, "-m", "airgap.client", "audit", "verify"],
             cwd=ROOT,
             env={"DATA_DIR": str(tmp_path), "SECRET_KEY": SECRET, "PATH": "/usr/bin:/bin"},
             capture_output=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from accounts.credentials import (
+from airgap.accounts.credentials import (
     Passwords,
     Tokens,
     derived_key,
@@ -17,8 +17,8 @@ from accounts.credentials import (
     sha256,
     split_key,
 )
-from accounts.limits import MAX_ENTRIES, Rates
-from errors import ConfigurationError, InvalidOption, Unauthorized
+from airgap.accounts.limits import MAX_ENTRIES, Rates
+from airgap.core.errors import ConfigurationError, InvalidOption, Unauthorized
 
 KEY = b"k" * 32
 

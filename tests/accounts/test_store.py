@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from accounts.store import ApiKey, Store
-from errors import ConfigurationError, Conflict
+from airgap.accounts.store import ApiKey, Store
+from airgap.core.errors import ConfigurationError, Conflict
 
 DAY = date(2026, 2, 3)
 

@@ -9,10 +9,10 @@ import subprocess
 import pytest
 import yaml
 
+from airgap.core.version import VERSION
+from airgap.engines.vllm.plugin import PLUGIN_NAME
 from config import BACKENDS, Settings
-from engines.vllm_plugin import PLUGIN_NAME
 from tests.conftest import ROOT
-from version import VERSION
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
@@ -119,7 +119,7 @@ def test_a_separate_engine_reads_the_models_alone_and_runs_our_model_and_rule():
     assert service["volumes"] == ["${MODELS_DIR:-./models}:/app/models:ro"]
     assert service["environment"]["VLLM_PLUGINS"] == PLUGIN_NAME
     command = " ".join(service["command"])
-    assert "process.ngram_vllm:NoRepeatNgram" in command
+    assert "airgap.engines.vllm.ngram:NoRepeatNgram" in command
     assert "AirgapDeepseekOCRForCausalLM" in command
     assert SERVICES["engine"]["environment"]["LLM_BASE_URL"] == "http://vllm:8000/v1"
 

@@ -16,11 +16,11 @@ import uvicorn
 from PIL.Image import Image
 
 import serve_ocr
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Delta, PageRead
+from airgap.engines.fake import FakeEngine
+from airgap.http.service import Service
 from config import load_settings
-from document import ReadOptions
-from engines.base import Delta, PageRead
-from engines.fake_engine import FakeEngine
-from ocr_utils import Service
 from tests.conftest import free_port
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engines.base import Delta, PageRead
+from airgap.core.engine import Delta, PageRead
 from tests.dialects.conftest import InProcess
 from tests.dialects.drawing import TEXTS, pdf, png
 

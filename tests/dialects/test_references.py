@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialects.markup import MAX_REFERENCE_CHARS, MarkupFilter
-from dialects.references import extracted_text, find_references, truss_fields
-from document import Page
+from airgap.core.document import Page
+from airgap.dialects.markup import MAX_REFERENCE_CHARS, MarkupFilter
+from airgap.dialects.references import extracted_text, find_references, truss_fields
 
 OUTPUTS = sorted((Path(__file__).parent.parent / "data" / "model_outputs").glob("*.mmd"))
 # What the Truss does, as it documents its fields: the strings between the tags, whole and in parts.

@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from airgap.core.errors import AirgapError, EmptyFile, UploadTooLarge, UrlFetchFailed, UrlRefused
+from airgap.dialects.url_fetch import AllowList, Fetcher
 from config import load_settings
-from dialects.url_fetch import AllowList, Fetcher
-from errors import AirgapError, EmptyFile, UploadTooLarge, UrlFetchFailed, UrlRefused
 from tests.conftest import running_server
 from tests.dialects.drawing import TEXTS, pdf, png
 

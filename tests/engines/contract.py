@@ -1,4 +1,4 @@
-"""The contract of `engines.base`, as tests that every engine passes.
+"""The contract of `airgap.core.engine`, as tests that every engine passes.
 
 A test module derives a class from `EngineContract` and gives it a fixture `engine`, started. The close is
 tested last, so that the fixture may be shared by the class.
@@ -12,10 +12,10 @@ from contextlib import aclosing
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from document import Box, ReadOptions
-from engines import ENGINES
-from engines.base import Delta, Engine, PageRead, check_capabilities
-from errors import UnsupportedOption
+from airgap.core.document import Box, ReadOptions
+from airgap.core.engine import Delta, Engine, PageRead, check_capabilities
+from airgap.core.errors import UnsupportedOption
+from airgap.engines.table import ENGINES
 
 LINES = ["The quick brown fox jumps", "over the lazy dog, again", "and again until evening."]
 

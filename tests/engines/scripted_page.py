@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepseek_grammar import DET, DET_END, EOS, REF, REF_END
+from airgap.models.deepseek_grammar import DET, DET_END, EOS, REF, REF_END
 from tests import tiny_checkpoint
 
 TEXT = "Hi"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engines.circuit_breaker import CircuitBreaker
-from errors import EngineUnavailable
+from airgap.core.errors import EngineUnavailable
+from airgap.engines.openai.circuit_breaker import CircuitBreaker
 
 
 class Clock:

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from airgap.core.engine import Engine
+from airgap.core.errors import AirgapError, EngineUnavailable
+from airgap.engines.table import ENGINES, EngineChoice, create_engine
 from config import Settings
-from engines import ENGINES, EngineChoice, create_engine
-from engines.base import Engine
-from errors import AirgapError, EngineUnavailable
 from tests.engines.contract import EngineContract, page
 from tests.engines.started import started
 

@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 import pytest
 from PIL import Image
 
+from airgap.core.document import ReadOptions, Usage
+from airgap.core.engine import Capabilities, Delta, Engine, Events, PageRead
+from airgap.core.errors import (
+    AirgapError,
+    ConfigurationError,
+    EngineBusy,
+    EngineFailed,
+    EngineUnavailable,
+    InvalidOption,
+)
+from airgap.engines.fallback import FallbackEngine
+from airgap.engines.table import EngineChoice, choose_engine, create_engine
+from airgap.monitoring import metrics
 from config import Settings, load_settings
-from document import ReadOptions, Usage
-from engines import EngineChoice, choose_engine, create_engine
-from engines.base import Capabilities, Delta, Engine, Events, PageRead
-from engines.fallback_engine import FallbackEngine
-from errors import AirgapError, ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, InvalidOption
-from monitoring import metrics
 from process.pipeline import Defaults, Reader
 
 PAGE = Image.new("RGB", (40, 30), "white")

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from engines import model_folder
-from engines.model_folder import MANIFEST, verify, write_manifest
-from errors import ConfigurationError
+from airgap.core.errors import ConfigurationError
+from airgap.engines import model_folder
+from airgap.engines.model_folder import MANIFEST, verify, write_manifest
 
 ROOT = Path(__file__).parents[2]
 TOKENIZER = ROOT / "tests" / "data" / "tiny_model" / "tokenizer.json"

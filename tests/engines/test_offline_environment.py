@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.offline_environment import set_offline_environment
-from engines.vllm_plugin import SEARCH_PATH
+from airgap.engines.offline_environment import set_offline_environment
+from airgap.engines.vllm.plugin import SEARCH_PATH
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,13 +72,13 @@ def test_child_processes_find_the_plugin(tmp_path: Path) -> None:
     child = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert child.stdout.strip() == "engines.vllm_plugin"
+    assert child.stdout.strip() == "airgap.engines.vllm.plugin"
 
 
 def test_loads_nothing() -> None:
     code = (
         "import sys; sys.path.insert(0, '.');"
-        "import engines.vllm_engine, engines.vllm_plugin, engines.offline_environment;"
+        "import airgap.engines.vllm.engine, airgap.engines.vllm.plugin, airgap.engines.offline_environment;"
         "print(*[name for name in ('torch', 'vllm', 'transformers') if name in sys.modules])"
     )
     child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from document import ReadOptions
-from engines.base import Delta, PageRead
-from engines.openai_engine import OpenAiEngine, OpenAiOptions
-from errors import ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, PageTimeout
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Delta, PageRead
+from airgap.core.errors import ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, PageTimeout
+from airgap.engines.openai.engine import OpenAiEngine, OpenAiOptions
 from tests.engines.peers import babble, hang, hang_up, raw, serving, status, words
 
 PAGE = Image.new("RGB", (64, 48), "white")

@@ -15,12 +15,12 @@ import pytest_asyncio
 from PIL import Image
 
 import deepseek_ocr
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Delta, PageRead
+from airgap.core.errors import EngineUnavailable
+from airgap.engines.ppocr.engine import RapidOcrEngine
+from airgap.engines.ppocr.scripts import find_tessdata
 from benchmarks.scoring import plain_text, score
-from document import ReadOptions
-from engines.base import Delta, PageRead
-from engines.ppocr.scripts import find_tessdata
-from engines.rapidocr_engine import RapidOcrEngine
-from errors import EngineUnavailable
 from tests.engines.started import started
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from document import Block
-from engines.token_confidence import TokenTrace, with_confidence
+from airgap.core.document import Block
+from airgap.engines.token_confidence import TokenTrace, with_confidence
 
 
 def trace(*pieces: tuple[str, list[tuple[str, float]]]) -> TokenTrace:

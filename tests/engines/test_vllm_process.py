@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engines import vllm_process
-from engines.vllm_process import EngineProcess
-from errors import EngineUnavailable
+from airgap.core.errors import EngineUnavailable
+from airgap.engines.vllm import process as vllm_process
+from airgap.engines.vllm.process import EngineProcess
 
 
 class Llm:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from PIL import Image
 
-from document import Block, Box, Document, Line, Page, PageError, Usage
-from errors import PageRenderFailed
+from airgap.core.document import Block, Box, Document, Line, Page, PageError, Usage
+from airgap.core.errors import PageRenderFailed
 
 TABLE = (
     "<table><tr><th>Item</th><th colspan=2>Price</th></tr>"

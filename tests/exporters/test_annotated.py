@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from document import Block, Box, Page
-from errors import InvalidOption
-from exporters import export
-from exporters.annotated import annotate, crop_blocks, label_colour
+from airgap.core.document import Block, Box, Page
+from airgap.core.errors import InvalidOption
+from airgap.exporters import export
+from airgap.exporters.annotated import annotate, crop_blocks, label_colour
 from tests.exporters.factory import PictureSource, block, document, picture, report_page
 
 

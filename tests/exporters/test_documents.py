@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from document import Block, Box, Page
-from exporters import export
+from airgap.core.document import Block, Box, Page
+from airgap.exporters import export
 from tests.exporters.factory import (
     TABLE,
     PictureSource,

@@ -7,12 +7,12 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from document import Page
-from exporters import export, export_file
-from exporters.images import iter_images
-from exporters.layout_pdf import PAGES_AT_ONCE
-from exporters.markdown import document_markdown
-from exporters.page_size import A4_LONG_SIDE, page_points
+from airgap.core.document import Page
+from airgap.exporters import export, export_file
+from airgap.exporters.images import iter_images
+from airgap.exporters.layout_pdf import PAGES_AT_ONCE
+from airgap.exporters.markdown import document_markdown
+from airgap.exporters.page_size import A4_LONG_SIDE, page_points
 from tests.exporters.factory import PictureSource, block, document, failed_page, picture, report_page
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from document import Block, Box, Line, Page
-from exporters.lines import PrintedLine, em_width, page_lines, page_turn, shared_out, xml_text
+from airgap.core.document import Block, Box, Line, Page
+from airgap.exporters.lines import PrintedLine, em_width, page_lines, page_turn, shared_out, xml_text
 from tests.exporters.factory import TABLE, block
 
 LINES = [("The first line of all", (100, 100, 500, 130)), ("and the second", (100, 140, 420, 170))]

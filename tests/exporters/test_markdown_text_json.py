@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from document import Block, Box, Page
-from errors import InvalidOption
-from exporters import ALIASES, EXPORTERS, Source, export, exporter_name
-from exporters.figures import figures
-from exporters.html_tables import Table, parse_table, split_tables
-from exporters.json_export import document_from_dict, document_to_dict
-from exporters.markdown import document_markdown, page_markdown
-from exporters.text import document_text, page_text, plain_text
+from airgap.core.document import Block, Box, Page
+from airgap.core.errors import InvalidOption
+from airgap.exporters import ALIASES, EXPORTERS, Source, export, exporter_name
+from airgap.exporters.figures import figures
+from airgap.exporters.html_tables import Table, parse_table, split_tables
+from airgap.exporters.json_export import document_from_dict, document_to_dict
+from airgap.exporters.markdown import document_markdown, page_markdown
+from airgap.exporters.text import document_text, page_text, plain_text
 from tests.exporters.factory import (
     TABLE,
     PictureSource,

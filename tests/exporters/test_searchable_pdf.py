@@ -12,10 +12,10 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from document import Block, Box, Document, Line, Page
-from errors import ExportFailed, UnsupportedOption
-from exporters import export, export_file
-from exporters.searchable_pdf import NOT_PDFA
+from airgap.core.document import Block, Box, Document, Line, Page
+from airgap.core.errors import ExportFailed, UnsupportedOption
+from airgap.exporters import export, export_file
+from airgap.exporters.searchable_pdf import NOT_PDFA
 from tests.exporters.factory import PictureSource, document, failed_page
 from tests.exporters.test_lines import turned
 

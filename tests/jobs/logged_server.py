@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from PIL.Image import Image
 
-import engines
-from document import ReadOptions
-from engines import EngineSpec
-from engines.base import Events, PageRead
-from engines.fake_engine import FakeEngine, dark_rectangles
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Events, PageRead
+from airgap.engines import table
+from airgap.engines.fake import FakeEngine, dark_rectangles
+from airgap.engines.table import EngineSpec
 
 
 class LoggedEngine(FakeEngine):
@@ -37,8 +37,8 @@ class LoggedEngine(FakeEngine):
 
 
 if __name__ == "__main__":
-    arguments = engines.ENGINES["fake"].arguments
-    engines.ENGINES["fake"] = EngineSpec("tests.jobs.logged_server:LoggedEngine", arguments)
+    arguments = table.ENGINES["fake"].arguments
+    table.ENGINES["fake"] = EngineSpec("tests.jobs.logged_server:LoggedEngine", arguments)
     from serve_ocr import main
 
     sys.exit(main())

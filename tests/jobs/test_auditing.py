@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from accounts.audit import AuditLog
+from airgap.accounts.audit import AuditLog
 from tests.jobs.conftest import MakeServer
 from tests.jobs.helpers import pdf, wait_for
 

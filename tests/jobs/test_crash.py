@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from airgap.core.errors import JobsUnavailable
+from airgap.jobs.keeping import Presence
+from airgap.jobs.plan import Input, Spec
+from airgap.jobs.reading import MAX_TRIES, JobReading, Threads
+from airgap.jobs.service import Jobs, _new_job
+from airgap.jobs.store import JobStore
+from airgap.jobs.tables import Server, Tables
 from config import Settings
-from errors import JobsUnavailable
-from jobs.keeping import Presence
-from jobs.plan import Input, Spec
-from jobs.reading import MAX_TRIES, JobReading, Threads
-from jobs.service import Jobs, _new_job
-from jobs.store import JobStore
-from jobs.tables import Server, Tables
 from serve_ocr import create_service
 from tests.jobs.conftest import MakeServer
 from tests.jobs.helpers import Server as JobServer

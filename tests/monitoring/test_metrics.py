@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from monitoring import logs, metrics, trace
-from monitoring.web import KINDS, kind_of
+from airgap.monitoring import logs, metrics, trace
+from airgap.monitoring.web import KINDS, kind_of
 from tests.conftest import running_server
 from tests.dialects.drawing import encoded, pdf, png
 

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
+from airgap.core.document import Block, Box, Disagreement, Line, ReadOptions
+from airgap.core.engine import PageRead
+from airgap.engines.table import EngineChoice, create_engine
 from config import Settings
-from document import Block, Box, Disagreement, Line, ReadOptions
-from engines import EngineChoice, create_engine
-from engines.base import PageRead
 from process.crosscheck import compare
 from tests.engines.started import started
 

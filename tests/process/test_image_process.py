@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from errors import BadRequest, EmptyFile, ImageTooLarge, InvalidImage, TooLarge, UnsupportedMedia
+from airgap.core.errors import (
+    BadRequest,
+    EmptyFile,
+    ImageTooLarge,
+    InvalidImage,
+    TooLarge,
+    UnsupportedMedia,
+)
 from process.image_process import MAX_SIDE, check_size, open_frames, open_image
 from process.sniff import sniff
 

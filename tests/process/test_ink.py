@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from document import Box
+from airgap.core.document import Box
 from process.ink import find_ink
 
 A4 = (1190, 1684)

@@ -16,7 +16,7 @@ import pymupdf
 import pytest
 from PIL import Image, ImageChops
 
-from errors import (
+from airgap.core.errors import (
     AirgapError,
     EmptyFile,
     ImageTooLarge,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from document import Ledger, Page, ReadOptions
-from engines.fake_engine import FakeEngine
-from errors import EngineBusy, PageRenderFailed, PageTimeout
+from airgap.core.document import Ledger, Page, ReadOptions
+from airgap.core.errors import EngineBusy, PageRenderFailed, PageTimeout
+from airgap.engines.fake import FakeEngine
 from process.pipeline import BLANK_PAGE, LOOP_CUT, RENDER_AHEAD, Defaults, Reader, in_order
 from process.source import PageImage
 

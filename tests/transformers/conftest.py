@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engines.transformers_engine import TransformersEngine, TransformersOptions
+from airgap.engines.transformers.engine import TransformersEngine, TransformersOptions
 from tests import tiny_checkpoint
 from tests.engines.started import started
 from tests.vllm.conftest import small_machine

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from airgap.core.engine import Engine
+from airgap.engines.table import EngineChoice, create_engine
 from config import Settings
-from engines import EngineChoice, create_engine
-from engines.base import Engine
 from tests.engines import scripted_page
 from tests.engines.contract import EngineContract
 from tests.engines.started import started

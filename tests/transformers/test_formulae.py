@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from document import Mode, ReadOptions
-from engines.model_folder import verify
+from airgap.core.document import Mode, ReadOptions
+from airgap.engines.model_folder import verify
 from tests import tiny_checkpoint
 from tests.vllm.conftest import page
 
@@ -29,7 +29,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     import torch
     from safetensors.torch import load_file
 
-    from engines.transformers_models import DeepseekDecoder, Placement
+    from airgap.engines.transformers.models import DeepseekDecoder, Placement
     from tests.transformers.plain_deepseek_ocr import PlainDeepseekOcr
 
     folder = tiny_checkpoint.make(tmp_path_factory.mktemp("model") / "tiny", seed=1)

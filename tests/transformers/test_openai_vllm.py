@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from document import ReadOptions
-from engines.base import Delta, PageRead
-from engines.openai_engine import OpenAiEngine, OpenAiOptions
-from engines.transformers_engine import TransformersEngine
-from engines.vllm_plugin import PLUGIN_NAME, SEARCH_PATH
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Delta, PageRead
+from airgap.engines.openai.engine import OpenAiEngine, OpenAiOptions
+from airgap.engines.transformers.engine import TransformersEngine
+from airgap.engines.vllm.plugin import PLUGIN_NAME, SEARCH_PATH
 from tests.conftest import free_port
 from tests.engines.started import started
 from tests.vllm.conftest import HAS_VLLM, NO_VLLM, page
@@ -34,7 +34,11 @@ def vllm_server(tiny_model: Path, data_dir: Path) -> Iterator[str]:
     command += ["--dtype", "float32", "--max-model-len", "4096", "--max-num-seqs", "4", "--enforce-eager"]
     command += ["--gpu-memory-utilization", "0.2", "--skip-mm-profiling", "--api-key", "secret"]
     command += ["--hf-overrides", json.dumps({"architectures": ["AirgapDeepseekOCRForCausalLM"]})]
-    command += ["--logits-processors", "process.ngram_vllm:NoRepeatNgram", "--no-enable-prefix-caching"]
+    command += [
+        "--logits-processors",
+        "airgap.engines.vllm.ngram:NoRepeatNgram",
+        "--no-enable-prefix-caching",
+    ]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, SEARCH_PATH)),
         "VLLM_PLUGINS": PLUGIN_NAME,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-import qwen_vl
-from document import ReadOptions
-from engines.base import PageRead
-from engines.model_folder import verify
-from engines.transformers_engine import TransformersEngine
+from airgap.core.document import ReadOptions
+from airgap.core.engine import PageRead
+from airgap.engines.model_folder import verify
+from airgap.engines.transformers.engine import TransformersEngine
+from airgap.models import qwen_vl
 from tests import tiny_qwen
 from tests.engines.started import started
 from tests.transformers.conftest import options_for
@@ -30,8 +30,8 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def decoder_of(folder: Path) -> Any:
     import torch
 
-    from engines.transformers_models import Placement
-    from engines.transformers_qwen import QwenDecoder
+    from airgap.engines.transformers.models import Placement
+    from airgap.engines.transformers.qwen import QwenDecoder
 
     return QwenDecoder(verify(folder), Placement(torch.device("cpu"), torch.float32, torch.float32))
 
@@ -40,7 +40,7 @@ def test_tokens_are_those_of_transformers_generate(folder: Path) -> None:
     """Prefill, row cache and positions against the library's own loop; two pages of unlike length at once."""
     import torch
 
-    from engines.slot_cache import SlotCache
+    from airgap.engines.transformers.slot_cache import SlotCache
 
     decoder = decoder_of(folder)
     pages = [

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-import qwen_vl
-from document import ReadOptions
-from engines.base import PageRead
-from engines.transformers_engine import TransformersEngine
-from engines.vllm_engine import VllmEngine
+from airgap.core.document import ReadOptions
+from airgap.core.engine import PageRead
+from airgap.engines.transformers.engine import TransformersEngine
+from airgap.engines.vllm.engine import VllmEngine
+from airgap.models import qwen_vl
 from tests import tiny_qwen
 from tests.engines.started import started
 from tests.transformers.conftest import options_for

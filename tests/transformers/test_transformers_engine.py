@@ -14,10 +14,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from document import ReadOptions
-from engines.base import Delta, PageRead
-from engines.transformers_engine import TransformersEngine
-from errors import ConfigurationError, EngineUnavailable, InvalidOption
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Delta, PageRead
+from airgap.core.errors import ConfigurationError, EngineUnavailable, InvalidOption
+from airgap.engines.transformers.engine import TransformersEngine
 from tests import tiny_checkpoint, tiny_qwen
 from tests.conftest import running_server
 from tests.engines.contract import page as printed_page
@@ -178,7 +178,7 @@ async def test_a_folder_that_is_not_right_is_refused(
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.skipif(not HAS_VLLM, reason=NO_VLLM)
 async def test_deepseek_ocr_2_answers_as_on_vllm(tmp_path: Path, data_dir: Path) -> None:
-    from engines.vllm_engine import VllmEngine
+    from airgap.engines.vllm.engine import VllmEngine
     from tests.vllm.conftest import options_for as vllm_options_for
 
     folder = tiny_checkpoint.make(

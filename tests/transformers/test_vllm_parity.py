@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from document import Mode, ReadOptions
-from engines.base import PageRead
-from engines.transformers_engine import TransformersEngine
-from engines.vllm_engine import VllmEngine
+from airgap.core.document import Mode, ReadOptions
+from airgap.core.engine import PageRead
+from airgap.engines.transformers.engine import TransformersEngine
+from airgap.engines.vllm.engine import VllmEngine
 from tests.engines.started import started
 from tests.transformers.conftest import options_for
 from tests.vllm.conftest import HAS_VLLM, NO_VLLM, page
@@ -71,7 +71,7 @@ def native_tokens(engine: TransformersEngine, image: Any, options: ReadOptions) 
 
     import torch
 
-    from engines.transformers_batch import Finished, Job, Token
+    from airgap.engines.transformers.batch import Finished, Job, Token
 
     decoder, events = engine._decoder, queue.SimpleQueue[Any]()
     rows: list[Any] = []

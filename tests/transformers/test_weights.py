@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from errors import ConfigurationError
+from airgap.core.errors import ConfigurationError
 from tests import tiny_checkpoint
 from tests.transformers import published
 
@@ -23,14 +23,14 @@ def test_the_list_is_the_published_file_s() -> None:
 def meta_model(config: dict[str, Any] | None = None) -> Any:
     import torch
 
-    from engines.deepseek_model.architecture import DeepseekOcr
+    from airgap.engines.transformers.deepseek_model.architecture import DeepseekOcr
 
     with torch.device("meta"):
         return DeepseekOcr(config or published.CONFIG)
 
 
 def test_all_published_names_map_without_a_leftover() -> None:
-    from engines.deepseek_model.weights import load_meta
+    from airgap.engines.transformers.deepseek_model.weights import load_meta
 
     model = meta_model()
     assert sum(parameter.numel() for parameter in model.parameters()) == 3_336_106_240
@@ -39,7 +39,7 @@ def test_all_published_names_map_without_a_leftover() -> None:
 
 @pytest.mark.parametrize("name", ["model.layers.3.mlp.experts.63.up_proj.weight", "model.image_newline"])
 def test_a_missing_tensor_is_named(name: str) -> None:
-    from engines.deepseek_model.weights import load_meta
+    from airgap.engines.transformers.deepseek_model.weights import load_meta
 
     names = published.listed()
     del names[name]
@@ -58,7 +58,7 @@ def test_a_missing_tensor_is_named(name: str) -> None:
     ],
 )
 def test_a_stranger_or_another_shape_is_refused(name: str, shape: tuple[int, ...]) -> None:
-    from engines.deepseek_model.weights import load_meta
+    from airgap.engines.transformers.deepseek_model.weights import load_meta
 
     with pytest.raises(ConfigurationError):
         load_meta(meta_model(), "deepseek-ocr", {name: shape})
@@ -71,8 +71,8 @@ def test_a_checkpoint_comes_back_number_by_number(family: tiny_checkpoint.Family
     import torch
     from safetensors.torch import load_file
 
-    from engines.deepseek_model.architecture import DeepseekOcr, DeepseekOcr2
-    from engines.deepseek_model.weights import load, parts
+    from airgap.engines.transformers.deepseek_model.architecture import DeepseekOcr, DeepseekOcr2
+    from airgap.engines.transformers.deepseek_model.weights import load, parts
 
     sizes = tiny_checkpoint.Sizes(qwen_layers=2)
     folder = tiny_checkpoint.make(tmp_path, family=family, sizes=sizes)

@@ -31,7 +31,7 @@ def test_reading_leaves_no_identity_and_no_events_to_send(tmp_path, monkeypatch)
 
 
 def test_the_cpu_engine_never_loads_openvinos_reporter():
-    load = "import sys; from engines.ppocr.networks import *; load_networks(model_directory(), 1)"
+    load = "import sys; from airgap.engines.ppocr.networks import *; load_networks(model_directory(), 1)"
     run = subprocess.run(
         [sys.executable, "-c", f"{load}; print({REPORTERS})"],
         cwd=ROOT,

@@ -21,9 +21,9 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from document import Mode, ReadOptions
-from engines.base import Delta, PageRead
-from engines.vllm_engine import VllmEngine, VllmOptions
+from airgap.core.document import Mode, ReadOptions
+from airgap.core.engine import Delta, PageRead
+from airgap.engines.vllm.engine import VllmEngine, VllmOptions
 from tests import tiny_checkpoint
 from tests.engines.started import started
 

@@ -30,12 +30,12 @@ from vllm.v1.worker.gpu.sample.logits_processor import (
     build_custom_logits_processors_params_validator,
 )
 
+from airgap.engines.transformers.ngram import NoRepeatNgram as TransformersNgram
+from airgap.engines.vllm.ngram import NoRepeatNgramV1, NoRepeatNgramV2
 from deepseek_ocr import NgramRule
 from process.ngram_norepeat import banned_tokens
-from process.ngram_transformers import NoRepeatNgram as TransformersNgram
-from process.ngram_vllm import NoRepeatNgramV1, NoRepeatNgramV2
 
-NAME = "process.ngram_vllm:NoRepeatNgram"
+NAME = "airgap.engines.vllm.ngram:NoRepeatNgram"
 CASES = json.loads((Path(__file__).parent.parent / "data" / "reference" / "ngram.json").read_text())
 VOCABULARY = 50
 PROMPT = [3, 1, 3, 1, 3]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from airgap.core.document import Mode, ReadOptions
+from airgap.core.engine import Delta, Engine
+from airgap.core.errors import ConfigurationError, EngineUnavailable, InvalidOption
+from airgap.engines.model_folder import write_manifest
+from airgap.engines.vllm.engine import VllmEngine
 from deepseek_ocr import num_image_tokens
-from document import Mode, ReadOptions
-from engines.base import Delta, Engine
-from engines.model_folder import write_manifest
-from engines.vllm_engine import VllmEngine
-from errors import ConfigurationError, EngineUnavailable, InvalidOption
 from process.ngram_norepeat import banned_tokens
 from tests import tiny_checkpoint
 from tests.vllm.conftest import options_for, page, read, until

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from document import ReadOptions
-from engines.vllm_engine import VllmEngine
-from errors import EngineBusy, EngineFailed, EngineUnavailable
+from airgap.core.document import ReadOptions
+from airgap.core.errors import EngineBusy, EngineFailed, EngineUnavailable
+from airgap.engines.vllm.engine import VllmEngine
 from tests.vllm.conftest import page, read, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.vllm_engine import VllmEngine
+from airgap.engines.vllm.engine import VllmEngine
 from process.image_process import Prepared, prepare
 from tests import tiny_checkpoint
 from tests.vllm.conftest import options_for, page, read, until
@@ -29,8 +29,8 @@ def model(tiny_model: Path, data_dir: Path) -> Iterator[Any]:
     from vllm.engine.arg_utils import EngineArgs
     from vllm.model_executor.model_loader import get_model
 
-    from engines.model_folder import verify
-    from engines.vllm_plugin import register
+    from airgap.engines.model_folder import verify
+    from airgap.engines.vllm.plugin import register
 
     register()
     engine = VllmEngine(options_for(tiny_model, data_dir))
@@ -105,7 +105,7 @@ def test_pictures_of_several_modes_are_encoded_as_by_upstream(model: Any) -> Non
 def test_a_batch_larger_than_a_pass_is_encoded_whole(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from engines.vllm_plugin import models
+    from airgap.engines.vllm.plugin import models
 
     views = [torch.from_numpy(prepare(page(seed=seed), "tiny").global_view) for seed in range(5)]
     with torch.inference_mode():

@@ -34,7 +34,7 @@ def test_the_version() -> None:
 def test_overridden_processor_methods(name: str, expected: list[str]) -> None:
     from vllm.model_executor.models.deepseek_ocr import DeepseekOCRMultiModalProcessor
 
-    from engines.vllm_plugin.processing import AirgapOCRMultiModalProcessor
+    from airgap.engines.vllm.plugin.processing import AirgapOCRMultiModalProcessor
 
     assert parameters(getattr(DeepseekOCRMultiModalProcessor, name)) == expected
     assert parameters(getattr(AirgapOCRMultiModalProcessor, name)) == expected
@@ -44,7 +44,7 @@ def test_overridden_processing_info_and_dummies() -> None:
     from vllm.model_executor.models import deepseek_ocr as upstream
     from vllm.multimodal.parse import MultiModalDataParser
 
-    from engines.vllm_plugin import processing as ours
+    from airgap.engines.vllm.plugin import processing as ours
 
     sizes = ["self", "image_width", "image_height", "cropping"]
     assert parameters(upstream.DeepseekOCRProcessingInfo.get_num_image_tokens) == sizes
@@ -80,7 +80,7 @@ def test_overridden_model_methods_and_the_parts_they_use() -> None:
 def test_the_published_architectures_are_still_upstreams() -> None:
     from vllm import ModelRegistry
 
-    from engines.vllm_plugin import ARCHITECTURES, register
+    from airgap.engines.vllm.plugin import ARCHITECTURES, register
 
     register()
     register()
@@ -91,7 +91,7 @@ def test_the_published_architectures_are_still_upstreams() -> None:
 def test_the_plugin_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import entry_points
 
-    from engines.vllm_plugin import PLUGIN_NAME, SEARCH_PATH, register
+    from airgap.engines.vllm.plugin import PLUGIN_NAME, SEARCH_PATH, register
 
     for folder in SEARCH_PATH:
         monkeypatch.syspath_prepend(folder)
@@ -102,8 +102,8 @@ def test_the_plugin_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch)
 def test_engine_arguments_exist(tiny_model: Path, data_dir: Path) -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs
 
-    from engines.model_folder import verify
-    from engines.vllm_engine import VllmEngine
+    from airgap.engines.model_folder import verify
+    from airgap.engines.vllm.engine import VllmEngine
 
     engine = VllmEngine(options_for(tiny_model, data_dir))
     engine.folder = verify(tiny_model)
@@ -137,7 +137,7 @@ def test_both_runners_take_the_no_repeat_rule() -> None:
     from vllm.v1.sample.logits_processor import LogitsProcessor as V1
     from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2
 
-    from process.ngram_vllm import NoRepeatNgram
+    from airgap.engines.vllm.ngram import NoRepeatNgram
 
     assert issubclass(NoRepeatNgram, V1)
     assert issubclass(NoRepeatNgram, V2)

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engines.ppocr.foreign import ForeignLines
-from engines.ppocr.lines import TextLine
-from engines.ppocr.networks import STRIP_HEIGHT, Picture, Reading, cut_strip, load_networks, model_directory
-from engines.ppocr.scripts import (
+from airgap.engines.ppocr.foreign import ForeignLines
+from airgap.engines.ppocr.networks import STRIP_HEIGHT, cut_strip, load_networks, model_directory
+from airgap.engines.ppocr.scripts import (
     SCRIPTS,
     Tesseract,
     find_tessdata,
@@ -23,6 +22,8 @@ from engines.ppocr.scripts import (
     open_tesseract,
     tesseract_code,
 )
+from airgap.layout.lines import Reading, TextLine
+from airgap.layout.quads import Picture
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 CYRILLIC = SCRIPTS[0]

@@ -8,20 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.ppocr import networks
-from engines.ppocr.networks import (
+from airgap.core.errors import EngineUnavailable
+from airgap.engines.ppocr import networks
+from airgap.engines.ppocr.networks import (
     DETECTOR_FILE,
     STRIP_HEIGHT,
     Networks,
     cut_strip,
     flush_subnormals,
-    is_upended,
     load_networks,
     model_directory,
-    quad_size,
     read_model,
 )
-from errors import EngineUnavailable
+from airgap.layout.quads import is_upended, quad_size
 
 
 @pytest.fixture(scope="module")

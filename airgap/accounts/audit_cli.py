@@ -1,0 +1,53 @@
+"""`ocr audit`: check the audit log, on any machine that has the folder and the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airgap.accounts.audit import AuditLog
+from airgap.core.errors import AirgapError
+from config import load_settings
+
+app = typer.Typer(help="Check the audit log.", no_args_is_help=True)
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="The folder with audit.jsonl; by default the one under DATA_DIR."),
+]
+
+
+@app.callback()
+def main() -> None:
+    """Check the audit log."""
+
+
+@app.command()
+def verify(folder: Folder = None) -> None:
+    """Name every line that was changed, added or taken out. Exit code 1 where there is one."""
+    log = _open(folder)
+    if not log.path.exists():
+        typer.echo(f"There is no audit log at {log.path}.", err=True)
+        raise typer.Exit(2)
+    count, findings = log.verify()
+    for finding in findings:
+        where = f"line {finding.line}" if finding.line else "the log"
+        typer.echo(f"{log.path}: {where}: {finding.why}", err=True)
+    if findings:
+        raise typer.Exit(1)
+    typer.echo(f"{log.path}: {count} entries, all as they were written")
+
+
+def _open(folder: Path | None) -> AuditLog:
+    from airgap.accounts.credentials import derived_key
+
+    try:
+        settings = load_settings()
+        secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+        key = derived_key(secret, "audit") if secret else None
+    except AirgapError as error:
+        typer.echo(f"{error.message}\n  {error.remedy}", err=True)
+        raise typer.Exit(2) from error
+    return AuditLog(folder or settings.data_dir / "audit", key)

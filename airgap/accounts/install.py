@@ -1,0 +1,61 @@
+"""Putting accounts and the audit log around an application: the one function that the server calls."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from airgap.accounts.audit import FOLDER, AuditLog
+from airgap.accounts.caller import security
+from airgap.accounts.credentials import derived_key
+from airgap.accounts.guard import Guard
+from airgap.accounts.routes import router
+from airgap.accounts.service import Accounts
+from airgap.core.engine import Engine, who_reads
+from airgap.monitoring.trace import Trace
+from airgap.monitoring.web import Observer
+from config import Settings
+
+
+def install(app: FastAPI, settings: Settings, engine: Engine) -> tuple[Observer, ...]:
+    """What the settings ask for. Returns who is to be told of finished requests.
+
+    Raises `ConfigurationError`.
+    """
+    app.state.audit = audit = open_audit_log(settings)
+    if settings.auth_enabled:
+        app.state.accounts = accounts = Accounts(settings)
+        app.include_router(router, dependencies=security(True))
+        metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics"})
+        app.add_middleware(Guard, accounts=accounts, open_paths=metrics_open)
+    return (_observer(audit, engine),) if audit else ()
+
+
+def open_audit_log(settings: Settings) -> AuditLog | None:
+    """The log, or None where the site keeps none. Raises `ConfigurationError` for a short SECRET_KEY."""
+    wanted = settings.auth_enabled if settings.audit_log is None else settings.audit_log
+    return audit_log(settings) if wanted else None
+
+
+def audit_log(settings: Settings) -> AuditLog:
+    """The log as it is or would be."""
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    return AuditLog(settings.data_dir / FOLDER, derived_key(secret, "audit") if secret else None)
+
+
+def _observer(audit: AuditLog, engine: Engine) -> Observer:
+    """Notes every finished request that sent something to be read."""
+
+    async def note(trace: Trace, status: int) -> None:
+        await audit.note(
+            "read",
+            trace.caller,
+            request_id=trace.request_id,
+            kind=trace.kind,
+            inputs=[{"sha256": entry.sha256, "bytes": entry.size} for entry in trace.inputs],
+            **({"job": trace.job} if trace.job else {}),
+            **who_reads(engine),
+            pages=dict(trace.pages),
+            outcome=status,
+        )
+
+    return note

@@ -1,0 +1,244 @@
+"""Accounts at work: from credentials to a `Caller`, within limits. Database calls run on threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from datetime import UTC, datetime, time, timedelta
+
+from airgap.accounts.caller import Caller, Role
+from airgap.accounts.credentials import (
+    KEY_PREFIX,
+    NewKey,
+    Passwords,
+    Tokens,
+    derived_key,
+    new_key,
+    read_keys_file,
+    same,
+    sha256,
+    split_key,
+)
+from airgap.accounts.limits import Rates
+from airgap.accounts.store import ApiKey, Store, User
+from airgap.core.errors import Conflict, InvalidOption, NotFound, QuotaExceeded, Unauthorized
+from airgap.monitoring import metrics
+from config import Settings
+
+log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_HASHING_AT_ONCE = 2  # each takes 64 MiB
+_FAILED_LOGINS = 10
+_FAILED_LOGINS_SECONDS = 300.0
+_REGISTRATIONS = 30  # a minute, of one client
+
+
+class Accounts:
+    """See the module docstring. Raises `ConfigurationError` when the settings cannot be."""
+
+    def __init__(self, settings: Settings) -> None:
+        secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+        self._settings = settings
+        self._tokens = Tokens(derived_key(secret, "login"), settings.access_token_expire_minutes)
+        self._passwords = Passwords()
+        self._file_keys = read_keys_file(settings.api_keys_file) if settings.api_keys_file else {}
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        self._store = Store(url, settings.data_dir)
+        self._rates = Rates()
+        self._failures = Rates(_FAILED_LOGINS_SECONDS)
+        self._registrations = Rates()
+        self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
+        self._bootstrap()
+        metrics.USERS.inc(self._store.count_users())
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _bootstrap(self) -> None:
+        name, password = self._settings.bootstrap_user, self._settings.bootstrap_pass
+        if not name or not password or self._store.user_named(_checked_name(name)) is not None:
+            return
+        try:
+            self._store.add_user(name, self._passwords.hash(password.get_secret_value()), "admin")
+        except Conflict:  # another server that starts with us was first
+            return
+        log.info("made the administrator %s", name)
+
+    # --- who is it ---------------------------------------------------------------------------------
+
+    async def identify(self, credential: str) -> Caller:
+        """The caller behind a bearer token or an API key. Raises `Unauthorized`."""
+        try:
+            if credential.startswith(KEY_PREFIX):
+                return await self._by_key(credential)
+            if (name := self._file_keys.get(sha256(credential))) is not None:
+                return self._key_caller(f"key:file:{name}", name, None, None, None)
+            return await self._by_token(credential)
+        except Unauthorized:
+            metrics.LOGIN_FAILURES.labels("credential").inc()
+            raise
+
+    async def _by_token(self, token: str) -> Caller:
+        user_id, version = self._tokens.read(token)
+        user = await asyncio.to_thread(self._store.user, user_id)
+        if user is None or not user.active or user.token_version != version:
+            raise Unauthorized("The login is not valid, or has ended.")
+        return _user_caller(user)
+
+    async def _by_key(self, text: str) -> Caller:
+        parts = split_key(text)
+        found = await asyncio.to_thread(self._store.key_with_user, parts[0]) if parts else None
+        # An unknown id takes the same steps, so that time tells nothing.
+        stored = found[0].secret_sha256 if found else sha256("")
+        matches = same(sha256(parts[1] if parts else ""), stored)
+        if found is None or not matches or not found[1].active:
+            raise Unauthorized("The API key is not valid, or was revoked.")
+        key, user = found
+        return self._key_caller(
+            f"key:{key.id}", f"{user.name}/{key.name}", user.id, key.pages_per_day, key.requests_per_minute
+        )
+
+    def _key_caller(
+        self, caller_id: str, name: str, user_id: int | None, pages: int | None, requests: int | None
+    ) -> Caller:
+        return Caller(
+            caller_id,
+            name,
+            "user",
+            user_id,
+            pages or self._settings.key_pages_per_day,
+            requests or self._settings.key_requests_per_minute,
+        )
+
+    # --- how much ----------------------------------------------------------------------------------
+
+    async def admit(self, caller: Caller, *, reads: bool) -> None:
+        """Take one request from the caller's rate. Raises `QuotaExceeded` with the seconds to wait."""
+        if caller.requests_per_minute and (wait := self._rates.take(caller.id, caller.requests_per_minute)):
+            raise QuotaExceeded(
+                f"This key may send {caller.requests_per_minute} requests a minute.", retry_after=wait
+            )
+        if reads and caller.pages_per_day:
+            used = await asyncio.to_thread(self._store.pages, caller.id, _today().date())
+            if used >= caller.pages_per_day:
+                raise QuotaExceeded(
+                    f"This key has read its {caller.pages_per_day} pages of today (UTC).",
+                    retry_after=_seconds_left_today(),
+                )
+
+    async def charge(self, caller: Caller, pages: int) -> None:
+        """Count pages against the caller's quota."""
+        if pages and caller.pages_per_day:
+            await asyncio.to_thread(self._store.add_pages, caller.id, _today().date(), pages)
+
+    # --- users -------------------------------------------------------------------------------------
+
+    async def login(self, name: str, password: str, client: str) -> tuple[str, int, User]:
+        """A token, its seconds and whose it is.
+
+        Raises `Unauthorized`, the same for every reason, or `QuotaExceeded`.
+        """
+        throttle = f"{client} {name[:64]}"
+        if wait := self._failures.wait(throttle, _FAILED_LOGINS):
+            raise QuotaExceeded("Too many logins failed.", retry_after=wait)
+        user = await asyncio.to_thread(self._store.user_named, name[:64])
+        async with self._hashing:
+            stored = user.password_hash if user else None
+            right = await asyncio.to_thread(self._passwords.matches, password[:1024], stored)
+        if user is None or not right or not user.active:
+            self._failures.take(throttle, _FAILED_LOGINS)
+            metrics.LOGIN_FAILURES.labels("password").inc()
+            raise Unauthorized(
+                "The name or the password is wrong.", "Check both, and mind upper and lower case."
+            )
+        if self._passwords.is_outdated(user.password_hash):
+            await asyncio.to_thread(self._store.rehash, user.id, await self._hashed(password))
+        return self._tokens.issue(user.id, user.token_version), self._tokens.seconds, user
+
+    async def register(self, name: str, password: str, role: Role, client: str) -> User:
+        """Make an account. Raises `InvalidOption`, `Conflict`, or `QuotaExceeded` for too many."""
+        if wait := self._registrations.take(client, _REGISTRATIONS):
+            raise QuotaExceeded("Too many accounts were registered at once.", retry_after=wait)
+        hashed = await self._hashed(password)
+        user = await asyncio.to_thread(self._store.add_user, _checked_name(name), hashed, role)
+        metrics.USERS.inc()
+        return user
+
+    async def change_password(self, caller: Caller, old: str, new: str) -> None:
+        """Raises `Unauthorized` when the old one is wrong."""
+        user = await asyncio.to_thread(self._store.user, caller.user_id or 0)
+        async with self._hashing:
+            stored = user.password_hash if user else None
+            right = await asyncio.to_thread(self._passwords.matches, old[:1024], stored)
+        if user is None or not right:
+            raise Unauthorized("The password is wrong.")
+        await asyncio.to_thread(self._store.set_password, user.id, await self._hashed(new))
+
+    async def deactivate(self, name: str) -> None:
+        """End an account, its logins and its keys. Raises `NotFound`."""
+        user = await asyncio.to_thread(self._store.user_named, name)
+        if user is None:
+            raise NotFound("There is no such account.")
+        await asyncio.to_thread(self._store.deactivate, user.id)
+
+    async def users(self) -> list[User]:
+        return await asyncio.to_thread(self._store.users)
+
+    async def _hashed(self, password: str) -> str:
+        async with self._hashing:
+            return await asyncio.to_thread(self._passwords.hash, password)
+
+    # --- keys --------------------------------------------------------------------------------------
+
+    async def make_key(
+        self, user_id: int, name: str, requests_per_minute: int | None, pages_per_day: int | None
+    ) -> NewKey:
+        """A new key; this is the only time that it is known whole."""
+        made = new_key()
+        record = ApiKey(
+            made.id,
+            user_id,
+            name,
+            made.secret_sha256,
+            requests_per_minute,
+            pages_per_day,
+            datetime.now(UTC),
+            None,
+        )
+        await asyncio.to_thread(self._store.add_key, record)
+        return made
+
+    async def keys(self, caller: Caller) -> list[ApiKey]:
+        """The caller's keys; an administrator sees all."""
+        return await asyncio.to_thread(self._store.keys, None if caller.is_admin else caller.user_id or 0)
+
+    async def revoke_key(self, caller: Caller, key_id: str) -> None:
+        """Raises `NotFound` for a key that is not there, or not the caller's."""
+        owner = None if caller.is_admin else caller.user_id or 0
+        if not await asyncio.to_thread(self._store.revoke_key, key_id, owner):
+            raise NotFound("There is no such key.")
+
+
+def _user_caller(user: User) -> Caller:
+    return Caller(f"user:{user.id}", user.name, user.role, user.id)
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InvalidOption(
+            "The account's name has characters that it may not have.",
+            "Use up to 64 letters, digits and . _ @ -, and begin with a letter or digit.",
+        )
+    return name
+
+
+def _today() -> datetime:
+    return datetime.now(UTC)
+
+
+def _seconds_left_today() -> int:
+    now = _today()
+    midnight = datetime.combine(now.date() + timedelta(days=1), time.min, UTC)
+    return max(1, int((midnight - now).total_seconds()))

@@ -1,0 +1,262 @@
+"""Users, API keys and page counts in a database: SQLite in the data folder, or PostgreSQL.
+
+It stores what it is given and checks no password and no right. Calls block: use threads.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from airgap.accounts.caller import Role
+from airgap.core.errors import ConfigurationError, Conflict
+
+_metadata = MetaData()
+_users = Table(
+    "users",
+    _metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("password_hash", String(200), nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("active", Boolean, nullable=False, default=True),
+    Column("token_version", Integer, nullable=False, default=0),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+_keys = Table(
+    "api_keys",
+    _metadata,
+    Column("id", String(16), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("name", String(100), nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("requests_per_minute", Integer),
+    Column("pages_per_day", Integer),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+)
+_pages = Table(
+    "page_counts",
+    _metadata,
+    Column("caller", String(120), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("pages", Integer, nullable=False),
+)
+_SCHEMA_LOCK = 0x41697267  # any number that only this program takes
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`token_version` goes up when all logins of the user are to end."""
+
+    id: int
+    name: str
+    password_hash: str
+    role: Role
+    active: bool
+    token_version: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """`secret_sha256` is the hexadecimal SHA-256 of the secret half, which is kept nowhere."""
+
+    id: str
+    user_id: int
+    name: str
+    secret_sha256: str
+    requests_per_minute: int | None
+    pages_per_day: int | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class Store:
+    """The tables. Raises `ConfigurationError` when the database cannot be reached or made."""
+
+    def __init__(self, url: str | None, data_dir: Path) -> None:
+        # Servers that start together make the tables one after the other.
+        turn = nullcontext() if url else _file_lock(data_dir / "accounts.lock")
+        self._engine = _postgresql(url) if url else _sqlite(data_dir)
+        try:
+            with turn, self._engine.begin() as connection:
+                if url:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _SCHEMA_LOCK})
+                _metadata.create_all(connection)
+        except SQLAlchemyError as error:
+            self._engine.dispose()
+            raise ConfigurationError(
+                f"The database of accounts cannot be used: {type(error).__name__}.",
+                "Check DATABASE_URL and that the server may make tables, or unset it for SQLite.",
+            ) from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def add_user(self, name: str, password_hash: str, role: Role) -> User:
+        """Raises `Conflict` when the name is taken."""
+        row = {"name": name, "password_hash": password_hash, "role": role, "created_at": _now()}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(_users).values(row))
+        except IntegrityError as error:
+            raise Conflict("An account of this name cannot be made.") from error
+        user = self.user_named(name)
+        assert user is not None
+        return user
+
+    def user_named(self, name: str) -> User | None:
+        return self._user(_users.c.name == name)
+
+    def user(self, user_id: int) -> User | None:
+        return self._user(_users.c.id == user_id)
+
+    def users(self) -> list[User]:
+        with self._engine.connect() as connection:
+            return [_to_user(row) for row in connection.execute(select(_users).order_by(_users.c.id))]
+
+    def count_users(self) -> int:
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(_users)).scalar_one()
+
+    def set_password(self, user_id: int, password_hash: str) -> None:
+        """Also ends all logins of the user."""
+        self._update_user(user_id, password_hash=password_hash, token_version=_users.c.token_version + 1)
+
+    def rehash(self, user_id: int, password_hash: str) -> None:
+        """The same password under newer parameters; logins go on."""
+        self._update_user(user_id, password_hash=password_hash)
+
+    def deactivate(self, user_id: int) -> None:
+        """The account stays, so that its name is never given to somebody else; its keys end with it."""
+        self._update_user(user_id, active=False, token_version=_users.c.token_version + 1)
+
+    def add_key(self, key: ApiKey) -> None:
+        values = {name: getattr(key, name) for name in ApiKey.__slots__}
+        with self._engine.begin() as connection:
+            connection.execute(insert(_keys).values(values))
+
+    def key_with_user(self, key_id: str) -> tuple[ApiKey, User] | None:
+        """A key that is not revoked, and its user, who may be inactive."""
+        with self._engine.connect() as connection:
+            query = select(_keys).where(_keys.c.id == key_id, _keys.c.revoked_at.is_(None))
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            user = connection.execute(select(_users).where(_users.c.id == row.user_id)).one()
+            return ApiKey(*row), _to_user(user)
+
+    def keys(self, user_id: int | None) -> list[ApiKey]:
+        """One user's keys, or all, the newest last."""
+        query = select(_keys).order_by(_keys.c.created_at)
+        if user_id is not None:
+            query = query.where(_keys.c.user_id == user_id)
+        with self._engine.connect() as connection:
+            return [ApiKey(*row) for row in connection.execute(query)]
+
+    def revoke_key(self, key_id: str, user_id: int | None) -> bool:
+        """Whether there was such a key, in use and of this user (any, for None)."""
+        change = update(_keys).where(_keys.c.id == key_id, _keys.c.revoked_at.is_(None))
+        if user_id is not None:
+            change = change.where(_keys.c.user_id == user_id)
+        with self._engine.begin() as connection:
+            return connection.execute(change.values(revoked_at=_now())).rowcount == 1
+
+    def add_pages(self, caller: str, day: date, pages: int) -> None:
+        """Count pages, safely when several servers do so at once."""
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        row = dialect.insert(_pages).values(caller=caller, day=day, pages=pages)
+        keys = [_pages.c.caller, _pages.c.day]
+        row = row.on_conflict_do_update(index_elements=keys, set_={"pages": _pages.c.pages + pages})
+        with self._engine.begin() as connection:
+            connection.execute(row)
+
+    def pages(self, caller: str, day: date) -> int:
+        query = select(_pages.c.pages).where(_pages.c.caller == caller, _pages.c.day == day)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    def _user(self, condition: Any) -> User | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_users).where(condition)).one_or_none()
+            return _to_user(row) if row else None
+
+    def _update_user(self, user_id: int, **values: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(update(_users).where(_users.c.id == user_id).values(**values))
+
+
+def _to_user(row: Row[Any] | Sequence[Any]) -> User:
+    return User(*row)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sqlite(data_dir: Path) -> Engine:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / "accounts.sqlite"
+    if not path.exists():  # a second handle, once closed, would drop the locks of SQLite's own
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    engine = create_engine(f"sqlite:///{path}")
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ConfigurationError(
+            "DATABASE_URL is not a PostgreSQL address.",
+            "Write postgresql://user:password@host:5432/name, or unset it for SQLite.",
+        )
+    try:
+        return create_engine(f"postgresql+psycopg://{rest}", pool_pre_ping=True)
+    except (SQLAlchemyError, ValueError) as error:
+        raise ConfigurationError("DATABASE_URL cannot be understood.") from error

@@ -1,0 +1,228 @@
+"""The command `ocr`: read files on this machine, or send them to a server.
+
+    ocr read scans/ letter.pdf -o out --format md,searchable_pdf
+    ocr send letter.pdf -o out --service auto
+    ocr watch inbox out
+
+The first two leave a folder per input in the output folder, laid out as in the server's ZIP, and end with the
+ledger of all pages. Exit codes: 0 when every page was read, 1 when one failed, 2 for wrong usage.
+It holds the options and no work: that is in the files beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from airgap.accounts import audit_cli
+from airgap.client.console import finish, notices, stopping_errors
+from airgap.client.http_client import OcrClient, choose_service, files_in
+from airgap.client.sending import send_each, send_job, stream_each
+from airgap.core.document import ReadOptions
+from airgap.core.errors import InvalidOption
+from airgap.exporters import EXPORTERS, exporter_name
+
+if TYPE_CHECKING:
+    from airgap.client.reading import ReadRequest
+    from airgap.http.service import Service
+
+app = typer.Typer(
+    name="ocr",
+    help=__doc__.split("\n\n")[0],
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(audit_cli.app, name="audit")
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(exists=True, readable=True, help="Pictures and PDFs; a folder stands for those in it."),
+]
+OutputFolder = Annotated[Path, typer.Option("--output", "-o", help="Where the results go.", file_okay=False)]
+Formats = Annotated[
+    list[str],
+    typer.Option("--format", "-f", help=f"Comma-separated or repeated: md, {', '.join(sorted(EXPORTERS))}."),
+]
+Mode = Annotated[str | None, typer.Option(help="tiny, small, base, large or gundam.")]
+Language = Annotated[str | None, typer.Option(help="A hint: en, ru, de, fr, zh-Hant, zh-Hans, …")]
+Prompt = Annotated[str | None, typer.Option(help="What to do with the page.")]
+Dpi = Annotated[int, typer.Option(min=36, max=600, help="Resolution to draw PDF pages at.")]
+PageFrom = Annotated[int | None, typer.Option(min=1, help="First page of each file, counted from 1.")]
+PageTo = Annotated[int | None, typer.Option(min=1, help="Last page of each file, included.")]
+Password = Annotated[str | None, typer.Option(envvar="OCR_PDF_PASSWORD", help="Password of the PDFs.")]
+TextLayer = Annotated[
+    Literal["ignore", "auto"], typer.Option(help="`auto` takes a PDF page's own text where it is sound.")
+]
+
+DEFAULT_FORMATS = ["markdown,json"]
+DEFAULT_FOLDER = Path("ocr_output")
+
+
+@app.command()
+def read(
+    files: Files,
+    output: OutputFolder = DEFAULT_FOLDER,
+    formats: Formats = DEFAULT_FORMATS,
+    mode: Mode = None,
+    dpi: Dpi = 144,
+    language: Language = None,
+    prompt: Prompt = None,
+    page_from: PageFrom = None,
+    page_to: PageTo = None,
+    password: Password = None,
+    text_layer: TextLayer = "ignore",
+    backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
+) -> None:
+    """Read files on this machine, without a server."""
+    from airgap.client.reading import read_all
+
+    opening = {
+        "dpi": dpi,
+        "page_from": page_from,
+        "page_to": page_to,
+        "password": password,
+        "text_layer": text_layer,
+    }
+    with stopping_errors():
+        _check_range(page_from, page_to)
+        service, request = _reading(output, formats, prompt, mode, language, backend, opening)
+        outcomes = asyncio.run(read_all(service, _expand(files), request))
+    finish(outcomes, output)
+
+
+@app.command()
+def send(
+    context: typer.Context,
+    files: Files,
+    output: OutputFolder = DEFAULT_FOLDER,
+    formats: Formats = DEFAULT_FORMATS,
+    service: Annotated[
+        str, typer.Option(help="auto (remote if it is ready, else local), local, remote or a URL.")
+    ] = "auto",
+    mode: Mode = None,
+    dpi: Dpi = 144,
+    language: Language = None,
+    prompt: Prompt = None,
+    page_from: PageFrom = None,
+    page_to: PageTo = None,
+    password: Password = None,
+    text_layer: TextLayer = "ignore",
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="Files under way at once.")] = 4,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print each page when it was read; write none.")
+    ] = False,
+    job: Annotated[bool, typer.Option("--job", help="As one durable job; its ZIP comes back.")] = False,
+) -> None:
+    """Send files to a server. OCR_URL and OCR_REMOTE_URL name servers, OCR_API_KEY holds a key."""
+    fields = {
+        "mode": mode,
+        "language": language,
+        "prompt": prompt,
+        "dpi": dpi,
+        "page_from": page_from,
+        "page_to": page_to,
+        "password": password,
+    }
+    with stopping_errors():
+        _check_range(page_from, page_to)
+        if stream:
+            _check_unused(context, "--stream", ("job", "output", "formats", "parallel", "text_layer"))
+        if job:
+            _check_unused(context, "--job", ("parallel",))
+        outputs = _output_names(formats)
+        paths = _expand(files)
+        choice = choose_service(service)
+        notices.print(f"Server: {choice.url} ({choice.reason})", highlight=False)
+        with OcrClient(choice.url, api_key=os.environ.get("OCR_API_KEY")) as client:
+            client.ready()
+            if stream:
+                raise typer.Exit(stream_each(client, paths, fields))
+            fields["text_layer"] = text_layer
+            if job:
+                raise typer.Exit(send_job(client, paths, output, outputs, fields))
+            outcomes = send_each(client, paths, output, outputs, fields, parallel)
+    finish(outcomes, output)
+
+
+@app.command()
+def watch(
+    entrance: Annotated[Path, typer.Argument(metavar="IN", exists=True, file_okay=False, writable=True)],
+    output: Annotated[Path, typer.Argument(metavar="OUT", file_okay=False)],
+    formats: Formats = DEFAULT_FORMATS,
+    mode: Mode = None,
+    dpi: Dpi = 144,
+    language: Language = None,
+    prompt: Prompt = None,
+    password: Password = None,
+    text_layer: TextLayer = "ignore",
+    backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
+    settle: Annotated[float, typer.Option(min=0, help="Seconds a file must not change to be whole.")] = 2.0,
+    once: Annotated[bool, typer.Option(help="End when the folder is empty.")] = False,
+) -> None:
+    """Read what appears in IN; results appear in OUT, originals move to IN/done or IN/failed."""
+    from airgap.client.reading import watch as watch_folder
+    from airgap.client.watched_folder import Inbox
+
+    opening = {"dpi": dpi, "password": password, "text_layer": text_layer}
+    with stopping_errors():
+        service, request = _reading(output, formats, prompt, mode, language, backend, opening)
+        inbox = Inbox(entrance, settle)
+        with inbox.alone(), suppress(KeyboardInterrupt):
+            asyncio.run(watch_folder(service, inbox, request, once))
+
+
+def _reading(
+    output: Path,
+    formats: Sequence[str],
+    prompt: str | None,
+    mode: str | None,
+    language: str | None,
+    backend: str | None,
+    opening: dict[str, Any],
+) -> tuple[Service, ReadRequest]:
+    """What reads in this process, and what it is asked for. Raises `AirgapError` for wrong wishes."""
+    # Imported here, so that `ocr send` and `ocr --help` need not wait for the server's modules.
+    from airgap.client.reading import ReadRequest
+    from airgap.http.forms import checked_language, checked_mode
+    from config import load_settings
+    from serve_ocr import create_service
+
+    logging.basicConfig(level=logging.ERROR)
+    options = ReadOptions(prompt=prompt, mode=checked_mode(mode), language=checked_language(language))
+    request = ReadRequest(output, _output_names(formats), options, opening)
+    return create_service(load_settings(**({"backend": backend} if backend else {}))), request
+
+
+def _expand(paths: Sequence[Path]) -> list[Path]:
+    """Folders become the files in them. Raises `InvalidOption` when nothing is left."""
+    files = [file for path in paths for file in (files_in(path) if path.is_dir() else [path])]
+    if not files:
+        raise InvalidOption("The folder holds no picture and no PDF.", "Name files, or another folder.")
+    return files
+
+
+def _output_names(formats: Sequence[str]) -> tuple[str, ...]:
+    names = [name for given in formats for name in given.split(",") if name.strip()]
+    return tuple(dict.fromkeys(exporter_name(name) for name in names))
+
+
+def _check_unused(context: typer.Context, way: str, names: Sequence[str]) -> None:
+    """Raises `InvalidOption` for an option that was given and would not be heard."""
+    options = {param.name: param.opts[0] for param in context.command.params if param.name in names}
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = [options[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    if given:
+        raise InvalidOption(f"{way} does nothing with {', '.join(given)}.", "Leave out one or the other.")
+
+
+def _check_range(page_from: int | None, page_to: int | None) -> None:
+    if page_from and page_to and page_from > page_to:
+        raise InvalidOption(f"--page-from {page_from} is after --page-to {page_to}.", "Swap them.")

@@ -1,0 +1,93 @@
+"""What the commands show: progress, errors with their remedy, the ledger of all files. It reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from airgap.client.http_client import ClientError
+from airgap.core.document import Ledger, PageError
+from airgap.core.errors import AirgapError, ConfigurationError, InvalidOption
+
+notices = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file. `ledger` is None when it could not be opened at all."""
+
+    filename: str
+    ledger: Ledger | None = None
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.problems) or self.ledger is None or self.ledger.failed > 0
+
+
+def in_words(error: AirgapError | ClientError | PageError) -> str:
+    return f"{error.code}: {error.message} {error.remedy}"
+
+
+@contextmanager
+def stopping_errors() -> Iterator[None]:
+    """End the command for what stops all files: 2 for wrong usage and settings, else 1."""
+    try:
+        yield
+    except (AirgapError, ClientError) as error:
+        notices.print(f"[bold red]{error.code}[/]: {error.message}\n  {error.remedy}", highlight=False)
+        wrong_usage = isinstance(error, InvalidOption | ConfigurationError)
+        raise typer.Exit(2 if wrong_usage else 1) from error
+
+
+@contextmanager
+def progress(unit: str, total: int | None = None) -> Iterator[tuple[Progress, Any]]:
+    columns = (SpinnerColumn(), TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=notices) as bar:
+        yield bar, bar.add_task(unit, total=total)
+
+
+def finish(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Print the ledger and what went wrong, and end with the exit code."""
+    console = Console()
+    console.print(_ledger_table(outcomes))
+    for outcome in outcomes:
+        for style, notes in (("red", outcome.problems), ("yellow", outcome.warnings)):
+            for note in notes:
+                console.print(f"{outcome.filename}: {note}", style=style, markup=False, highlight=False)
+    console.print(f"Results: {folder.resolve()}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if any(outcome.failed for outcome in outcomes) else 0)
+
+
+def _ledger_table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table("File", title="Ledger", show_footer=True)
+    table.columns[0].footer = f"{len(outcomes)} files"
+    ledgers = [asdict(outcome.ledger) if outcome.ledger else {} for outcome in outcomes]
+    for name, heading in {
+        "expected": "Pages",
+        "ok": "ok",
+        "degraded": "degraded",
+        "failed": "failed",
+    }.items():
+        total = sum(ledger.get(name, 0) for ledger in ledgers)
+        table.add_column(heading, justify="right", footer=str(total))
+    for outcome, ledger in zip(outcomes, ledgers, strict=True):
+        cells = [str(count) for count in ledger.values()] or ["not opened", "", "", ""]
+        table.add_row(outcome.filename, *cells, style="red" if outcome.failed else "")
+    return table

@@ -1,0 +1,238 @@
+"""The nouns: what a page is and what was read on it.
+
+Every other module speaks in these types. This one knows nothing about models, engines, HTTP, files
+or libraries; it imports the standard library alone.
+
+Coordinates are pixels of the page as its sender sees it: top-left origin, x to the right, y down,
+`x0 <= x1`, `y0 <= y1`, inside the page. For an image that is the picture after its EXIF
+orientation, for a PDF the page as a viewer shows it, rendered at the chosen resolution. Whatever an
+engine turned, straightened or scaled in order to read is undone before a `Box` is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+PageStatus = Literal["ok", "degraded", "failed"]
+Mode = Literal["tiny", "small", "base", "large", "gundam"]
+
+# ISO 639-1, with the variants of Chinese by script and by region.
+LANGUAGES = frozenset(
+    """
+    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de
+    dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id
+    ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu
+    lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu
+    rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr
+    ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu zh-Hans zh-Hant zh-CN zh-TW zh-HK
+    """.split()  # noqa: SIM905
+)
+
+MODES: tuple[Mode, ...] = ("tiny", "small", "base", "large", "gundam")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned rectangle in page pixels."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+    def union(self, other: Box) -> Box:
+        return Box(
+            min(self.x0, other.x0),
+            min(self.y0, other.y0),
+            max(self.x1, other.x1),
+            max(self.y1, other.y1),
+        )
+
+    def rounded(self) -> tuple[int, int, int, int]:
+        """Whole pixels `(x0, y0, x1, y1)`, at least one pixel wide and high."""
+        x0, y0 = int(self.x0), int(self.y0)
+        return x0, y0, max(x0 + 1, round(self.x1)), max(y0 + 1, round(self.y1))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One printed line of text, from engines that know lines."""
+
+    text: str
+    box: Box
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of layout in reading order.
+
+    `label` is an open vocabulary: title, sub_title, text, table, image, equation, *_caption, ….
+    `text` is Markdown; a table is HTML; an image is empty. `boxes` may be empty when the model
+    gave none (a prompt without grounding).
+    """
+
+    label: str
+    text: str
+    boxes: tuple[Box, ...] = ()
+    confidence: float | None = None
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a read cost. Tokens are the engine's own; an engine without tokens counts characters."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    image_tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.image_tokens + other.image_tokens,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PageError:
+    """Why a page failed, in the words of `airgap.core.errors`."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A number or a name that two engines read differently; empty where one of them read nothing there.
+
+    `kind` is `number` or `name`, `engine` the one that was asked besides.
+    """
+
+    kind: Literal["number", "name"]
+    reading: str
+    other_reading: str
+    engine: str
+    box: Box | None = None
+    other_box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page and everything read on it.
+
+    `number` is 1-based and counts in the source, whatever range was asked for. `width` and `height`
+    are page pixels (0 when the page could not even be opened). `raw` is the engine's output,
+    untouched. `width_pt` and `height_pt` are the size in points (1/72 inch) where the source has
+    one, as PDF pages do. `engine` and `model` are set where another than the document's first choice
+    read the page. `disagreements` is None where no second engine was asked.
+    """
+
+    number: int
+    width: int
+    height: int
+    status: PageStatus = "ok"
+    blocks: tuple[Block, ...] = ()
+    raw: str = ""
+    finish_reason: str = "stop"
+    usage: Usage = field(default_factory=Usage)
+    warnings: tuple[str, ...] = ()
+    error: PageError | None = None
+    width_pt: float | None = None
+    height_pt: float | None = None
+    engine: str | None = None
+    model: str | None = None
+    disagreements: tuple[Disagreement, ...] | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean block confidence, weighted by length of text; None where no block has one."""
+        known = [(b.confidence, max(1, len(b.text))) for b in self.blocks if b.confidence is not None]
+        total = sum(weight for _, weight in known)
+        return sum(c * weight for c, weight in known) / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The account of a document's pages: `expected == ok + degraded + failed`, always."""
+
+    expected: int
+    ok: int
+    degraded: int
+    failed: int
+
+    def __post_init__(self) -> None:
+        if self.expected != self.ok + self.degraded + self.failed:
+            raise ValueError(f"a page is unaccounted for: {self}")
+
+    @classmethod
+    def of(cls, pages: Iterable[Page]) -> Ledger:
+        counts = {"ok": 0, "degraded": 0, "failed": 0}
+        for page in pages:
+            counts[page.status] += 1
+        return cls(sum(counts.values()), **counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The pages of one source, in order, none left out."""
+
+    pages: tuple[Page, ...]
+    engine: str
+    model: str
+    mode: str | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.of(self.pages)
+
+    @property
+    def usage(self) -> Usage:
+        return sum((page.usage for page in self.pages), Usage())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Each page's warnings, named by page where there is more than one."""
+        several = len(self.pages) > 1
+        return tuple(
+            f"page {page.number}: {warning}" if several else warning
+            for page in self.pages
+            for warning in page.warnings
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How one page is to be read. None leaves the choice to the engine.
+
+    `mode` is a DeepSeek-OCR resolution mode. `language` is a code such as `en`, `ru` or `zh-Hant`,
+    a hint to engines that need one. `ngram_size` and `window_size` set the no-repeat rule.
+    `crosscheck` has a second engine read the page too, and is the reader's to heed.
+    """
+
+    prompt: str | None = None
+    mode: Mode | None = None
+    language: str | None = None
+    max_tokens: int | None = None
+    temperature: float = 0.0
+    ngram_size: int = 30
+    window_size: int = 90
+    crosscheck: bool = False

@@ -1,0 +1,163 @@
+"""One completion in OpenAI's words, whole or as server-sent events.
+
+It knows pictures and options, and nothing of requests or routes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Literal
+
+from PIL.Image import Image
+from typing_extensions import TypedDict
+
+from airgap.core.document import Page, ReadOptions, Usage
+from airgap.core.engine import PageRead
+from airgap.core.errors import AirgapError
+from airgap.dialects.markup import MarkupFilter
+from airgap.http.responses import raise_if_failed
+from airgap.monitoring import trace
+from process.pipeline import Reader, in_order
+
+BETWEEN_IMAGES = "\n\n"
+_CHUNK = "chat.completion.chunk"
+
+
+class Tokens(TypedDict):
+    """What a completion took."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Message(TypedDict):
+    """What the model said; in a chunk, a piece of it."""
+
+    role: Literal["assistant"]
+    content: str
+
+
+class Choice(TypedDict):
+    """The one answer there is."""
+
+    index: int
+    message: Message
+    logprobs: None
+    finish_reason: Literal["stop", "length"]
+
+
+class Head(TypedDict):
+    """What a completion and each of its chunks begin with; `created` is in seconds since 1970."""
+
+    id: str
+    created: int
+    model: str
+
+
+class Completion(Head):
+    """An answer that is not streamed."""
+
+    object: Literal["chat.completion"]
+    choices: list[Choice]
+    usage: Tokens
+    warnings: list[str]
+
+
+class Answer:
+    """One completion, whole or in chunks."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        groups: list[list[Image]],
+        options: ReadOptions,
+        *,
+        raw: bool,
+        warnings: list[str],
+    ) -> None:
+        self._reader = reader
+        self._groups = groups
+        self._options = options
+        self._raw = raw
+        self._warnings = warnings
+        self._head: Head = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": reader.engine.model,
+        }
+
+    async def whole(self) -> Completion:
+        """The body of an answer that is not streamed. A page that fails is the request's failure."""
+        read = functools.partial(self._reader.read_page, options=self._options)
+        pages: list[Page] = []
+        async with aclosing(in_order(self._groups, read, self._reader.max_concurrency)) as stream:
+            async for page in stream:
+                raise_if_failed(page)
+                pages.append(page)
+                self._warnings.extend(page.warnings)
+        texts = [page.raw if self._raw else MarkupFilter.clean(page.raw) for page in pages]
+        message: Message = {"role": "assistant", "content": BETWEEN_IMAGES.join(texts)}
+        reason = _finish_reason([page.finish_reason for page in pages])
+        return {
+            **self._head,
+            "object": "chat.completion",
+            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
+            "usage": _usage(sum((page.usage for page in pages), Usage())),
+            "warnings": self._warnings,
+        }
+
+    async def chunks(self, *, include_usage: bool) -> AsyncGenerator[str, None]:
+        """Server-sent events: one chunk per piece of text, then the reason, then the usage."""
+        yield self._chunk({"role": "assistant", "content": ""})
+        usage = Usage()
+        reasons = []
+        try:
+            for index, group in enumerate(self._groups):
+                if index:
+                    yield self._chunk({"content": BETWEEN_IMAGES})
+                markup = None if self._raw else MarkupFilter()
+                async with aclosing(self._reader.stream(group, self._options)) as events:
+                    async for event in events:
+                        if isinstance(event, PageRead):
+                            usage += event.usage
+                            reasons.append(event.finish_reason)
+                            self._warnings.extend(event.warnings)
+                        elif text := (markup.feed(event.text) if markup else event.text):
+                            yield self._chunk({"content": text})
+                if markup and (rest := markup.flush()):
+                    yield self._chunk({"content": rest})
+                trace.note_page(self._reader.engine.name, "ok")
+        except AirgapError as error:
+            yield _event({"error": {"code": error.code, "message": error.message, "remedy": error.remedy}})
+            return
+        yield self._chunk({}, finish_reason=_finish_reason(reasons), warnings=self._warnings)
+        if include_usage:
+            yield _event({**self._head, "object": _CHUNK, "choices": [], "usage": _usage(usage)})
+        yield "data: [DONE]\n\n"
+
+    def _chunk(self, delta: dict[str, str], finish_reason: str | None = None, **more: Any) -> str:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return _event({**self._head, "object": _CHUNK, "choices": [choice], **more})
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _finish_reason(reasons: list[str]) -> Literal["stop", "length"]:
+    """In OpenAI's words; a loop that was cut is an answer that was cut."""
+    return "stop" if all(reason == "stop" for reason in reasons) else "length"
+
+
+def _usage(usage: Usage) -> Tokens:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }

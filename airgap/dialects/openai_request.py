@@ -1,0 +1,130 @@
+"""A chat request in OpenAI's words, as a prompt, pictures and options.
+
+It knows no engine's answer and no HTTP.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airgap.core.document import ReadOptions
+from airgap.core.errors import BadRequest
+from airgap.dialects.inputs import plain_prompt
+from airgap.http.forms import checked_language, checked_max_tokens, checked_mode, checked_temperature
+from airgap.http.service import Service
+from deepseek_ocr import GROUNDING, NGRAM_RULES
+
+MAX_IMAGES = 64
+
+
+class ImageUrl(BaseModel):
+    url: str
+
+
+class Part(BaseModel):
+    """One piece of a message: text, or a picture as a data URL."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    text: str | None = None
+    image_url: ImageUrl | str | None = None
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    role: str
+    content: str | list[Part] | None = None
+
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or [] if part.type == "text" and part.text)
+
+    def images(self) -> list[str]:
+        if not isinstance(self.content, list):
+            return []
+        urls = [part.image_url for part in self.content if part.type == "image_url" and part.image_url]
+        return [url.url if isinstance(url, ImageUrl) else url for url in urls]
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class NgramArguments(BaseModel):
+    """The no-repeat rule, under the names that vLLM's servers take."""
+
+    model_config = ConfigDict(extra="allow")
+
+    ngram_size: int = Field(default=NGRAM_RULES["image"].ngram_size, ge=1, le=1000)
+    window_size: int = Field(default=NGRAM_RULES["image"].window_size, ge=1, le=10_000)
+
+
+class ChatRequest(BaseModel):
+    """OpenAI's fields, and three of ours: `mode`, `language`, `vllm_xargs`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str = Field(default="", max_length=300)
+    messages: list[Message] = Field(min_length=1, max_length=200)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    skip_special_tokens: bool | None = None
+    vllm_xargs: NgramArguments | None = None
+    mode: str | None = None
+    language: str | None = None
+
+    def prompt(self) -> str | None:
+        """The text of the last user message. Raises `BadRequest` where there is none."""
+        return plain_prompt(self._user_messages()[-1].text())
+
+    def images(self) -> list[str]:
+        """The pictures of the latest user message that has some. Raises `BadRequest` for too many."""
+        found = next((images for m in reversed(self._user_messages()) if (images := m.images())), [])
+        if len(found) > MAX_IMAGES:
+            raise BadRequest(f"{len(found)} images were sent.", f"Send at most {MAX_IMAGES} at once.")
+        return found
+
+    def _user_messages(self) -> list[Message]:
+        users = [message for message in self.messages if message.role == "user"]
+        if not users:
+            raise BadRequest("There is no user message.", "Send a message with `role: user`.")
+        return users
+
+    def is_raw(self) -> bool:
+        if self.skip_special_tokens is not None:
+            return not self.skip_special_tokens
+        return GROUNDING in (self.prompt() or "")
+
+    def options(self, service: Service) -> ReadOptions:
+        """Raises `InvalidOption` for values out of range."""
+        if self.n not in (None, 1):
+            raise BadRequest(f"`n` is {self.n}.", "One answer is given to a page: leave `n` out.")
+        rule = self.vllm_xargs or NgramArguments()
+        return ReadOptions(
+            prompt=self.prompt(),
+            mode=checked_mode(self.mode),
+            language=checked_language(self.language),
+            max_tokens=checked_max_tokens(self.max_completion_tokens or self.max_tokens, service.settings),
+            temperature=checked_temperature(self.temperature),
+            ngram_size=rule.ngram_size,
+            window_size=rule.window_size,
+        )
+
+    def ignored(self, service: Service) -> list[str]:
+        """What of the request has no effect, in words."""
+        warnings = []
+        if self.model not in ("", service.engine.model):
+            warnings.append(f"This server has no model {self.model!r}; {service.engine.model} answered.")
+        if any(message.role in ("system", "developer") for message in self.messages):
+            warnings.append("System messages have no effect on an OCR model.")
+        extra = sorted(self.model_extra or {})
+        if extra:
+            warnings.append(f"These fields have no effect here: {', '.join(extra)[:300]}.")
+        return warnings

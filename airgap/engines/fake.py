@@ -1,0 +1,110 @@
+"""A computable stand-in for an OCR model, for tests of everything around one.
+
+It reads no letters. It finds the separate dark rectangles of a picture, from top to bottom, and
+"reads" each as its own coordinates, so that a test which drew the picture knows the answer. What it
+is stands in its name, its model and a warning on every page; no setting ever chooses it by itself.
+
+Prompts that ask for trouble get it: `fail` raises, `hang` never ends, `loop` repeats itself without
+end in every mode, `loop gundam` only in that mode, `truncate` stops inside a tag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+import deepseek_ocr
+from airgap.core.document import Box, ReadOptions, Usage
+from airgap.core.engine import Capabilities, Delta, Events, PageRead
+from airgap.core.errors import EngineFailed
+
+WARNING = "The fake engine was used: this is not OCR."
+_LOOP_DELTAS = 400
+
+
+class FakeEngine:
+    """See the module docstring. `seconds_per_page` makes it take time without using the CPU."""
+
+    name = "fake"
+    model = "fake"
+    device = "none"
+    max_concurrency = 4
+    capabilities = Capabilities(supports_prompt=True, supports_modes=True, max_images=4, text_only=True)
+
+    def __init__(self, seconds_per_page: float = 0.0) -> None:
+        self.seconds_per_page = seconds_per_page
+        self.running = 0
+        self.calls: list[ReadOptions] = []
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+    async def read(self, images: Sequence[Image], options: ReadOptions) -> Events:
+        """Yield one delta per rectangle; without an image, the prompt comes back."""
+        self.calls.append(options)
+        self.running += 1
+        try:
+            async for event in self._read(images, options):
+                yield event
+        finally:
+            self.running -= 1
+
+    async def _read(self, images: Sequence[Image], options: ReadOptions) -> Events:
+        pieces, finish_reason = self._pieces(images, options)
+        if options.prompt == "hang":
+            await asyncio.Event().wait()
+        if options.prompt == "fail":
+            raise EngineFailed("The fake engine was asked to fail.")
+        raw = ""
+        for piece in pieces:
+            await asyncio.sleep(self.seconds_per_page / max(1, len(pieces)))
+            raw += piece
+            yield Delta(piece)
+        width, height = images[0].size if images else (1, 1)
+        parsed = deepseek_ocr.parse(raw, width, height)
+        yield PageRead(
+            raw=raw,
+            blocks=parsed.blocks,
+            finish_reason=finish_reason,
+            usage=Usage(prompt_tokens=len(options.prompt or ""), completion_tokens=len(raw)),
+            confidence=1.0,
+            warnings=(WARNING, *parsed.warnings),
+        )
+
+    def _pieces(self, images: Sequence[Image], options: ReadOptions) -> tuple[list[str], str]:
+        prompt = options.prompt or ""
+        if prompt == "loop" or prompt == f"loop {options.mode}":
+            return ["the same words again. "] * _LOOP_DELTAS, "repetition"
+        if prompt == "truncate":
+            return ["<|ref|>text<|/ref|><|det|>[[1,2,3"], "length"
+        if not images:
+            return [prompt], "stop"
+        pieces = []
+        for image in images:
+            for box in dark_rectangles(image):
+                text = f"{box.x0:.0f} {box.y0:.0f} {box.x1:.0f} {box.y1:.0f}"
+                pieces.append(deepseek_ocr.to_markup("text", (box,), text, *image.size))
+        return pieces, "stop"
+
+
+def dark_rectangles(image: Image) -> list[Box]:
+    """Bounding boxes, in pixels, of the runs of rows, then columns, that hold pixels darker than 128."""
+    dark = np.asarray(image.convert("L")) < 128
+    boxes = []
+    for top, bottom in _runs(np.any(dark, axis=1)):
+        for left, right in _runs(np.any(dark[top:bottom], axis=0)):
+            rows = np.flatnonzero(dark[top:bottom, left:right].any(axis=1))
+            boxes.append(Box(left, top + int(rows[0]), right, top + int(rows[-1]) + 1))
+    return boxes
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,0 +1,1 @@
+"""Pages read by any server that speaks OpenAI's protocol."""

@@ -1,0 +1,218 @@
+"""The embedded engine: PP-OCRv6 on the CPU, its models inside the rapidocr wheel, no download ever.
+
+The stages that read a page are in this folder. This file fits them to the engine contract: pages
+on threads, pieces as deltas in DeepSeek-OCR's grounding markup, cancellation, usage. It must not know
+how a line is found or read. The event loop does nothing here but pass results on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from PIL.Image import Image
+
+import deepseek_ocr
+from airgap.core.document import Block, ReadOptions, Usage
+from airgap.core.engine import Capabilities, Delta, PageRead, check_capabilities
+from airgap.core.errors import EngineFailed, EngineUnavailable
+
+if TYPE_CHECKING:
+    from airgap.engines.ppocr.networks import Networks
+    from airgap.engines.ppocr.reader import PageReader, ReadPiece
+    from airgap.engines.ppocr.scripts import Tesseract
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    networks: Networks
+    tesseract: Tesseract | None
+    no_tesseract: str
+    lines: Executor
+    pages: ThreadPoolExecutor
+
+
+@dataclass
+class _Page:
+    """What has been handed out of a page so far."""
+
+    width: int
+    height: int
+    limit: int | None
+    raw: list[str] = field(default_factory=list)
+    pieces: list[ReadPiece] = field(default_factory=list)
+    characters: int = 0
+    finish_reason: str = "stop"
+
+    def add(self, piece: ReadPiece) -> str:
+        """The markup of a piece, cut where the limit of characters falls."""
+        if self.limit is not None and self.characters + len(piece.text) > self.limit:
+            piece = replace(piece, text=piece.text[: self.limit - self.characters])
+            self.finish_reason = "length"
+        markup = deepseek_ocr.to_markup(piece.label, piece.boxes, piece.text, self.width, self.height)
+        self.characters += len(piece.text)
+        self.raw.append(markup)
+        self.pieces.append(piece)
+        return markup
+
+
+class RapidOcrEngine:
+    """Reads printed text in CJK, Latin and Greek, and with Tesseract in the scripts whose data it has.
+
+    `num_workers`: threads that read lines, and pages at once; by default the cores this process may
+    use. `languages`: codes such as `ru` that settle which Tesseract language reads a script that
+    several share. `tessdata_dir`: Tesseract's language data, by default where Debian puts them.
+    """
+
+    name = "rapidocr"
+    device = "cpu"
+    capabilities = Capabilities(supports_prompt=False, supports_modes=False, max_images=1)
+
+    def __init__(
+        self,
+        num_workers: int | None = None,
+        languages: Sequence[str] = (),
+        tessdata_dir: str | None = None,
+    ) -> None:
+        self.model = "PP-OCRv6-small"
+        self.model_digest: str | None = None  # SHA-256 over both networks' files, once they are loaded
+        self._num_workers = num_workers or len(os.sched_getaffinity(0))
+        self.max_concurrency = self._num_workers
+        self._languages = tuple(languages)
+        self._tessdata_dir = tessdata_dir
+        self._loaded: _Loaded | None = None
+        self._cancellations: set[threading.Event] = set()
+
+    async def start(self) -> None:
+        """Load and warm up the networks, off the event loop. Raises `EngineUnavailable`."""
+        if self._loaded is None:
+            self._loaded = await asyncio.to_thread(self._load)
+
+    def _load(self) -> _Loaded:
+        try:
+            from airgap.engines.ppocr.networks import load_networks, model_digest, model_directory
+            from airgap.engines.ppocr.scripts import open_tesseract
+        except ImportError as error:
+            raise EngineUnavailable(
+                f"The package {error.name}, which the CPU engine needs, cannot be imported.",
+                "Install it: pip install -r requirements.txt",
+            ) from error
+        networks = load_networks(model_directory(), self._num_workers)
+        self.model_digest = model_digest(model_directory())
+        tesseract, no_tesseract = open_tesseract(self._tessdata_dir, self._languages)
+        return _Loaded(
+            networks,
+            tesseract,
+            no_tesseract,
+            ThreadPoolExecutor(self._num_workers, thread_name_prefix="ocr-line"),
+            ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="ocr-page"),
+        )
+
+    async def read(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+        """Read one page: a delta per piece of layout, then the page. Closing the iterator stops the work."""
+        check_capabilities(self.capabilities, len(images), options)
+        loaded = self._loaded
+        if loaded is None:
+            raise EngineUnavailable("The CPU engine has not been started, or is closed.")
+        started = time.monotonic()
+        image = images[0]
+        page = _Page(image.width, image.height, options.max_tokens)
+        reader = self._reader(loaded, options)
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[ReadPiece | Exception | None] = asyncio.Queue()
+
+        def put(item: ReadPiece | Exception | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(queue.put_nowait, item)
+
+        self._cancellations.add(reader.cancelled)
+        task = loaded.pages.submit(_read_page, reader, image, put)
+        task.add_done_callback(lambda done: put(_closed()) if done.cancelled() else None)
+        try:
+            while (item := await queue.get()) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                yield Delta(page.add(item))
+                if page.finish_reason == "length":
+                    break
+            yield _page_read(page, reader, time.monotonic() - started)
+        finally:
+            reader.cancelled.set()
+            task.cancel()
+            self._cancellations.discard(reader.cancelled)
+
+    def _reader(self, loaded: _Loaded, options: ReadOptions) -> PageReader:
+        from airgap.engines.ppocr.reader import PageReader
+
+        return PageReader(
+            loaded.networks, loaded.lines, loaded.tesseract, loaded.no_tesseract, options.language
+        )
+
+    async def close(self) -> None:
+        """Stop what is being read and free the networks. May be called twice."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is None:
+            return
+        for cancelled in list(self._cancellations):
+            cancelled.set()
+        await asyncio.to_thread(_shut_down, loaded)
+
+
+def _shut_down(loaded: _Loaded) -> None:
+    loaded.pages.shutdown(wait=True, cancel_futures=True)
+    loaded.lines.shutdown(wait=True)
+    if loaded.tesseract is not None:
+        loaded.tesseract.close()
+
+
+def _read_page(reader: PageReader, image: Image, put: Callable[[ReadPiece | Exception | None], None]) -> None:
+    """Runs on a page thread: every piece, then None or the exception, goes to `put`."""
+    import numpy as np
+
+    try:
+        picture = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+        for piece in reader.read(picture):
+            put(piece)
+        put(None)
+    except CancelledError:
+        put(_closed())
+    except Exception as error:
+        failure = EngineFailed("The CPU engine failed on this page.")
+        failure.__cause__ = error
+        put(failure)
+
+
+def _closed() -> EngineUnavailable:
+    return EngineUnavailable("The CPU engine was closed before this page was read.")
+
+
+def _page_read(page: _Page, reader: PageReader, seconds: float) -> PageRead:
+    """The end of a page: the blocks of the markup, with the places and confidences the markup cannot hold."""
+    raw = "".join(page.raw)
+    parsed = deepseek_ocr.parse(raw, page.width, page.height)
+    blocks = tuple(
+        replace(block, boxes=piece.boxes, confidence=piece.confidence, lines=piece.lines)
+        for block, piece in zip(parsed.blocks, page.pieces, strict=True)
+    )
+    return PageRead(
+        raw=raw,
+        blocks=blocks,
+        finish_reason=page.finish_reason,
+        usage=Usage(completion_tokens=page.characters, seconds=seconds),
+        confidence=_mean_confidence(blocks),
+        warnings=(*parsed.warnings, *reader.warnings),
+        status="degraded" if reader.degraded else "ok",
+    )
+
+
+def _mean_confidence(blocks: Sequence[Block]) -> float | None:
+    known = [(block.confidence, len(block.text)) for block in blocks if block.confidence is not None]
+    total = sum(length for _, length in known)
+    return sum(value * length for value, length in known) / total if total else None

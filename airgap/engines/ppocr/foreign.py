@@ -1,0 +1,173 @@
+"""The lines of a page that are in a script PP-OCR cannot read: to Tesseract, or named as unreadable.
+
+Decided region by region, so that a page may mix scripts. Nothing is guessed silently: what could not
+be read is left out of the text, listed in `unreadable`, and said in the page's warnings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+
+from airgap.engines.ppocr.networks import STRIP_HEIGHT
+from airgap.engines.ppocr.scripts import (
+    MIN_CONFIDENCE,
+    TESSERACT_STRIP_HEIGHT,
+    Script,
+    Tesseract,
+    is_foreign,
+)
+from airgap.layout.lines import Reading, TextLine, done, visual_length
+from airgap.layout.quads import Picture
+
+SCRIPT_LINES = 12
+TRIAL_LINES = 3
+TRIAL_CONFIDENCE = 0.6
+DOUBTFUL_DENSITY = 0.75
+"""In a region whose lines are mostly foreign, a line with fewer characters than this is taken for one too."""
+TRIAL_LANGUAGES = 6
+FEW_LETTERS = 16.0
+"""A single line with room for fewer letters may as well be a signature: PP-OCR's reading is kept."""
+SHORT, SURE = 12.0, 0.95
+"""In such a region a line shorter than this is taken for foreign unless PP-OCR is surer than this."""
+UNREAD = Reading("", 0.0)
+LATIN_WORD = re.compile(r"[A-Za-z]{3}")
+
+
+class ForeignLines:
+    """`strip(index, height)` cuts line `index` out of the page, `height` pixels high.
+
+    `tesseract` is None where it cannot be used, and `no_tesseract` says why. `language` is a hint.
+    """
+
+    def __init__(
+        self,
+        strip: Callable[[int, int], Picture],
+        pool: Executor,
+        tesseract: Tesseract | None,
+        no_tesseract: str = "",
+        language: str | None = None,
+    ) -> None:
+        self._strip = strip
+        self._pool = pool
+        self._tesseract = tesseract
+        self._no_tesseract = no_tesseract
+        self._hint = language
+        self._known: dict[int, bool] = {}
+        self._pending: dict[int, Future[Reading]] = {}
+        self._kept: set[int] = set()
+        self._given_up: Counter[str] = Counter()
+        self.unreadable: list[TextLine] = []
+
+    @property
+    def warnings(self) -> list[str]:
+        """Why lines were left out, and how many."""
+        return [
+            f"{count} line{'s' if count > 1 else ''} left out as unreadable: {reason}"
+            for reason, count in self._given_up.items()
+        ]
+
+    def settle(self, line: TextLine, reading: Reading, region: Sequence[TextLine]) -> Reading | None:
+        """The last word on a line of a region, or None where PP-OCR's reading stands."""
+        if line.index not in self._pending and line.index not in self._kept:
+            if not self._is_foreign(line, reading):
+                return None
+            self._resolve(region)
+        if line.index in self._kept:
+            return None
+        result = self._pending[line.index].result()
+        if result is UNREAD or result.confidence >= MIN_CONFIDENCE:
+            return result
+        self._give_up([line], "Tesseract is not sure of what it reads there.")
+        return UNREAD
+
+    def _is_foreign(self, line: TextLine, reading: Reading) -> bool:
+        if line.index not in self._known:
+            # Most lines have letters enough: only the others are looked at once more.
+            is_thin = visual_length(reading.text) < DOUBTFUL_DENSITY * line.capacity
+            self._known[line.index] = is_thin and is_foreign(self._strip(line.index, STRIP_HEIGHT), reading)
+        return self._known[line.index]
+
+    def _resolve(self, region: Sequence[TextLine]) -> None:
+        """Decide for all undecided lines of a region at once who reads them."""
+        undecided = [o for o in region if o.index not in self._pending and o.index not in self._kept]
+        readings = {other.index: other.start().result() for other in undecided}
+        foreign = [other for other in undecided if self._is_foreign(other, readings[other.index])]
+        language, reason = self._choose(foreign)
+        if language is not None:
+            if sum(line.width for line in foreign) > 0.5 * sum(line.width for line in region):
+                foreign = [line for line in undecided if _is_doubtful(line, readings[line.index])]
+            for line in foreign:
+                self._pending[line.index] = self._read_later(line, language, readings[line.index])
+        elif reason is not None:
+            self._give_up(foreign, reason)
+            self._pending.update({line.index: done(UNREAD) for line in foreign})
+        else:
+            self._kept.update(line.index for line in foreign)
+
+    def _choose(self, foreign: Sequence[TextLine]) -> tuple[str | None, str | None]:
+        """Tesseract's language for some lines, or why they cannot be; neither where PP-OCR may be right."""
+        is_little = len(foreign) == 1 and foreign[0].capacity < FEW_LETTERS
+        if self._tesseract is None:
+            reason = (
+                f"they are in a script that PP-OCR does not know, and {self._no_tesseract}. Install "
+                "tesserocr and Tesseract's data for the language, for Russian Debian's tesseract-ocr-rus."
+            )
+            return None, None if is_little else reason
+        strips = [self._strip(line.index, STRIP_HEIGHT) for line in foreign[:SCRIPT_LINES]]
+        script = self._tesseract.detect_script(strips)
+        if script is not None:
+            language = self._tesseract.choose(script, self._hint)
+            return language, None if language else _missing_language(script)
+        language = self._by_trial(foreign)
+        if language is not None or is_little:
+            return language, None
+        installed = ", ".join(self._tesseract.foreign_languages()) or "none"
+        return None, (
+            "they are in a script that neither PP-OCR nor the installed Tesseract languages "
+            f"({installed}) know. Install Tesseract's data for the language, for Arabic Debian's package "
+            "tesseract-ocr-ara."
+        )
+
+    def _by_trial(self, foreign: Sequence[TextLine]) -> str | None:
+        """The installed language that Tesseract is surest of on a few of the lines."""
+        if self._tesseract is None:
+            return None
+        sample = sorted(foreign, key=lambda line: -line.width)[:TRIAL_LINES]
+        best, best_confidence = None, TRIAL_CONFIDENCE
+        for language in self._tesseract.foreign_languages()[:TRIAL_LANGUAGES]:
+            strips = [self._strip(line.index, TESSERACT_STRIP_HEIGHT) for line in sample]
+            confidence = sum(self._tesseract.read(strip, language).confidence for strip in strips) / len(
+                strips
+            )
+            if confidence > best_confidence:
+                best, best_confidence = language, confidence
+        return best
+
+    def _read_later(self, line: TextLine, language: str, reading: Reading) -> Future[Reading]:
+        tesseract = self._tesseract
+        assert tesseract is not None
+        if LATIN_WORD.search(reading.text) and "eng" in tesseract.languages:
+            language += "+eng"
+        index = line.index
+        return self._pool.submit(lambda: tesseract.read(self._strip(index, TESSERACT_STRIP_HEIGHT), language))
+
+    def _give_up(self, lines: Sequence[TextLine], reason: str) -> None:
+        self.unreadable += lines
+        self._given_up[reason] += len(lines)
+
+
+def _is_doubtful(line: TextLine, reading: Reading) -> bool:
+    if line.capacity < SHORT and reading.confidence < SURE:
+        return True
+    return visual_length(reading.text) < DOUBTFUL_DENSITY * line.capacity
+
+
+def _missing_language(script: Script) -> str:
+    packages = ", ".join(f"tesseract-ocr-{code.replace('_', '-')}" for code, _ in script.languages[:3])
+    return (
+        f"they are in {script.name} script, which PP-OCR does not know, and Tesseract has no data for it. "
+        f"Install the language's Debian package, for instance {packages}."
+    )

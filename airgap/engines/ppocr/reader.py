@@ -1,0 +1,241 @@
+"""One page through all the stages: picture → pieces in reading order, each as soon as it is read.
+
+`PageReader.read` is a plain generator that blocks; it is meant for a thread of its own. Lines are
+read on the workers' pool that all pages share.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from airgap.core.document import Box, Line
+from airgap.engines.ppocr.foreign import ForeignLines
+from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
+from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
+from airgap.engines.ppocr.scripts import Tesseract, is_foreign
+from airgap.layout.lines import Inset, Reading, TextLine, body_height, done, median_height
+from airgap.layout.paragraphs import Piece, pieces
+from airgap.layout.quads import Picture, Quads, quad_size
+from airgap.layout.regions import Region, insert_figure, regions
+from airgap.layout.rulings import Drawing, Ink, find_figures, find_grids, is_drawn
+from airgap.layout.tables import plan_table
+from airgap.layout.view import View, places, slant_of
+
+DETECTION_SIDE = 1280
+FINE_DETECTION_SIDE = 2240
+FINE_BELOW = 14.0
+"""Typical line height, in pixels of the detector's input, below which the page is looked at again, larger."""
+MIN_CONFIDENCE = 0.5
+CLEAR, NARROWING, MIN_NARROWED = 0.95, 0.8, 300
+"""On a page whose sample lines score `CLEAR`, strips from `MIN_NARROWED` pixels on are read narrowed by a
+fifth, which takes a fifth less time; a line that is then less sure is read again at its full width.
+Measured on 41 pages: recognition 12 % cheaper, macro CER 0.0544 against 0.0542."""
+LEGIBLE, DOUBTFUL = 0.4, 0.9
+"""Scores of the sample lines below which PP-OCR cannot tell which way up a page is, and below which it
+may be deceived: columns of short figures look like lines when they lie on their side."""
+GLANCE = 0.5
+"""How narrow lines are made on an illegible page, where most need only be seen to be in another script."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPiece:
+    """A piece of the page, placed on the picture as it was sent. `text` is Markdown or, for a table, HTML."""
+
+    label: str
+    text: str
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean over the lines, weighted by their characters."""
+        weights = [(line.confidence, len(line.text)) for line in self.lines if line.confidence is not None]
+        total = sum(weight for _, weight in weights)
+        return sum(value * weight for value, weight in weights) / total if total else None
+
+
+@dataclass
+class PageReader:
+    """Reads one page once. `cancelled` stops it soon after it is set; `read` then raises `CancelledError`.
+
+    After `read` has ended, `warnings` and `degraded` say what it could not do.
+    """
+
+    networks: Networks
+    pool: Executor
+    tesseract: Tesseract | None
+    no_tesseract: str = ""
+    language: str | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    warnings: list[str] = field(default_factory=list)
+    degraded: bool = False
+
+    def read(self, picture: Picture) -> Iterator[ReadPiece]:
+        """The pieces of a BGR page. Raises `CancelledError`."""
+        view, quads, finding = self._upright(picture)
+        view = View(view.pixels, view.quarter_turns, slant_of(quads))
+        page = _Page(self, view, quads, finding)
+        for piece in page.pieces():
+            self.check()
+            yield piece
+        self.warnings += page.foreign.warnings
+        self.degraded = bool(page.foreign.unreadable)
+
+    def check(self) -> None:
+        """Raise `CancelledError` if nobody waits for the page any more."""
+        if self.cancelled.is_set():
+            raise CancelledError
+
+    def _upright(self, picture: Picture) -> tuple[View, Quads, Finding]:
+        view = View(picture)
+        quads = self._detect(picture)
+        finding = find_orientation(picture, quads, self._read_strips)
+        quarter_turns, score = finding.quarter_turns, finding.score
+        if len(quads) and finding.score < LEGIBLE and self.tesseract is not None:
+            self.check()
+            found = self.tesseract.detect_orientation(picture)
+            quarter_turns = quarter_turns if found is None else found
+        elif len(quads) and finding.score < DOUBTFUL:
+            sideways = view.turned(1)
+            other = find_orientation(sideways.pixels, self._detect(sideways.pixels), self._read_strips)
+            if other.score > max(LEGIBLE, finding.score + TURN_MARGIN):
+                quarter_turns, score = (other.quarter_turns + 1) % 4, other.score
+        if quarter_turns == 0:
+            return view, quads, finding
+        view = view.turned(quarter_turns)
+        # Detected again rather than mapped, so that a turned page gives what the upright one does.
+        return view, self._detect(view.pixels), Finding(0, score, {})
+
+    def _detect(self, picture: Picture) -> Quads:
+        self.check()
+        quads = self.networks.detector.detect(picture, DETECTION_SIDE)
+        longest = max(picture.shape[:2])
+        if len(quads) and longest > DETECTION_SIDE:
+            scale = DETECTION_SIDE / longest
+            if median(min(quad_size(quad)) for quad in quads) * scale < FINE_BELOW:
+                self.check()
+                quads = self.networks.detector.detect(picture, min(FINE_DETECTION_SIDE, longest))
+        self.check()
+        return quads
+
+    def _read_strips(self, strips: list[Picture]) -> list[Reading]:
+        self.check()
+        return list(self.pool.map(self.networks.recognizer.read, strips))
+
+
+class _Page:
+    """The lines of one page in their regions."""
+
+    def __init__(self, reader: PageReader, view: View, quads: Quads, finding: Finding) -> None:
+        self._reader = reader
+        self._view = view
+        self._quads = quads
+        self._readings = finding.readings if view.quarter_turns == 0 else {}
+        self._is_clear = finding.score >= CLEAR
+        self._is_illegible = finding.score < LEGIBLE
+        self._region_lines: dict[int, list[TextLine]] = {}
+        self.foreign = ForeignLines(
+            self._strip, reader.pool, reader.tesseract, reader.no_tesseract, reader.language
+        )
+        self._lines = [
+            TextLine(place, index, lambda i=index: self._submit(i), self._settle)  # type: ignore[misc]
+            for index, place in enumerate(places(view, quads))
+        ]
+
+    def pieces(self) -> Iterator[ReadPiece]:
+        # The workers read from top to bottom while the layout is found here.
+        for line in sorted(self._lines, key=lambda line: line.y0):
+            line.start()
+        ordered = self._lay_out()
+        body = body_height(self._lines)
+        for region in ordered:
+            for row in region.rows:
+                for line in row:
+                    inside = list(line.lines) if isinstance(line, Inset) else None
+                    for member in [line] if inside is None else inside:
+                        self._region_lines[member.index] = region.lines if inside is None else inside
+        for region in ordered:
+            for piece in pieces(region, body):
+                yield self._placed(piece)
+        yield from self._unreadable_pieces()
+
+    def _lay_out(self) -> list[Region]:
+        """Regions in reading order; ruled tables and figures stand in them as insets."""
+        ink = Ink.of(self._view)
+        drawing = Drawing.of(ink, self._lines)
+        self._reader.check()
+        items: list[TextLine] = list(self._lines)
+        grids = []
+        for grid in find_grids(ink, self._lines):
+            inside = [line for line in items if not isinstance(line, Inset) and grid.holds(line)]
+            table = None if drawing.fills(grid.place) else plan_table(grid, inside)
+            if table is not None:
+                taken = {id(line) for line in inside}
+                items = [line for line in items if id(line) not in taken]
+                items.append(Inset(grid.place, "table", inside, table.to_html))
+                grids.append(grid)
+        figures = find_figures(drawing, self._lines, grids)
+        height = median_height(self._lines)
+        ordered = regions([item for item in items if not is_drawn(item, figures, height)])
+        for place in figures:
+            insert_figure(ordered, Inset(place, "image"))
+        return ordered
+
+    def _placed(self, piece: Piece) -> ReadPiece:
+        lines = tuple(
+            Line(line.text, self._view.box_on_page(self._quads[line.index]), line.reading.confidence)
+            for line in piece.lines
+            if line.text
+        )
+        if piece.place is not None:
+            x0, y0, x1, y1 = piece.place
+            corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+            box = self._view.box_on_page(self._view.unstraighten(corners))
+        else:
+            box = lines[0].box
+        for line in lines:
+            box = box.union(line.box)
+        return ReadPiece(piece.label, piece.text, (box,), lines)
+
+    def _submit(self, index: int) -> Future[Reading]:
+        if index in self._readings:
+            return done(self._readings[index])
+        return self._reader.pool.submit(self._recognize, index)
+
+    def _recognize(self, index: int) -> Reading:
+        self._reader.check()
+        strip = self._strip(index, STRIP_HEIGHT)
+        recognizer = self._reader.networks.recognizer
+        if strip.shape[1] < MIN_NARROWED:
+            return recognizer.read(strip)
+        if self._is_illegible:
+            glance = recognizer.read(narrowed(strip, GLANCE))
+            return glance if is_foreign(strip, glance) else recognizer.read(strip)
+        if not self._is_clear:
+            return recognizer.read(strip)
+        narrow = recognizer.read(narrowed(strip, NARROWING))
+        if narrow.confidence >= CLEAR:
+            return narrow
+        full = recognizer.read(strip)
+        return full if full.confidence >= narrow.confidence else narrow
+
+    def _strip(self, index: int, height: int) -> Picture:
+        return cut_strip(self._view.pixels, self._quads[index], height)
+
+    def _settle(self, line: TextLine, reading: Reading) -> Reading:
+        """The last word on a line: Tesseract's if the script is foreign, none where PP-OCR is unsure."""
+        self._reader.check()
+        settled = self.foreign.settle(line, reading, self._region_lines.get(line.index, [line]))
+        if settled is None:
+            return reading if reading.confidence >= MIN_CONFIDENCE else Reading("", 0.0)
+        return settled
+
+    def _unreadable_pieces(self) -> Iterator[ReadPiece]:
+        for line in self.foreign.unreadable:
+            yield ReadPiece("unreadable", "", (self._view.box_on_page(self._quads[line.index]),))

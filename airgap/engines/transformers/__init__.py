@@ -1,0 +1,1 @@
+"""The same models in plain PyTorch, without vLLM and without remote code."""

@@ -1,0 +1,380 @@
+"""DeepSeek-OCR on vLLM, in this process, from local disk: the production engine.
+
+`AsyncLLM` runs here; its EngineCore, where the model is, is a child process. Pages are prepared on
+threads here (`process.image_process.prepare`) and cross as bytes. vLLM and torch are imported when the
+engine starts, after the environment was set for work offline.
+
+Several GPUs: `tensor_parallel_size` of them share a model, `data_parallel_size` models run side by side,
+and `distributed_executor_backend="ray"` lets vLLM's own executor span nodes of a Ray cluster that the
+site runs; the code and the model must lie at the same paths on each, with the folders of
+`plugin.SEARCH_PATH` in PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL.Image import Image
+from PIL.Image import new as new_image
+
+from airgap.core.document import Mode, ReadOptions, Usage
+from airgap.core.engine import Capabilities, Delta, PageRead
+from airgap.core.errors import (
+    AirgapError,
+    ConfigurationError,
+    EngineBusy,
+    EngineFailed,
+    EngineUnavailable,
+    InvalidOption,
+)
+from airgap.engines.answer import Answer
+from airgap.engines.model_folder import MANIFEST, ModelFolder, verify
+from airgap.engines.offline_environment import set_offline_environment
+from airgap.engines.qwen_pages import QwenFacts
+from airgap.engines.vllm.plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
+from airgap.engines.vllm.process import EngineProcess
+from airgap.models import qwen_vl
+from airgap.models.deepseek_grammar import Parsed, parse
+from deepseek_ocr import (
+    DEFAULT_MODE,
+    IMAGE,
+    MAX_CROPS,
+    SKIP_SPECIAL_TOKENS,
+    SPECIAL_TOKEN_IDS,
+    WHITELIST_TOKEN_IDS,
+    proper_prompt,
+)
+from process.image_process import Prepared, prepare
+
+log = logging.getLogger(__name__)
+
+# The scheduler's own net under the text detector, for what becomes no text: a run of up to this many
+# tokens, this often in a row. Set above all that the detector lets pass.
+REPEATED_TOKENS = 16
+REPEATED_TIMES = 256
+
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+
+
+@dataclass(frozen=True, slots=True)
+class VllmOptions:
+    """What a site can set; the names are those of `config.Settings`. `engine_args` go to vLLM as they are."""
+
+    model_path: Path
+    model_id: str
+    data_dir: Path
+    default_mode: Mode = DEFAULT_MODE
+    max_crops: int = MAX_CROPS
+    gpu_mem_utilization: float = 0.75
+    torch_dtype: Literal["bf16", "fp16", "fp32"] = "bf16"
+    use_flash_attention: Literal["auto", "true", "false"] = "auto"
+    tensor_parallel_size: int = 1
+    data_parallel_size: int = 1
+    distributed_executor_backend: str | None = None
+    max_model_len: int = 8192
+    max_new_tokens: int = 8192
+    max_concurrency: int = 100
+    max_queue: int = 512
+    num_workers: int = 4
+    shutdown_seconds: float = 10.0
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+
+
+class VllmEngine:
+    name = "vllm"
+
+    def __init__(self, options: VllmOptions) -> None:
+        self.options = options
+        self.model = options.model_id
+        self.device = "cuda"
+        self.max_concurrency = options.max_concurrency
+        self.capabilities = Capabilities(supports_modes=True, max_images=1, text_only=True)
+        self.folder: ModelFolder | None = None
+        self._qwen: QwenFacts | None = None
+        self._process = EngineProcess(self._make, self._check)
+        self._threads = ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
+        self._ids = count()
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._page_seconds = 1.0
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Verify the model's folder and load it.
+
+        Raises `ConfigurationError` for a folder that is not right, `EngineUnavailable` where vLLM is not
+        installed or does not start.
+        """
+        if find_spec("vllm") is None:
+            raise EngineUnavailable(
+                "vLLM is not installed.", "pip install -r requirements-gpu.txt, or choose another BACKEND."
+            )
+        self.folder = await asyncio.to_thread(verify, self.options.model_path)
+        log.info("%s", self.folder.summary())
+        for note in self.folder.warnings:
+            log.warning("model folder: %s", note)
+        modes = self.folder.family == "deepseek-ocr"
+        self.capabilities = Capabilities(supports_modes=modes, max_images=1, text_only=True)
+        if self.folder.family == "qwen-vl":
+            self._qwen = QwenFacts.of(self.folder.path, self.folder.architecture)
+        set_offline_environment(
+            self.options.data_dir / "cache",
+            search_path=SEARCH_PATH,
+            plugins=[PLUGIN_NAME],
+            one_host=self.options.distributed_executor_backend != "ray",
+        )
+        try:
+            await self._process.start()
+        except AirgapError:
+            raise
+        except Exception as error:
+            log.exception("vLLM did not start")
+            raise EngineUnavailable(
+                f"vLLM did not start: {type(error).__name__}: {_first_line(error)}",
+                "The server's log has vLLM's own words; too little GPU memory shows as GPU_MEM_UTILIZATION.",
+            ) from error
+
+    def health(self) -> tuple[bool, str]:
+        """Whether pages can be read now, and why not."""
+        return self._process.health()
+
+    @property
+    def model_digest(self) -> str | None:
+        """SHA-256 of the folder's manifest, which lists that of every file; None where there is none."""
+        manifest = self.options.model_path / MANIFEST
+        return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
+
+    @property
+    def restarts(self) -> int:
+        """How often the engine process was made anew."""
+        return self._process.restarts
+
+    async def close(self) -> None:
+        """Let what runs finish for `shutdown_seconds`, then stop it with the engine."""
+        if self._process.state == "ready":
+            try:
+                async with asyncio.timeout(self.options.shutdown_seconds):
+                    await self._idle.wait()
+            except TimeoutError:
+                log.warning("closing the engine on %d pages that are still being read", self._active)
+        await self._process.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _make(self) -> Any:
+        """Build the `AsyncLLM`; blocks until the model is loaded."""
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self.device = current_platform.device_type
+        arguments = self._engine_args()
+        if current_platform.is_cpu():  # there to test on: compiling would cost minutes and gain nothing
+            arguments = {"enforce_eager": True, "skip_mm_profiling": True, **arguments}
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+
+    def _engine_args(self) -> dict[str, Any]:
+        assert self.folder is not None
+        options = self.options
+        attention = {"auto": None, "true": "FLASH_ATTN", "false": "TRITON_ATTN"}[options.use_flash_attention]
+        own_class = self.folder.family == "deepseek-ocr"
+        architecture = ARCHITECTURES.get(self.folder.architecture, self.folder.architecture)
+        return {
+            "model": str(self.folder.path),
+            "served_model_name": options.model_id,
+            "hf_overrides": {"architectures": [architecture]},
+            "trust_remote_code": False,
+            "load_format": "safetensors",
+            "generation_config": "vllm",
+            "dtype": _DTYPES[options.torch_dtype],
+            "gpu_memory_utilization": options.gpu_mem_utilization,
+            "attention_backend": attention,
+            "tensor_parallel_size": options.tensor_parallel_size,
+            "data_parallel_size": options.data_parallel_size,
+            "distributed_executor_backend": options.distributed_executor_backend,
+            "max_model_len": options.max_model_len,
+            "max_num_seqs": options.max_concurrency,
+            "max_num_batched_tokens": 8192,
+            "limit_mm_per_prompt": {"image": 1},
+            "mm_processor_kwargs": {"max_crops": options.max_crops} if own_class else None,
+            # no page comes twice, and hashing every page to find that out costs time
+            "enable_prefix_caching": False,
+            "mm_processor_cache_gb": 0,
+            "logits_processors": ["airgap.engines.vllm.ngram:NoRepeatNgram"],
+            **options.engine_args,
+        }
+
+    async def _check(self, llm: Any) -> None:
+        """Refuse a tokenizer that starts a prompt otherwise than the model was trained on, and read a page.
+
+        The first page makes kernels that the next ones reuse; it is not left to a user to wait for them.
+        """
+        tokenizer = llm.get_tokenizer()
+        ids = tokenizer.encode(f"{IMAGE}\n")
+        right = ids[:2] == [0, SPECIAL_TOKEN_IDS[IMAGE]] and tokenizer.decode(ids[2:]) == "\n"
+        if self._qwen is None and not right:
+            raise ConfigurationError(
+                f"The tokenizer in MODEL_PATH turns the start of a prompt into {ids[:6]}.",
+                "Use the tokenizer files and the config.json that came with the model.",
+            )
+        blank = new_image("RGB", (64, 64), "white")
+        async for _ in self._outputs(llm, [blank], ReadOptions(mode=self.options.default_mode, max_tokens=1)):
+            pass
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def read(
+        self, images: Sequence[Image], options: ReadOptions
+    ) -> AsyncGenerator[Delta | PageRead, None]:
+        """See `airgap.core.engine.Engine`. Raises `EngineUnavailable`, `EngineBusy`, `InvalidOption` and
+        `EngineFailed`."""
+        llm = self._process.current()
+        self._admit()
+        started = time.monotonic()
+        self._active += 1
+        self._idle.clear()
+        try:
+            async with aclosing(self._read(llm, images, options)) as events:
+                async for event in events:
+                    yield event
+            self._page_seconds += 0.1 * (time.monotonic() - started - self._page_seconds)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+    def _admit(self) -> None:
+        """Raise `EngineBusy` where the queue is full, with the time in which a place should be free."""
+        if self._active >= self.options.max_concurrency + self.options.max_queue:
+            wait = self._page_seconds * self.options.max_queue / self.options.max_concurrency
+            raise EngineBusy(
+                f"{self._active} pages are being read or waiting.", retry_after=min(60, max(1, round(wait)))
+            )
+
+    async def _read(
+        self, llm: Any, images: Sequence[Image], options: ReadOptions
+    ) -> AsyncGenerator[Delta | PageRead, None]:
+        answer, usage, finish_reason = Answer(), Usage(), "stop"
+        async with aclosing(self._outputs(llm, images, options)) as outputs:
+            async for output in outputs:
+                completion = output.outputs[0]
+                answer.add(completion.text, list(_tokens(completion)))
+                usage = _usage(usage, output)
+                if completion.finish_reason is not None:
+                    finish_reason = completion.finish_reason
+                    answer.looped = answer.looped or finish_reason == "repetition"
+                    answer.finish()
+                if completion.text:
+                    yield Delta(completion.text)
+                if answer.looped:
+                    break
+        width, height = images[0].size if images else (1, 1)
+        yield answer.page_read(partial(self._parse, images, width, height), finish_reason, usage)
+
+    def _parse(self, images: Sequence[Image], width: int, height: int, raw: str) -> Parsed:
+        if self._qwen is None:
+            return parse(raw, width, height)
+        seen = self._qwen.seen(self._qwen.bounded(images[0])) if images else None
+        return qwen_vl.parse(raw, qwen_vl.geometry(self._qwen.version, width, height, seen))
+
+    async def _outputs(
+        self, llm: Any, images: Sequence[Image], options: ReadOptions
+    ) -> AsyncGenerator[Any, None]:
+        """vLLM's outputs for one page, its errors as ours."""
+        from vllm.exceptions import VLLMClientError, VLLMValidationError
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        request_id = f"page-{os.getpid()}-{next(self._ids)}"
+        try:
+            prompt = await self._prompt(llm, images, options, request_id)
+            async with aclosing(llm.generate(prompt, self._sampling(options), request_id)) as outputs:
+                async for output in outputs:
+                    if output.outputs[0].finish_reason in ("abort", "error"):
+                        raise EngineFailed("The engine gave this page up.")
+                    yield output
+        except EngineDeadError as error:
+            raise EngineFailed("The engine died while it was reading this page.") from error
+        except (VLLMValidationError, VLLMClientError) as error:
+            raise InvalidOption(f"The engine refused the request: {_first_line(error)}") from error
+        except EngineGenerateError as error:
+            raise EngineFailed("The engine broke while it was reading this page.") from error
+
+    async def _prompt(self, llm: Any, images: Sequence[Image], options: ReadOptions, request_id: str) -> Any:
+        from vllm.renderers.inputs.preprocess import parse_model_prompt
+
+        text = self._text(options, bool(images))
+        if not images:
+            prompt: dict[str, Any] = {"prompt": text}
+        else:
+            page = await self._prepared(images[0], options.mode or self.options.default_mode)
+            data = {"image": [page]}
+            prompt = {"prompt": text, "multi_modal_data": data, "multi_modal_uuids": {"image": [request_id]}}
+        (rendered,) = await llm.renderer.render_cmpl_async([parse_model_prompt(llm.model_config, prompt)])
+        return rendered
+
+    def _text(self, options: ReadOptions, image: bool) -> str:
+        if self._qwen is not None:
+            words = qwen_vl.prompt(options.prompt, options.language)
+            return qwen_vl.chat(words, self._qwen.version, image=image)
+        text = proper_prompt(options.prompt)
+        return text if image else text.removeprefix(f"{IMAGE}\n")
+
+    async def _prepared(self, image: Image, mode: Mode) -> Prepared | Image:
+        if self._qwen is not None:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._qwen.bounded, image)
+        if not self.capabilities.supports_modes:
+            return image
+        work = partial(prepare, image, mode, max_crops=self.options.max_crops)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _sampling(self, options: ReadOptions) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
+
+        return SamplingParams(
+            temperature=options.temperature,
+            max_tokens=min(options.max_tokens or self.options.max_new_tokens, self.options.max_new_tokens),
+            skip_special_tokens=SKIP_SPECIAL_TOKENS,
+            logprobs=0,
+            output_kind=RequestOutputKind.DELTA,
+            extra_args={
+                "ngram_size": options.ngram_size,
+                "window_size": options.window_size,
+                "whitelist_token_ids": sorted(WHITELIST_TOKEN_IDS) if self._qwen is None else [],
+            },
+            repetition_detection=RepetitionDetectionParams(
+                max_pattern_size=REPEATED_TOKENS, min_pattern_size=1, min_count=REPEATED_TIMES
+            ),
+        )
+
+
+def _tokens(completion: Any) -> Iterator[tuple[str, float]]:
+    """The `(text, log-probability)` of each new token."""
+    for token, candidates in zip(completion.token_ids, completion.logprobs, strict=True):
+        yield candidates[token].decoded_token or "", candidates[token].logprob
+
+
+def _usage(so_far: Usage, output: Any) -> Usage:
+    completion_tokens = so_far.completion_tokens + len(output.outputs[0].token_ids)
+    if so_far.prompt_tokens:
+        return replace(so_far, completion_tokens=completion_tokens)
+    prompt = output.prompt_token_ids or []
+    return Usage(len(prompt), completion_tokens, prompt.count(SPECIAL_TOKEN_IDS[IMAGE]))
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:300]

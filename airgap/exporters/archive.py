@@ -1,0 +1,182 @@
+"""Many documents → one ZIP with a manifest, written to disk as it goes.
+
+    results.zip
+      manifest.json                    every input, its ledger, what read it, every checksum
+      <name>/<name>.md  <name>.json …  what was asked for
+      <name>/images/<page>_<n>.jpg     the figures that the Markdown and the HTML refer to
+
+Names are made safe and unique here: no name that a client sent is ever used as a path. It writes
+the format that it is given names for and knows nothing of HTTP, jobs or engines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from airgap.core.document import Document, PageError
+from airgap.core.errors import AirgapError
+from airgap.core.version import VERSION
+from airgap.exporters import EXPORTERS, Source, export_file
+from airgap.exporters.json_export import error_to_dict, ledger_to_dict
+
+DEFAULT_OUTPUTS = ("markdown", "json")
+MANIFEST_VERSION = 1
+
+# What no common file system or unpacker stumbles over: control characters and Windows' reserved ones.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_MAX_BYTES = 150
+
+
+class Archive:
+    """A ZIP in the making. A context manager; the manifest is written when it closes."""
+
+    def __init__(self, path: Path, outputs: Sequence[str], *, flat: bool = False) -> None:
+        """`flat` puts `<name>.<suffix>` at the top, as evaluation scripts want their folders."""
+        self._folder = path.parent
+        self._outputs = tuple(outputs)
+        self._flat = flat
+        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=3)
+        self._names = UniqueNames()
+        self._inputs: list[dict[str, Any]] = []
+        self._sums: dict[str, str] = {}
+        self.notes: dict[str, Any] = {}
+        """What else the manifest is to say."""
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            manifest = json.dumps(self.manifest(), ensure_ascii=False, indent=2)
+            self._zip.writestr(_entry("manifest.json"), manifest)
+        self._zip.close()
+
+    def add(self, filename: str, document: Document, source: Source) -> None:
+        """Write what was asked for of one document. `filename` is the client's, for the manifest.
+
+        A format that fails is named in the manifest and costs no other.
+        """
+        name = self._names.claim(filename)
+        folder = "" if self._flat else f"{name}/"
+        errors, warnings = {}, list(document.warnings)
+        for output in self._outputs:
+            if output != "images":
+                target = f"{folder}{name}{EXPORTERS[output].suffix}"
+                try:
+                    warnings += self._write_file(target, output, document, source)
+                except AirgapError as error:
+                    errors[output] = error_to_dict(error.as_page_error())
+        for figure, data in self._figures(document, source):
+            self._write(f"{folder}{figure}", data)
+        self._write(f"{folder}{name}.raw.mmd", "\n\n".join(page.raw for page in document.pages).encode())
+        self._inputs.append(
+            {
+                "filename": filename,
+                "name": name,
+                "success": document.ledger.failed == 0 and not errors,
+                "sha256": sha256_of(source.path),
+                "ledger": ledger_to_dict(document.ledger),
+                "engine": document.engine,
+                "model": document.model,
+                "mode": document.mode,
+                "warnings": warnings,
+                "output_errors": errors,
+            }
+        )
+
+    def add_failure(self, filename: str, error: PageError) -> None:
+        """Account for a file that could not be opened at all."""
+        self._inputs.append({"filename": filename, "success": False, "error": error_to_dict(error)})
+
+    def manifest(self) -> dict[str, Any]:
+        """What will be in manifest.json."""
+        return {
+            "manifest_version": MANIFEST_VERSION,
+            "software": f"Airgap OCR {VERSION}",
+            **self.notes,
+            "inputs": self._inputs,
+            "sha256": self._sums,
+        }
+
+    def _figures(self, document: Document, source: Source) -> Iterable[tuple[str, bytes]]:
+        if not {"images", "markdown", "html"} & set(self._outputs):
+            return ()
+        from airgap.exporters.images import iter_images
+
+        return iter_images(document, source)
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._zip.writestr(_entry(name), data)
+        self._sums[name] = hashlib.sha256(data).hexdigest()
+
+    def _write_file(self, name: str, output: str, document: Document, source: Source) -> tuple[str, ...]:
+        """Write a format through a file beside the ZIP, so that it is never in memory as a whole.
+
+        Returns what is to be said of it.
+        """
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            path = Path(folder) / "output"
+            warnings = export_file(output, document, source, path)
+            with path.open("rb") as file, self._zip.open(_entry(name), "w", force_zip64=True) as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+            self._sums[name] = sha256_of(path)
+        return warnings
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry without the time of day, so that equal results make equal archives."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+class UniqueNames:
+    """Safe, unique folder names for the names that clients send."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def claim(self, filename: str) -> str:
+        """A name for `filename` that no earlier call returned, whatever the case of its letters."""
+        stem = safe_stem(filename)
+        name, number = stem, 1
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{stem}_{number}"
+        self._taken.add(name.casefold())
+        return name
+
+
+def safe_stem(filename: str) -> str:
+    """The file's name without folders and suffix, of characters that every file system takes.
+
+    Letters of any script, spaces and most signs stay, so that results can be matched to inputs by name.
+    """
+    base = unicodedata.normalize("NFC", filename).replace("\\", "/").rsplit("/", 1)[-1]
+    stem = base.rsplit(".", 1)[0] if "." in base.strip(".") else base
+    safe = (
+        _UNSAFE.sub("_", stem).encode("utf-8", "ignore")[:_MAX_BYTES].decode("utf-8", "ignore").strip("._ ")
+    )
+    return f"_{safe}" if _RESERVED.fullmatch(safe) else safe or "file"
+
+
+def sha256_of(data: Path | bytes) -> str:
+    """Hex digest of a file or of bytes, read in pieces."""
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    with data.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

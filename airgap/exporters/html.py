@@ -1,0 +1,134 @@
+"""Document to one HTML file that stands alone.
+
+Nothing in a document is trusted: its text is escaped, its tables are built anew from their cells,
+and of inline marks only emphasis survives. The file refers to nothing outside itself, and says so
+to the browser in a content security policy. Figures are embedded where the original is there.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from html import escape
+
+from PIL import Image
+
+from airgap.core.document import Block, Document, Page
+from airgap.core.errors import AirgapError
+from airgap.exporters import Source
+from airgap.exporters.annotated import crop
+from airgap.exporters.figures import figures, is_figure
+from airgap.exporters.html_tables import Table
+from airgap.exporters.images import jpeg_bytes
+from airgap.exporters.lines import xml_text
+from airgap.exporters.markdown import failure_reason
+from airgap.exporters.rich_text import Paragraph, Run, inline, rich_text
+
+MAX_FIGURE_SIDE = 1600
+
+_TAGS = {"bold": "strong", "italic": "em", "underline": "u", "sub": "sub", "sup": "sup"}
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 0 auto; padding: 1rem; color: #1a1a1a;
+  background: #fff; overflow-wrap: anywhere; }
+section + section { border-top: 2px solid #bbb; margin-top: 2rem; padding-top: 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
+td, th { border: 1px solid #999; padding: .2rem .5rem; vertical-align: top; }
+figure { margin: 1rem 0; text-align: center; } img { max-width: 100%; height: auto; }
+.caption { text-align: center; color: #444; } .equation { text-align: center; font-family: monospace; }
+.failed { border-left: .4rem solid #b22; background: #fdeeee; padding: .5rem 1rem; }
+.missing { border: 1px dashed #999; color: #666; padding: 1rem; }
+"""
+
+
+def to_html(document: Document, source: Source | None = None) -> bytes:
+    """The document as UTF-8 HTML; without a source, figures are named instead of shown."""
+    title = escape(xml_text(source.name)) if source is not None else "Document"
+    head = (
+        '<!DOCTYPE html>\n<html lang="und">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+    )
+    body = "".join(_section(page, source) for page in document.pages)
+    return f"{head}{body}</body>\n</html>\n".encode("utf-8", "replace")
+
+
+def _section(page: Page, source: Source | None) -> str:
+    if page.status == "failed":
+        reason = escape(xml_text(failure_reason(page)))
+        content = f'<p class="failed"><strong>Page {page.number} could not be read</strong>: {reason}</p>\n'
+    else:
+        content = "".join(_blocks(page, source)) or f'<p class="missing">Page {page.number} is blank.</p>\n'
+    return f'<section id="page-{page.number}" data-status="{page.status}">\n{content}</section>\n'
+
+
+def _blocks(page: Page, source: Source | None) -> Iterator[str]:
+    pictures = _pictures(page, source)
+    for block in page.blocks:
+        if is_figure(block):
+            yield from (next(pictures) for _ in block.boxes)
+        yield from _pieces(block)
+
+
+def _pieces(block: Block) -> Iterator[str]:
+    label = block.label.strip().lower()
+    kind = "caption" if label.endswith("caption") else "equation" if label in {"equation", "formula"} else ""
+    attributes = f' class="{kind}" dir="auto"' if kind else ' dir="auto"'
+    items = False
+    for piece in rich_text(xml_text(block.text)):
+        item = isinstance(piece, Paragraph) and piece.item
+        if item != items:
+            yield "<ul>\n" if item else "</ul>\n"
+            items = item
+        if isinstance(piece, Table):
+            yield _table(piece)
+        else:
+            tag = "li" if piece.item else f"h{piece.level}" if piece.level else "p"
+            yield f"<{tag}{attributes}>{_runs(piece.runs)}</{tag}>\n"
+    if items:
+        yield "</ul>\n"
+
+
+def _runs(runs: tuple[Run, ...]) -> str:
+    parts = []
+    for run in runs:
+        text = escape(run.text).replace("\n", "<br>")
+        for style in sorted(run.styles):
+            text = f"<{_TAGS[style]}>{text}</{_TAGS[style]}>"
+        parts.append(text)
+    return "".join(parts)
+
+
+def _table(table: Table) -> str:
+    height, _, placed = table.placed()
+    rows: list[list[str]] = [[] for _ in range(height)]
+    for row, _, cell in placed:
+        tag = "th" if cell.header else "td"
+        spans = f' rowspan="{cell.rowspan}"' if cell.rowspan > 1 else ""
+        spans += f' colspan="{cell.colspan}"' if cell.colspan > 1 else ""
+        rows[row].append(f'<{tag}{spans} dir="auto">{_runs(inline(cell.text))}</{tag}>')
+    return "<table>\n" + "".join(f"<tr>{''.join(row)}</tr>\n" for row in rows) + "</table>\n"
+
+
+def _pictures(page: Page, source: Source | None) -> Iterator[str]:
+    """A `<figure>` for every figure of the page; the page is drawn when the first is asked for."""
+    shown: Image.Image | None = None
+    reason = "" if source is not None else "the original is not there"
+    for number, figure in enumerate(figures(page), 1):
+        if shown is None and source is not None and not reason:
+            try:
+                shown = source.image(page.number)
+            except AirgapError as error:
+                reason = error.message
+        if shown is None:
+            note = f"Figure {number} of page {page.number}: {escape(xml_text(reason))}"
+            yield f'<figure class="missing">{note}</figure>\n'
+            continue
+        piece = crop(shown, figure.box)
+        piece.thumbnail((MAX_FIGURE_SIDE, MAX_FIGURE_SIDE))
+        data = base64.b64encode(jpeg_bytes(piece)).decode("ascii")
+        yield (
+            f'<figure><img alt="Figure {number} of page {page.number}" width="{piece.width}" '
+            f'height="{piece.height}" src="data:image/jpeg;base64,{data}"></figure>\n'
+        )

@@ -1,0 +1,78 @@
+"""Document to Markdown.
+
+Text stands as the engine wrote it, tables as HTML. A figure becomes
+`![](images/<page>_<n>.jpg)`, the name under which `airgap.exporters.images` cuts it out. In a document of
+several pages each begins with `<!-- page N -->`, and a horizontal rule stands between two of them,
+which shows in rendered Markdown and is easy to split at. No page is left out: one that could not be
+read is a quotation that says so, a blank one a comment.
+
+The text comes from the page and is not to be trusted: who renders it must sanitise the HTML in it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from airgap.core.document import Document, Page
+from airgap.exporters.figures import IMAGE_FOLDER, figures, is_figure
+from deepseek_ocr import clean_formula
+
+PAGE_SEPARATOR = "\n\n---\n\n"
+
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def to_markdown(document: Document, source: object = None) -> bytes:
+    """The document as UTF-8 Markdown. `source` is not used."""
+    return document_markdown(document).encode("utf-8", "replace")
+
+
+def document_markdown(
+    document: Document, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_formulas: bool = False
+) -> str:
+    """The document as Markdown; see the module docstring. Ends with a line feed unless empty.
+
+    `clean_formulas` drops equation numbers from displayed formulas, as OmniDocBench expects it.
+    """
+    parts = [page_markdown(page, image_prefix, clean_formulas=clean_formulas) for page in document.pages]
+    if len(parts) > 1:
+        parts = [
+            f"<!-- page {page.number} -->\n\n{part}" for page, part in zip(document.pages, parts, strict=True)
+        ]
+    text = PAGE_SEPARATOR.join(parts)
+    return f"{text}\n" if text else ""
+
+
+def page_markdown(page: Page, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_formulas: bool = False) -> str:
+    """One page as Markdown, without a page marker, or the placeholder that stands for it."""
+    if page.status == "failed":
+        return failed_placeholder(page)
+    names = iter([figure.name for figure in figures(page)])
+    parts: list[str] = []
+    for block in page.blocks:
+        if is_figure(block):
+            parts.extend(f"![]({image_prefix}{next(names)})" for _ in block.boxes)
+        parts.append(block.text.strip())
+    text = _BLANK_LINES.sub("\n\n", "\n\n".join(part for part in parts if part))
+    if clean_formulas:
+        text = clean_formula(text)
+    return text or _empty_placeholder(page)
+
+
+def failed_placeholder(page: Page) -> str:
+    """The quotation that stands for a page that could not be read."""
+    return f"> **Page {page.number} could not be read**: {failure_reason(page)}"
+
+
+def failure_reason(page: Page) -> str:
+    """Why a page failed, on one line: `message (code)`."""
+    if page.error is None:
+        return "no reason is known (unknown)"
+    return f"{' '.join(page.error.message.split())} ({page.error.code})"
+
+
+def _empty_placeholder(page: Page) -> str:
+    if page.status == "degraded":
+        reason = " ".join("; ".join(page.warnings).split()) or "nothing could be read"
+        return f"> **Page {page.number} has no text**: {reason}"
+    return f"<!-- page {page.number} is blank -->"

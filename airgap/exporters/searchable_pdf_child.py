@@ -1,0 +1,189 @@
+"""The process in which OCRmyPDF works: `python -m airgap.exporters.searchable_pdf_child JOB.json`.
+
+OCRmyPDF keeps global state and reads PDFs that may be hostile; a process of its own can be bounded
+and killed. The job names the files and the pages; the answer is written beside it as `result.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ocrmypdf
+import pikepdf
+import pikepdf.pdfa
+import pymupdf
+from ocrmypdf.font import system_font_provider
+
+from airgap.exporters import ocrmypdf_plugin
+from airgap.exporters.ocrmypdf_plugin import PlacedLine, PlacedPage, Rectangle
+
+MEMORY_BYTES = 6 * 1024**3
+COVERED = 0.5  # from this part of a line on, text that the page shows already is taken for the line
+FAR = 32_000  # beyond any page: PDF 32000-1, annex C
+
+
+def main(job_path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    job = json.loads(job_path.read_text("utf-8"))
+    # The text layer must not depend on what fonts a machine happens to have: its letters are not seen.
+    system_font_provider.SystemFontProvider.SYSTEM_FONT_DIRS = {}
+    try:
+        result = _run(job, job_path.parent)
+    except (pikepdf.PasswordError, ocrmypdf.exceptions.EncryptedPdfError):
+        result = {"error": "encrypted"}
+    except (
+        ocrmypdf.exceptions.ExitCodeException,
+        pikepdf.PdfError,
+        OSError,
+        ValueError,
+        MemoryError,
+    ) as error:
+        result = {"error": f"{type(error).__name__}: {error}"[:500]}
+    job_path.with_name("result.json").write_text(json.dumps(result), "utf-8")
+
+
+def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    source, output = Path(job["input"]), Path(job["output"])
+    if job["password"]:
+        plain = folder / "decrypted.pdf"
+        with pikepdf.open(source, password=job["password"]) as pdf:
+            pdf.save(plain)
+        source = plain
+    with pikepdf.open(source) as pdf, pymupdf.open(source) as shown:
+        count = min(len(pdf.pages), len(shown))
+        missing = [page["index"] for page in job["pages"] if page["index"] >= count]
+        for page in job["pages"]:
+            if page["index"] < count:
+                page["lines"] = _unseen(page, shown[page["index"]])
+                ocrmypdf_plugin.PAGES[page["index"]] = _placed(page, pdf.pages[page["index"]])
+    numbers = sorted(number for number, page in ocrmypdf_plugin.PAGES.items() if page.lines)
+    if not numbers:
+        ocrmypdf_plugin.PAGES.update({n: PlacedPage(8, 8, 72, ()) for n in range(count)})
+    layered = folder / "layered.pdf"
+    ocrmypdf.ocr(
+        source,
+        layered,
+        plugins=["airgap.exporters.ocrmypdf_plugin"],
+        # "redo" takes off an older invisible layer and keeps all that is seen; it draws nothing anew.
+        mode="redo" if numbers else "skip",
+        pages=",".join(str(number + 1) for number in numbers) or None,
+        language=["eng"],
+        output_type="pdf",
+        optimize=0,
+        jobs=1,
+        use_threads=True,
+        progress_bar=False,
+        invalidate_digital_signatures=True,
+        tagged_pdf_mode="ignore",
+    )
+    return {"pdfa": _finish(layered, output), "missing": missing}
+
+
+def _finish(layered: Path, output: Path) -> bool:
+    """Write the layered PDF as PDF/A-2b, or as it is where it cannot be that; whether it is PDF/A.
+
+    Done here and not by OCRmyPDF, because its text layer must be mended before: the layer's bounding
+    box is the page's media box, and clips the text where the page is turned or begins off the origin.
+    """
+    with pikepdf.open(layered) as pdf:
+        for page in pdf.pages:
+            for name, layer in page.obj.get(pikepdf.NamePath.Resources.XObject, pikepdf.Dictionary()).items():
+                if name.startswith("/OCR-"):
+                    layer.BBox = pikepdf.Array([-FAR, -FAR, FAR, FAR])
+        # Some writers put the document's information into its catalog, too, where PDF/A has no place for it.
+        if "/Info" in pdf.Root:
+            del pdf.Root["/Info"]
+        pdf.save(output)
+    with pikepdf.open(output) as pdf:
+        try:
+            pikepdf.pdfa.save(pdf, layered.with_name("archival.pdf"), "2b")
+        except (pikepdf.pdfa.PdfaError, pikepdf.PdfError, ValueError, RecursionError) as error:
+            print(error, file=sys.stderr)
+            return False
+    layered.with_name("archival.pdf").replace(output)
+    return True
+
+
+def _placed(page: dict[str, Any], pdf_page: pikepdf.Page) -> PlacedPage:
+    """The page's lines, from pixels of what a viewer shows to pixels of the whole media box.
+
+    OCRmyPDF lays text over the media box; pages were read as viewers show them, cut to the crop box.
+    """
+    media, crop = _rectangle(pdf_page.mediabox), _rectangle(pdf_page.cropbox)
+    crop = (max(media[0], crop[0]), max(media[1], crop[1]), min(media[2], crop[2]), min(media[3], crop[3]))
+    if crop[2] <= crop[0] or crop[3] <= crop[1]:
+        crop = media
+    left, bottom, right, top = (
+        crop[0] - media[0],
+        crop[1] - media[1],
+        media[2] - crop[2],
+        media[3] - crop[3],
+    )
+    turn = int(pdf_page.obj.get("/Rotate", _inherited_rotation(pdf_page))) % 360
+    # What is cut off at the left and at the top of the page as it is displayed.
+    cut_left, cut_top = {0: (left, top), 90: (bottom, left), 180: (right, bottom), 270: (top, right)}[turn]
+    shown = (crop[2] - crop[0], crop[3] - crop[1])
+    whole = (media[2] - media[0], media[3] - media[1])
+    if turn % 180:
+        shown, whole = shown[::-1], whole[::-1]
+    x, y = page["width"] / shown[0], page["height"] / shown[1]
+    dx, dy = cut_left * x, cut_top * y
+    lines = tuple(
+        PlacedLine(
+            _moved(line["box"], dx, dy),
+            line["turn"],
+            tuple((word, _moved(box, dx, dy)) for word, box in line["words"]),
+        )
+        for line in page["lines"]
+    )
+    return PlacedPage(whole[0] * x, whole[1] * y, 72 * x, lines)
+
+
+def _inherited_rotation(pdf_page: pikepdf.Page) -> int:
+    node: pikepdf.Object = pdf_page.obj
+    depth = 0
+    while "/Parent" in node and depth < 50:
+        node, depth = node["/Parent"], depth + 1
+        if "/Rotate" in node:
+            return int(node["/Rotate"])
+    return 0
+
+
+def _rectangle(values: Iterable[Any]) -> Rectangle:
+    x0, y0, x1, y1 = (float(value) for value in values)
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+def _moved(box: Iterable[float], dx: float, dy: float) -> Rectangle:
+    x0, y0, x1, y1 = box
+    return x0 + dx, y0 + dy, x1 + dx, y1 + dy
+
+
+def _unseen(page: dict[str, Any], shown: pymupdf.Page) -> list[dict[str, Any]]:
+    """The lines but for those that the PDF shows as text of its own, which would be found twice."""
+    x, y = page["width"] / shown.rect.width, page["height"] / shown.rect.height
+    boxes = []
+    for span in shown.get_texttrace():
+        if span["type"] != 3 and span["opacity"] > 0:
+            box = pymupdf.Rect(span["bbox"]) * shown.rotation_matrix
+            boxes.append((box.x0 * x, box.y0 * y, box.x1 * x, box.y1 * y))
+    return [line for line in page["lines"] if _covered(line["box"], boxes) < COVERED]
+
+
+def _covered(box: Sequence[float], others: list[Rectangle]) -> float:
+    """The part of `box` that the others cover, counted twice where they overlap."""
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    shared = sum(
+        max(0.0, min(box[2], o[2]) - max(box[0], o[0])) * max(0.0, min(box[3], o[3]) - max(box[1], o[1]))
+        for o in others
+    )
+    return shared / area if area > 0 else 0.0
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,180 @@
+"""Answers: from memory, from disk, as one file or a ZIP; work that ends when the client goes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
+from tqdm import tqdm
+
+from airgap.core.document import Document, Page
+from airgap.core.errors import from_page_error
+from airgap.exporters import EXPORTERS, export_file
+from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
+from airgap.exporters.json_export import ledger_to_dict
+from airgap.http.uploads import temporary_path
+from process.pages import Source
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def encode_base64(data: bytes | memoryview) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`, and cancel it when the client goes away."""
+    task = asyncio.ensure_future(work)
+    watcher = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+        return await task
+    finally:
+        for leftover in (task, watcher):
+            leftover.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has gone. The body must have been read: all that can still come is the end."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def on_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run what would block the event loop on a thread."""
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
+@contextmanager
+def progress_bar(total: int, name: str, unit: str) -> Iterator[Callable[[], None]]:
+    """A bar on the console where there is one; call what it yields for each unit done."""
+    with tqdm(total=total, desc=name, unit=unit, disable=None, leave=False) as bar:
+        yield lambda: bar.update() and None
+
+
+def raise_if_failed(page: Page) -> None:
+    """Where one page is the whole answer, its failure is the request's."""
+    if page.error is not None:
+        raise from_page_error(page.error)
+
+
+async def respond_with_files(
+    document: Document, source: Source, outputs: tuple[str, ...], folder: Path
+) -> Response:
+    """One exporter's file, or a ZIP of several, written to disk first and deleted after it was sent.
+
+    What cannot be said inside a file is said in the headers `X-Ledger` and `X-Warnings` (JSON).
+    """
+    if len(outputs) == 1 and outputs != ("zip",):
+        exporter = EXPORTERS[outputs[0]]
+        path = await on_thread(temporary_path, folder, exporter.suffix)
+        try:
+            warnings = await on_thread(export_file, outputs[0], document, source, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        headers = _accounted(document, warnings)
+        return file_response(path, exporter.media_type, source.name + exporter.suffix, headers)
+    names = tuple(name for name in outputs if name != "zip") or DEFAULT_OUTPUTS
+    path = await on_thread(_write_zip, document, source, names, folder)
+    return file_response(path, "application/zip", f"{source.name}.zip", _accounted(document))
+
+
+def _accounted(document: Document, warnings: Sequence[str] = ()) -> dict[str, str]:
+    return {
+        "X-Ledger": json.dumps(ledger_to_dict(document.ledger)),
+        "X-Warnings": json.dumps([*document.warnings, *warnings][:20]),
+    }
+
+
+def _write_zip(document: Document, source: Source, names: tuple[str, ...], folder: Path) -> Path:
+    path = temporary_path(folder, ".zip")
+    with Archive(path, names) as archive:
+        archive.add(source.name, document, source)
+    return path
+
+
+async def json_in_memory(members: Mapping[str, Any]) -> Response:
+    """A JSON object, written on a thread, so that a long one does not hold up the event loop."""
+
+    def write() -> bytes:
+        return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+
+    return Response(await on_thread(write), media_type="application/json")
+
+
+async def json_from_disk(members: Mapping[str, Any], folder: Path) -> Response:
+    """A JSON object, written on a thread to a file and sent from there.
+
+    A member that is an iterator becomes an array, item by item; one that is a path becomes the file's
+    bytes as base64. So an answer of a thousand pages takes neither the event loop nor the memory.
+    """
+    path = await on_thread(_write_json, members, folder)
+    return FileResponse(
+        path, media_type="application/json", background=BackgroundTask(path.unlink, missing_ok=True)
+    )
+
+
+def _write_json(members: Mapping[str, Any], folder: Path) -> Path:
+    path = temporary_path(folder, ".json")
+    try:
+        with path.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(_json_pieces(members))
+    except BaseException:
+        path.unlink()
+        raise
+    return path
+
+
+def _json_pieces(members: Mapping[str, Any]) -> Iterator[str]:
+    for number, (name, value) in enumerate(members.items()):
+        yield ("," if number else "{") + json.dumps(name) + ":"
+        if isinstance(value, Iterator):
+            yield "["
+            for index, item in enumerate(value):
+                yield ("," if index else "") + json.dumps(item, ensure_ascii=False, allow_nan=False)
+            yield "]"
+        elif isinstance(value, Path):
+            yield '"'
+            with value.open("rb") as file:
+                while piece := file.read(3 << 18):
+                    yield encode_base64(piece)
+            yield '"'
+        else:
+            yield json.dumps(value, ensure_ascii=False, allow_nan=False)
+    yield "}"
+
+
+def zip_response(path: Path, filename: str) -> FileResponse:
+    """Stream a ZIP from disk and delete it, sent or not."""
+    return file_response(path, "application/zip", filename)
+
+
+def file_response(
+    path: Path, media_type: str, filename: str, headers: Mapping[str, str] | None = None
+) -> FileResponse:
+    """Stream a file of ours from disk under a name of the client's, and delete it, sent or not."""
+    return FileResponse(
+        path,
+        media_type=media_type,
+        headers={"Content-Disposition": content_disposition(filename), **(headers or {})},
+        background=BackgroundTask(path.unlink, missing_ok=True),
+    )
+
+
+def content_disposition(filename: str) -> str:
+    """An attachment of this name, for any script (RFC 6266, RFC 8187)."""
+    ascii_name = filename.encode("ascii", "replace").decode("ascii").replace("?", "_").replace('"', "_")
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(filename)}"

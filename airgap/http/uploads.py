@@ -1,0 +1,68 @@
+"""What a client sends → files of our own naming, or bytes. No name of a client's becomes a path."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path, PurePath
+
+from fastapi import UploadFile
+
+from airgap.core.errors import EmptyFile, InvalidBase64
+from airgap.monitoring import trace
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode base64, with or without a data URL's prefix. Raises `InvalidBase64`, `EmptyFile`."""
+    if text.startswith("data:"):
+        head, comma, text = text.partition(",")
+        if not comma or not head.endswith(";base64"):
+            raise InvalidBase64("The data URL is not base64.")
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidBase64(f"The image is not base64: {error}.") from error
+    if not data:
+        raise EmptyFile("The image is empty.")
+    return data
+
+
+def display_name(upload: UploadFile) -> str:
+    """The client's own name for its file, for answers only: never a path on this machine."""
+    return PurePath((upload.filename or "upload").replace("\\", "/")).name[:255] or "upload"
+
+
+@asynccontextmanager
+async def saved_upload(upload: UploadFile, folder: Path) -> AsyncIterator[Path]:
+    """The upload as a file of our own naming in `folder`, deleted at the end. Raises `EmptyFile`."""
+    path = await asyncio.to_thread(save_upload, upload, folder)
+    try:
+        yield path
+    finally:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def save_upload(upload: UploadFile, folder: Path) -> Path:
+    """Copy an upload to a file of our own naming in `folder`. Blocks. Raises `EmptyFile`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-", delete=False) as file:
+        upload.file.seek(0)
+        shutil.copyfileobj(upload.file, file, 1 << 20)
+        path = Path(file.name)
+        if file.tell() == 0:
+            path.unlink()
+            raise EmptyFile(f"The file {display_name(upload)!r} is empty.")
+    trace.note_input(path)
+    return path
+
+
+def temporary_path(folder: Path, suffix: str) -> Path:
+    """A new empty file of our own naming in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=suffix, delete=False) as file:
+        return Path(file.name)

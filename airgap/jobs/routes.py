@@ -1,0 +1,355 @@
+"""Durable jobs over HTTP: files in, an id at once; pages as they come; a ZIP at the end.
+
+A route parses, calls one function, answers. How a job is kept, shared and resumed is known in `jobs`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
+from fastapi import Path as UrlPath
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.sse import format_sse_event
+from typing_extensions import TypedDict
+
+from airgap.accounts.caller import Caller, CallerDep
+from airgap.core.errors import InvalidOption, StorageFull
+from airgap.exporters.archive import sha256_of
+from airgap.exporters.json_export import page_to_dict
+from airgap.exporters.markdown import page_markdown
+from airgap.exporters.preview import LONGEST_SIDE, MEDIA_TYPE, to_preview
+from airgap.http.forms import FormOptions, requested_outputs
+from airgap.http.live import LiveResponse
+from airgap.http.responses import content_disposition, on_thread, zip_response
+from airgap.http.service import Service, ServiceDep, ServiceStatus
+from airgap.http.uploads import display_name, save_upload, temporary_path
+from airgap.jobs.description import JobAnswer, describe
+from airgap.jobs.plan import Input, Priority, Spec, Status
+from airgap.jobs.service import JobEvent, Jobs
+from airgap.jobs.store import JobFolder, is_disk_full
+from airgap.jobs.tables import Job
+from airgap.jobs.unpack import file_name, is_zip, unpack
+from airgap.monitoring import trace
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+USAGE = {
+    "submit": "curl -F files=@a.pdf -F files=@scans.zip -F output=markdown,searchable_pdf http://localhost:8000/jobs",
+    "state": "curl http://localhost:8000/jobs/$ID",
+    "pages as they come": "curl -N http://localhost:8000/jobs/$ID/events",
+    "result": "curl -o results.zip http://localhost:8000/jobs/$ID/result",
+    "cancel": "curl -X POST http://localhost:8000/jobs/$ID/cancel",
+    "erase": "curl -X DELETE http://localhost:8000/jobs/$ID",
+}
+
+Files = Annotated[list[UploadFile], File(description="Pictures, PDFs, and ZIPs of them.")]
+
+
+def unavailable() -> str | None:
+    """Why there are no jobs on this server; None where there are."""
+    missing = [name for name in ("dbos", "sqlalchemy") if importlib.util.find_spec(name) is None]
+    return f"not installed: {', '.join(missing)}" if missing else None
+
+
+def attach(app: FastAPI, service: Service) -> None:
+    """Give an application its jobs, to be started and closed with it."""
+
+    async def charge(spec: Spec, pages: int) -> None:
+        accounts = getattr(app.state, "accounts", None)
+        if accounts is not None:
+            await accounts.charge(Caller(spec.caller, "", pages_per_day=spec.pages_per_day), pages)
+
+    def note(event: str, who: str, details: dict[str, Any]) -> None:
+        audit = getattr(app.state, "audit", None)
+        if audit is not None:
+            audit.note_now(event, who, details)
+
+    app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, charge, note)
+    service.parts.append(jobs)
+
+
+def get_jobs(request: Request) -> Jobs:
+    jobs: Jobs = request.app.state.jobs
+    return jobs
+
+
+JobsDep = Annotated[Jobs, Depends(get_jobs)]
+
+
+async def get_job(jobs: JobsDep, caller: CallerDep, job_id: Annotated[str, UrlPath(max_length=64)]) -> Job:
+    return await jobs.job(caller.id, job_id)
+
+
+JobDep = Annotated[Job, Depends(get_job)]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How files are opened; the fields that `/pdf/ocr` has, too."""
+
+    dpi: int = 144
+    page_from: int | None = None
+    page_to: int | None = None
+    password: str | None = None
+    text_layer: Literal["ignore", "auto"] = "ignore"
+
+
+def opening_fields(
+    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw PDF pages at.")] = 144,
+    page_from: Annotated[int | None, Form(ge=1, description="First page of each file, from 1.")] = None,
+    page_to: Annotated[int | None, Form(ge=1, description="Last page of each file, included.")] = None,
+    password: Annotated[str | None, Form(max_length=200)] = None,
+    text_layer: Annotated[
+        Literal["ignore", "auto"], Form(description="`auto` takes a page's own text where it is sound.")
+    ] = "ignore",
+) -> Opening:
+    return Opening(dpi, page_from, page_to, password or None, text_layer)
+
+
+class JobList(TypedDict):
+    """`next` is the `cursor` of what follows, null at the end."""
+
+    jobs: list[JobAnswer]
+    next: str | None
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Take a job in and answer at once",
+    responses={
+        200: {"model": JobAnswer, "description": "The job that was sent with this key before."},
+        202: {"model": JobAnswer},
+    },
+)
+async def submit(
+    request: Request,
+    service: ServiceDep,
+    jobs: JobsDep,
+    caller: CallerDep,
+    options: FormOptions,
+    files: Files,
+    opening: Annotated[Opening, Depends(opening_fields)],
+    outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
+    priority: Annotated[
+        Priority, Form(description="The share of the queue; none starves another.")
+    ] = "normal",
+    idempotency_key: Annotated[str | None, Form(max_length=200)] = None,
+    idempotency_key_header: Annotated[
+        str | None, Header(alias="Idempotency-Key", max_length=200, description="Sent twice, taken once.")
+    ] = None,
+) -> JSONResponse:
+    await jobs.require_place(caller.id, sum(file.size or 0 for file in files))
+    names = tuple(name for name in outputs if name != "zip")
+    key = idempotency_key_header or idempotency_key
+    staging = jobs.store.staging()
+    folder = await on_thread(staging.__enter__)
+    try:
+        try:
+            inputs = await on_thread(save_inputs, files, folder, service)
+            await on_thread(jobs.store.require_room)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise StorageFull("There is no room on the server's disk.", retry_after=60) from error
+        spec = Spec("", caller.id, inputs, options, asdict(opening), names, priority, caller.pages_per_day)
+        mark = await on_thread(fingerprint, spec, folder) if key else None
+        job, new = await jobs.submit(spec, folder, hashed(key) if key else None, mark)
+    finally:
+        await on_thread(staging.__exit__, None, None, None)
+    trace.note_job(job.id)
+    counts = await jobs.counts([job])
+    location = str(request.url.path).rstrip("/") + f"/{job.id}"
+    return JSONResponse(describe(job, counts[job.id]), 202 if new else 200, headers={"Location": location})
+
+
+def save_inputs(files: list[UploadFile], folder: JobFolder, service: Service) -> tuple[Input, ...]:
+    """Copy what was sent into a job's folder, ZIPs unpacked. Blocks."""
+    inputs: list[Input] = []
+    room = service.settings.job_max_unpacked_mb * 2**20
+    place = folder.input("")
+    for upload in files:
+        path = save_upload(upload, place)
+        if is_zip(path):
+            found, size = unpack(path, place, len(inputs), room)
+            path.unlink()
+            room -= size
+            inputs += found
+        else:
+            file = file_name(len(inputs))
+            path.rename(place / file)
+            inputs.append(Input(file, display_name(upload)))
+    return tuple(inputs)
+
+
+def fingerprint(spec: Spec, folder: JobFolder) -> str:
+    """What tells one job from another: its files and what is to become of them. Blocks."""
+    sums = [sha256_of(folder.input(entry.file)) for entry in spec.inputs]
+    asked = spec.to_dict() | {"id": "", "sums": sums}
+    return hashed(json.dumps(asked, sort_keys=True))
+
+
+def hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+@router.get("", summary="Your jobs, the newest first")
+async def list_jobs(
+    jobs: JobsDep,
+    caller: CallerDep,
+    status: Status | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=80, description="`next` of an earlier answer.")] = None,
+) -> JobList:
+    found = await jobs.jobs(caller.id, status, _parsed(cursor) if cursor else None, limit)
+    counts = await jobs.counts(found)
+    following = f"{found[-1].created_at!r}_{found[-1].id}" if len(found) == limit else None
+    return {"jobs": [describe(job, counts[job.id]) for job in found], "next": following}
+
+
+def _parsed(cursor: str) -> tuple[float, str]:
+    created, _, job_id = cursor.partition("_")
+    try:
+        return float(created), job_id
+    except ValueError as error:
+        raise InvalidOption("`cursor` is not one that this server gave out.") from error
+
+
+@router.get("/status", summary="Whether jobs can be taken now")
+async def status(service: ServiceDep) -> ServiceStatus:
+    return service.status()
+
+
+@router.get("/info", summary="How to use jobs")
+async def info(service: ServiceDep) -> dict[str, Any]:
+    settings = service.settings
+    return {
+        "routes": ["/jobs", "/jobs/{id}", "/jobs/{id}/events", "/jobs/{id}/result", "/jobs/{id}/cancel"],
+        "max_upload_mb": settings.max_upload_mb,
+        "max_unpacked_mb": settings.job_max_unpacked_mb,
+        "max_jobs_per_caller": settings.max_jobs_per_caller,
+        "result_ttl_hours": settings.result_ttl_hours,
+        "examples": USAGE,
+    }
+
+
+@router.get("/{job_id}", summary="State, ledger, speed and estimate")
+async def show(jobs: JobsDep, job: JobDep) -> JobAnswer:
+    counts = await jobs.counts([job])
+    return describe(job, counts[job.id])
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Pages as they come, as server-sent events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def events(
+    jobs: JobsDep,
+    job: JobDep,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", max_length=20, description="The last page you have.")
+    ] = None,
+) -> LiveResponse:
+    try:
+        after = int(last_event_id) if last_event_id else -1
+    except ValueError as error:
+        raise InvalidOption("`Last-Event-ID` is not a number.", "Send back the id of an event.") from error
+    return LiveResponse(_stream(jobs, job, max(-1, after)), "text/event-stream; charset=utf-8")
+
+
+async def _stream(jobs: Jobs, job: Job, after: int) -> AsyncGenerator[str, None]:
+    async with aclosing(jobs.events(job, after)) as found:
+        async for event in found:
+            if event.kind == "ping":
+                yield format_sse_event(comment="still here").decode()
+                continue
+            data = await _data(jobs, event)
+            text = json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace").decode()
+            number = None if event.index is None else str(event.index)
+            yield format_sse_event(data_str=text, event=event.kind, id=number).decode()
+
+
+async def _data(jobs: Jobs, event: JobEvent) -> Mapping[str, Any]:
+    if event.stored is None:
+        counts = await jobs.counts([event.job])
+        return describe(event.job, counts[event.job.id])
+    page = event.stored.page
+    read = page_to_dict(page) | {"markdown": page_markdown(page)}
+    return {"index": event.index, "file": event.position, "filename": event.name, "page": read}
+
+
+@router.get(
+    "/{job_id}/result",
+    summary="The ZIP; of a job that is not done, what there is",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {}}}},
+)
+async def result(service: ServiceDep, jobs: JobsDep, job: JobDep) -> FileResponse:
+    path, passing = await jobs.result(job, lambda: temporary_path(service.uploads, ".zip"))
+    name = f"results-{job.id[:8]}.zip"
+    if passing:
+        response = zip_response(path, name)
+    else:
+        headers = {"Content-Disposition": content_disposition(name)}
+        response = FileResponse(path, media_type="application/zip", headers=headers)
+    response.headers["X-Job-Status"] = job.status
+    return response
+
+
+@router.post("/{job_id}/cancel", summary="Stop a job; what was read stays")
+async def cancel(jobs: JobsDep, job: JobDep) -> JobAnswer:
+    stopped = await jobs.cancel(job)
+    counts = await jobs.counts([stopped])
+    return describe(stopped, counts[stopped.id])
+
+
+@router.post("/{job_id}/retry", summary="Read again what failed, and what a cancelled job left unread")
+async def retry(jobs: JobsDep, job: JobDep) -> JobAnswer:
+    again = await jobs.retry(job)
+    counts = await jobs.counts([again])
+    return describe(again, counts[again.id])
+
+
+@router.get(
+    "/{job_id}/pages/{index}.jpg",
+    summary="How a page looks; `index` is that of its event",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+async def picture(
+    jobs: JobsDep,
+    job: JobDep,
+    index: Annotated[int, UrlPath(ge=0, le=100_000_000)],
+    longest_side: Annotated[int, Query(ge=16, le=LONGEST_SIDE, description="In pixels.")] = LONGEST_SIDE,
+) -> Response:
+    picture = await on_thread(to_preview, await jobs.picture(job, index), longest_side)
+    return Response(picture, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/{job_id}/files/{position}",
+    summary="A file of the job as it was sent; `position` is the `file` of an event",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+async def original(
+    jobs: JobsDep, job: JobDep, position: Annotated[int, UrlPath(ge=0, le=1_000_000)]
+) -> FileResponse:
+    path, name = await jobs.original(job, position)
+    headers = {"Content-Disposition": content_disposition(name), "Cache-Control": "no-store"}
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
+
+
+@router.delete("/{job_id}", status_code=204, summary="Stop a job and erase files, results and rows")
+async def erase(jobs: JobsDep, job: JobDep) -> Response:
+    await jobs.erase(job)
+    return Response(status_code=204)

@@ -1,0 +1,435 @@
+"""What the routes call: take a job in, tell how it goes, stop it, erase it.
+
+Nothing is started and no database opened before there is something to do: a server that never sees a
+job carries none of this. Lives on the server's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from PIL.Image import Image
+
+from airgap.core.engine import check_capabilities
+from airgap.core.errors import AirgapError, Conflict, JobsUnavailable, NotFound, QuotaExceeded, TooManyJobs
+from airgap.jobs import closing, keeping
+from airgap.jobs.auditing import JobAudit, Note
+from airgap.jobs.plan import FINISHED, UNFINISHED, Plan, Spec, Status
+from airgap.jobs.reading import DISK_FULL, JobReading, Threads
+from airgap.jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
+from airgap.jobs.tables import Counts, Job, Tables
+from config import Settings
+from process.pages import Limits
+from process.pipeline import Reader
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 30
+_LOOK_SECONDS = 5.0
+_NEWS_SECONDS = 0.5
+_PING_SECONDS = 15.0
+
+Charge = Callable[[Spec, int], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something that happened to a job: its state changed, a page was read, or it ended.
+
+    Only pages have an `index`; their order is always that of the document, so that whoever comes back
+    with the last index gets the rest. `stored` is the page, of the input at `position`. `ping` means that
+    nothing happened.
+    """
+
+    kind: Literal["state", "page", "end", "ping"]
+    job: Job
+    index: int | None = None
+    position: int | None = None
+    name: str = ""
+    stored: StoredPage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """All that there is once jobs have been started."""
+
+    tables: Tables
+    presence: keeping.Presence
+    reading: JobReading
+    flow: ModuleType
+    keeper: asyncio.Task[None]
+
+
+class Jobs:
+    """The durable jobs of one server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Reader,
+        limits: Limits,
+        charge: Charge | None = None,
+        note: Note | None = None,
+    ) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._limits = limits
+        self._charge = charge
+        self._audit = JobAudit(reader.engine, note)
+        self._url = settings.database_url.get_secret_value() if settings.database_url else None
+        self.store = JobStore(settings.data_dir / "jobs")
+        self._threads = Threads()
+        self._running: _Running | None = None
+        self._starting = asyncio.Lock()
+        self._closed = False
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Go on with what is there, as soon as there is something: a job of earlier, or another server's."""
+        while True:
+            if self._url is not None or await self._threads(self._was_used):
+                with contextlib.suppress(AirgapError):
+                    await self._get()
+                    return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _was_used(self) -> bool:
+        return (self.store.root / "jobs.sqlite").exists()
+
+    async def close(self) -> None:
+        """Stop. Jobs under way go on with the next server, or with this one once it is back."""
+        self._closed = True
+        async with self._starting:
+            running, self._running = self._running, None
+            if running is not None:
+                running.keeper.cancel()
+                await asyncio.gather(running.keeper, return_exceptions=True)
+                await asyncio.to_thread(running.flow.stop)
+                await running.reading.close()
+                running.presence.leave()
+                await asyncio.to_thread(running.tables.close)
+        self._threads.close()
+
+    async def _get(self) -> _Running:
+        """Start on first use. Raises `JobsUnavailable`."""
+        async with self._starting:
+            if self._closed:
+                raise JobsUnavailable("The server is stopping.")
+            if self._running is None:
+                try:
+                    self._running = await self._start()
+                except AirgapError:
+                    raise
+                except Exception as error:
+                    log.exception("jobs cannot be started")
+                    raise JobsUnavailable(
+                        "The jobs' database or folder cannot be used.", retry_after=_RETRY_SECONDS
+                    ) from error
+            return self._running
+
+    async def _start(self) -> _Running:
+        await self._threads(self.store.root.mkdir, parents=True, exist_ok=True, mode=0o700)
+        flow = await self._threads(importlib.import_module, "airgap.jobs.flow")
+        tables = await self._threads(Tables, self._url, self.store.root)
+        identity = await self._threads(self.store.identity)
+        if await self._threads(tables.agree, "store", identity) != identity:
+            tables.close()
+            raise JobsUnavailable(
+                "This server's DATA_DIR is not the folder that the other servers of this database share.",
+                "Mount one shared folder as DATA_DIR on all servers, or give each a database of its own.",
+            )
+        presence = keeping.Presence(self.store.root)
+        reading = JobReading(
+            server=presence.id,
+            reader=self._reader,
+            limits=self._limits,
+            tables=tables,
+            store=self.store,
+            threads=self._threads,
+            charge=self._charge,
+        )
+        keeper = keeping.Keeper(
+            presence=presence,
+            tables=tables,
+            store=self.store,
+            threads=self._threads,
+            flow=flow,
+            ttl_seconds=self._settings.result_ttl_hours * 3600,
+            stall_seconds=2 * self._settings.page_timeout_seconds + 60,
+            tidy=reading.tidy,
+            erased=self._audit.erased,
+        )
+        await self._threads(presence.enter)
+        await self._threads(keeper.beat)
+        steps = flow.Steps(reading.open, reading.read_run, self._close_job)
+        loop = asyncio.get_running_loop()
+        # A thread without an event loop: DBOS would take this one for its own, threads included.
+        await self._threads(flow.start, tables, presence.id, loop, steps, reading.places)
+        log.info("jobs: taking part in the queue as %s", presence.id)
+        return _Running(tables, presence, reading, flow, asyncio.create_task(keeper.run()))
+
+    # --- taking in -------------------------------------------------------------------------------
+
+    async def require_place(self, caller: str, size: int) -> None:
+        """Raise `TooManyJobs`, `QuotaExceeded` or `StorageFull` unless one more job can be taken."""
+        tables = (await self._get()).tables
+        settings = self._settings
+        if await self._threads(tables.count_unfinished) >= settings.max_jobs:
+            raise TooManyJobs("The server has as many jobs as it takes.", retry_after=60)
+        if await self._threads(tables.count_unfinished, caller) >= settings.max_jobs_per_caller:
+            raise QuotaExceeded(
+                "You have as many unfinished jobs as one caller may.",
+                "Wait for one to end, or cancel one.",
+                retry_after=60,
+            )
+        await self._threads(self.store.require_room, size)
+
+    async def submit(
+        self, spec: Spec, staging: JobFolder, key: str | None = None, fingerprint: str | None = None
+    ) -> tuple[Job, bool]:
+        """Take a job in from a folder with its inputs. Returns it, and whether it is new.
+
+        With `key`, a job of the same caller and key is returned instead of a second one. Raises
+        `Conflict` when that was another job, by its `fingerprint`.
+        """
+        check_capabilities(self._reader.engine.capabilities, 1, spec.options)
+        running = await self._get()
+        earlier = await self._threads(running.tables.of_key, spec.caller, key)
+        if earlier is None:
+            spec = replace(spec, id=uuid.uuid4().hex)
+            job = _new_job(spec, key, fingerprint)
+            await self._threads(staging.write_spec, spec)
+            await self._threads(self.store.adopt, staging, spec.id)
+            earlier = await self._threads(running.tables.add, job)
+            if earlier is None:
+                await self._threads(running.flow.enqueue_open, job.id, job.generation)
+                return job, True
+            await self._threads(self.store.erase, spec.id)
+        if earlier.fingerprint != fingerprint:
+            raise Conflict("This idempotency key was used for another job.", "Choose another key.")
+        return earlier, False
+
+    # --- telling ---------------------------------------------------------------------------------
+
+    async def job(self, caller: str, job_id: str) -> Job:
+        """The caller's job. Raises `NotFound`, also for somebody else's."""
+        running = await self._get()
+        job = await self._threads(running.tables.job, job_id)
+        if job is None or job.caller != caller:
+            raise NotFound("There is no such job.")
+        return job
+
+    async def jobs(
+        self, caller: str, status: Status | None, before: tuple[float, str] | None, limit: int
+    ) -> list[Job]:
+        running = await self._get()
+        return await self._threads(running.tables.jobs_of, caller, status, before, limit)
+
+    async def counts(self, jobs: list[Job]) -> dict[str, Counts]:
+        running = await self._get()
+        return await self._threads(running.tables.counts_of, [job.id for job in jobs])
+
+    async def events(self, job: Job, after: int) -> AsyncGenerator[JobEvent, None]:
+        """Pages from index `after + 1` on, as they come, and changes of state, until the job ends.
+
+        Pages that a cancelled job never read are left out; `end` says what became of the job.
+        """
+        running = await self._get()
+        reported: Job | None = None
+        quiet_since = time.monotonic()
+        index = after + 1
+        while True:
+            current = await self._threads(running.tables.job, job.id)
+            if current is None:
+                yield JobEvent("end", replace(job, status="cancelled", reason="erased"))
+                return
+            if reported is None or (reported.status, reported.pages) != (current.status, current.pages):
+                reported = current
+                yield JobEvent("state", current)
+            async for event in self._pages(current, index):
+                index = (event.index or 0) + 1
+                quiet_since = time.monotonic()
+                yield event
+            if current.finished:
+                yield JobEvent("end", current)
+                return
+            if time.monotonic() - quiet_since > _PING_SECONDS:
+                quiet_since = time.monotonic()
+                yield JobEvent("ping", current)
+            await running.reading.news(_NEWS_SECONDS)
+
+    async def _pages(self, job: Job, index: int) -> AsyncGenerator[JobEvent, None]:
+        """The pages from `index` on that are there, up to the first that is still to come."""
+        folder = self.store.folder(job.id)
+        known: tuple[Spec, Plan] | None = None
+        for at in range(index, job.pages or 0):
+            stored = await self._threads(folder.page, at)
+            if stored is None:
+                if not job.finished:
+                    return
+                continue
+            try:
+                known = known or (await self._threads(folder.spec), await self._threads(folder.plan))
+            except FileNotFoundError:  # erased meanwhile
+                return
+            spec, plan = known
+            position = plan.locate(at)[0]
+            yield JobEvent("page", job, at, position, spec.inputs[position].name, stored)
+
+    # --- ending ----------------------------------------------------------------------------------
+
+    async def result(self, job: Job, beside: Callable[[], Path]) -> tuple[Path, bool]:
+        """The ZIP, and whether it is to be deleted once it was sent: that of a job that is not done is.
+
+        `beside` names a file to write such a one to. Raises `Conflict` before the pages are counted.
+        """
+        folder = self.store.folder(job.id)
+        if job.status in ("done", "failed") and await self._threads(folder.result.exists):
+            return folder.result, False
+        if job.pages is None:
+            raise Conflict("The job has not begun.", "Ask again in a few seconds.", retry_after=2)
+        path = await self._threads(beside)
+        try:
+            await asyncio.to_thread(closing.write_result, folder, self._limits, _times(job), path)
+        except FileNotFoundError as error:
+            raise NotFound("There is no such job.") from error
+        return path, True
+
+    async def cancel(self, job: Job) -> Job:
+        """Stop a job. On this server the engine lets go of its pages before this returns."""
+        running = await self._get()
+        values = {"status": "cancelled", "reason": None, "finished_at": time.time()}
+        ended = await self._threads(running.tables.change, job.id, UNFINISHED, **values)
+        await running.reading.stop(job.id)
+        await self._threads(running.flow.cancel, job.id)
+        if ended:
+            counts = await self._threads(running.tables.counts, job.id)
+            await self._threads(self._audit.ended, job, "cancelled", counts)
+        return await self._threads(running.tables.job, job.id) or job
+
+    async def retry(self, job: Job) -> Job:
+        """Read again what failed of a job that has ended, and what was not read of a cancelled one.
+
+        Raises `Conflict` while the job has not ended.
+        """
+        if not job.finished:
+            raise Conflict("The job has not ended.", "Wait until it has, or cancel it.")
+        running = await self._get()
+        folder = self.store.folder(job.id)
+        try:
+            plan = await self._threads(folder.plan)
+            wanted = await self._threads(folder.forget_failed, plan)
+        except FileNotFoundError:  # cancelled before its pages were counted
+            runs: list[int] = []
+        else:
+            if not wanted:
+                return job
+            runs = sorted({plan.run_of(index) for index in wanted})
+        await self._threads(folder.result.unlink, missing_ok=True)
+        if await self._threads(running.tables.restart, job, forget=runs, expected=FINISHED):
+            await self._threads(running.flow.enqueue_open, job.id, job.generation + 1)
+        return await self._threads(running.tables.job, job.id) or job
+
+    async def picture(self, job: Job, index: int) -> Image:
+        """The pixels of a page, read or not. Raises `NotFound` for a page that is not there."""
+        running = await self._get()
+        try:
+            return await running.reading.picture(job.id, index)
+        except FileNotFoundError as error:
+            raise NotFound("There is no such page.") from error
+
+    async def original(self, job: Job, position: int) -> tuple[Path, str]:
+        """The file at `position` as it was sent, and the client's name for it. Raises `NotFound`."""
+        folder = self.store.folder(job.id)
+        try:
+            inputs = (await self._threads(folder.spec)).inputs
+        except FileNotFoundError:
+            inputs = ()
+        if position >= len(inputs):
+            raise NotFound("There is no such file.")
+        return folder.input(inputs[position].file), inputs[position].name
+
+    async def erase(self, job: Job) -> None:
+        """Stop a job and leave nothing of it: files, workflows, rows."""
+        running = await self._get()
+        await self.cancel(job)
+        await self._threads(keeping.erase, job.id, running.tables, self.store, running.flow)
+        await self._threads(self._audit.erased, job, job.caller)
+
+    async def _close_job(self, job_id: str, generation: int) -> bool:
+        """Make the result and end the job. True when pages are missing and it has to be opened again."""
+        running = await self._get()
+        tables, folder = running.tables, self.store.folder(job_id)
+        job = await self._threads(tables.job, job_id)
+        if job is None or job.generation != generation or job.status != "running":
+            # The first try may have been cut short between starting the next generation and saying so.
+            return job is not None and job.status == "queued" and job.generation == generation + 1
+        try:
+            plan = await self._threads(folder.plan)
+            lost = await self._threads(_missing_runs, folder, plan)
+            if lost:
+                log.error("job %s: pages that were read are gone; reading %d runs again", job_id, len(lost))
+                return await self._threads(tables.restart, job, forget=lost)
+            times = _times(replace(job, finished_at=time.time()))
+            await self._threads(closing.write_result, folder, self._limits, times, folder.result)
+        except FileNotFoundError:  # erased meanwhile
+            return False
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            await self._threads(tables.change, job_id, ("running",), status="paused", reason=DISK_FULL)
+            return False
+        counts = await self._threads(tables.counts, job_id)
+        read = counts.ok + counts.degraded > 0
+        status: Status = "done" if read else "failed"
+        end = {"status": status, "finished_at": times["finished_at"]}
+        reason = None if read else "no page could be read"
+        if await self._threads(tables.change, job_id, ("running",), reason=reason, **end):
+            await self._threads(self._audit.ended, job, status, counts)
+        await running.reading.stop(job_id)
+        return False
+
+
+def _new_job(spec: Spec, key: str | None, fingerprint: str | None) -> Job:
+    now = time.time()
+    return Job(
+        id=spec.id,
+        caller=spec.caller,
+        status="queued",
+        reason=None,
+        priority=spec.priority,
+        inputs=len(spec.inputs),
+        pages=None,
+        runs=None,
+        width=1,
+        generation=0,
+        created_at=now,
+        started_at=None,
+        finished_at=None,
+        changed_at=now,
+        idempotency_key=key,
+        fingerprint=fingerprint,
+    )
+
+
+def _missing_runs(folder: JobFolder, plan: Plan) -> list[int]:
+    return sorted({plan.run_of(index) for index in range(plan.pages) if not folder.has_page(index)})
+
+
+def _times(job: Job) -> dict[str, Any]:
+    return {
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+    }

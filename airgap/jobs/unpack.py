@@ -1,0 +1,73 @@
+"""The files in a ZIP that somebody sent, as files of our own naming. Blocks.
+
+A name in the archive is only ever shown. What an archive says about its sizes is not believed: bytes are
+counted as they come.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from airgap.core.errors import BadRequest, EmptyFile, TooLarge
+from airgap.jobs.plan import Input
+
+MAX_FILES = 10_000
+_CHUNK = 1 << 20
+_IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db")
+
+
+def file_name(number: int) -> str:
+    """The name of a job's input on the disk."""
+    return f"{number:06d}"
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as a ZIP does."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def unpack(path: Path, folder: Path, first: int, max_bytes: int) -> tuple[list[Input], int]:
+    """Write the archive's files into `folder`, numbered from `first`. Returns them and their bytes.
+
+    Raises `BadRequest` for a damaged or encrypted archive, `EmptyFile` for one with no files, `TooLarge`
+    for more than `max_bytes` or `MAX_FILES`.
+    """
+    inputs: list[Input] = []
+    written = 0
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                name = PurePosixPath(entry.filename.replace("\\", "/"))
+                if entry.is_dir() or entry.filename.startswith(_IGNORED) or name.name in _IGNORED:
+                    continue
+                if first + len(inputs) >= MAX_FILES:
+                    raise TooLarge(f"There are more than {MAX_FILES} files.", "Send several jobs.")
+                file = file_name(first + len(inputs))
+                with archive.open(entry) as packed, (folder / file).open("wb") as target:
+                    written += _copy(packed, target, max_bytes - written)
+                inputs.append(Input(file, name.name[:255] or "file"))
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+        raise BadRequest(
+            "The ZIP is damaged, encrypted or packed in a way that cannot be read.",
+            "Pack the files again, without a password.",
+        ) from error
+    if not inputs:
+        raise EmptyFile("The ZIP holds no files.")
+    return inputs, written
+
+
+def _copy(packed: IO[bytes], target: IO[bytes], room: int) -> int:
+    copied = 0
+    while piece := packed.read(_CHUNK):
+        copied += len(piece)
+        if copied > room:
+            raise TooLarge(
+                "The files are too large once unpacked.",
+                "Send several jobs, or have the site raise JOB_MAX_UNPACKED_MB.",
+            )
+        target.write(piece)
+    return copied

@@ -1,0 +1,179 @@
+"""The rows of a region → headings, paragraphs with their hyphenation joined, and tables, one by one."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine
+from airgap.layout.regions import Region
+from airgap.layout.tables import Cells, aligned_cells, to_html
+
+TITLE_HEIGHT, HEADING_HEIGHT = 1.9, 1.35
+"""Line heights, relative to the body's, from which a short line is a title or a heading."""
+MAX_HEADING_LENGTH = 120
+MAX_TABLE_FAILURES = 5
+"""How many beginnings of a table are tried in one run of rows; bounds the work on a long form."""
+BULLET = re.compile(r"^[•●▪◦‣·]\s*(?=\S)")
+ITEM = re.compile(
+    r"^(?:[•●▪◦‣–—-]|\(?\d{1,2}[.)]|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s*\S"
+)
+HYPHENATED = re.compile(r"[^\W\d_][-‐¬]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the page in reading order: its label, its Markdown (a table's HTML) and its lines."""
+
+    label: str
+    text: str
+    lines: tuple[TextLine, ...]
+    place: tuple[float, float, float, float] | None = None
+    """On the straightened page, where it is more than its lines."""
+
+
+def pieces(region: Region, body_height: float) -> Iterator[Piece]:
+    """The pieces of a region, each as soon as its lines are read. `body_height`: the page's typical line."""
+    if region.side:
+        text = "\n".join(line.text for line in region.lines)
+        yield Piece("line_number", text, tuple(region.lines))
+        return
+    paragraph = _Paragraph(region.rows)
+    rows = _ReadRows(region.rows)
+    while row := rows.next():
+        if isinstance(row[0], Inset):
+            inset = row[0]
+            yield from paragraph.end()
+            yield Piece(inset.label, inset.render(), inset.lines, (inset.x0, inset.y0, inset.x1, inset.y1))
+            continue
+        table, cells = _table_at(row, rows)
+        if cells is not None:
+            yield from paragraph.end()
+            yield Piece("table", to_html(cells), tuple(line for r in table for line in r))
+            paragraph.previous = table[-1]
+            continue
+        label = _heading_label(row, body_height)
+        if label:
+            yield from paragraph.add_heading(row, label)
+        else:
+            yield from paragraph.add(row, body_height)
+    yield from paragraph.end()
+
+
+class _ReadRows:
+    """Rows without the lines on which nothing was read; each is read when it is asked for."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._source = iter(rows)
+        self._waiting: deque[Row] = deque()
+        self.failures = 0
+
+    def next(self) -> Row:
+        """The next row with text, or an empty one at the end."""
+        if self._waiting:
+            return self._waiting.popleft()
+        for row in self._source:
+            if kept := [line for line in row if isinstance(line, Inset) or line.text]:
+                return kept
+        return []
+
+    def put_back(self, rows: Sequence[Row]) -> None:
+        self._waiting.extendleft(reversed([row for row in rows if row]))
+
+
+def _table_at(first: Row, rows: _ReadRows) -> tuple[list[Row], Cells | None]:
+    """The rows of the table that begins with `first`, and its cells; nothing is consumed where none does."""
+    if len(first) < 2:
+        rows.failures = 0
+        return [], None
+    if rows.failures == MAX_TABLE_FAILURES:
+        return [], None
+    table = [first]
+    while len(table[-1]) >= 2:
+        table.append(rows.next())
+    after = table.pop()
+    if cells := aligned_cells(table):
+        rows.put_back([after])
+        return table, cells
+    rows.put_back([*table[1:], after])
+    rows.failures += 1
+    return [], None
+
+
+def _heading_label(row: Row, body_height: float) -> str | None:
+    height = mean(line.height for line in row)
+    if len(row) > 2 or height <= HEADING_HEIGHT * body_height:
+        return None
+    if not 2 <= sum(len(line.text) for line in row) < MAX_HEADING_LENGTH:
+        return None
+    return "title" if height > TITLE_HEIGHT * body_height else "sub_title"
+
+
+class _Paragraph:
+    """Collects rows until the next one begins something new."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        rows = [row for row in rows if not isinstance(row[0], Inset)]
+        self._x0 = min((row[0].x0 for row in rows), default=0.0)
+        self._x1 = max((line.x1 for row in rows for line in row), default=0.0)
+        self._label = "text"
+        self._text = ""
+        self._lines: list[TextLine] = []
+        self.previous: Row | None = None
+
+    def end(self) -> Iterator[Piece]:
+        if self._text:
+            yield Piece(self._label, self._text, tuple(self._lines))
+        self._label, self._text, self._lines = "text", "", []
+
+    def add(self, row: Row, body_height: float) -> Iterator[Piece]:
+        text = "  ".join(line.text for line in row)
+        if self._label != "text" or self._begins_new(row, text, body_height):
+            yield from self.end()
+            text = BULLET.sub("- ", text)
+        self._text = join_lines(self._text, text)
+        self._lines += row
+        self.previous = row
+
+    def add_heading(self, row: Row, label: str) -> Iterator[Piece]:
+        text = "  ".join(line.text for line in row)
+        continues = self._label == label and self.previous is not None
+        if continues and self.previous is not None:
+            gap = min(line.y0 for line in row) - max(line.y1 for line in self.previous)
+            continues = gap < 0.6 * row[0].height and len(self._text) + len(text) < MAX_HEADING_LENGTH
+        if not continues:
+            yield from self.end()
+            self._label = label
+            self._text = ("# " if label == "title" else "## ") + text
+        else:
+            self._text = join_lines(self._text, text)
+        self._lines += row
+        self.previous = row
+
+    def _begins_new(self, row: Row, text: str, body_height: float) -> bool:
+        previous = self.previous
+        if previous is None or len(row) > 1 or len(previous) > 1 or ITEM.match(text):
+            return True
+        if min(line.y0 for line in row) - max(line.y1 for line in previous) > 0.75 * body_height:
+            return True
+        if HYPHENATED.search(self._text) and text[:1].islower():
+            return False
+        indented = row[0].x0 - self._x0 > 1.2 * body_height > abs(previous[0].x0 - self._x0)
+        ends_early = previous[-1].x1 < self._x0 + 0.75 * (self._x1 - self._x0)
+        # Lines that end level are set into a narrower measure, beside a picture for instance.
+        is_level = abs(previous[-1].x1 - row[-1].x1) < 0.5 * body_height
+        return indented or (ends_early and not is_level)
+
+
+def join_lines(first: str, second: str) -> str:
+    """Two lines of a paragraph as one: a word broken at the line's end is made whole."""
+    if not first:
+        return second
+    if HYPHENATED.search(first) and second[:1].islower():
+        return first[:-1] + second
+    if ord(first[-1]) >= WIDE_FROM and ord(second[0]) >= WIDE_FROM:
+        return first + second
+    return f"{first} {second}"

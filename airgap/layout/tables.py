@@ -1,0 +1,214 @@
+"""Rows of aligned lines, or a ruled grid with lines in it → one HTML table."""
+
+from __future__ import annotations
+
+import html
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, median
+
+from airgap.layout.lines import Row, TextLine
+from airgap.layout.regions import rows as text_rows
+from airgap.layout.rulings import Grid
+
+MIN_ROWS = 3
+MAX_COLUMNS = 40
+MIN_FILLED = 0.55
+"""The least share of cells with text, below which rows are not taken for a table."""
+
+MIN_LINES = 4
+MIN_FILLED_RULED = 0.25
+WORDS_CAPACITY = 14.0
+WORDS_LEVEL, FIGURES_LEVEL = 0.85, 0.5
+"""How many of the cells have a line on each printed row, for these to be rows of a table: columns of
+figures may have gaps, while words that are merely wrapped stand level here and there as well."""
+PROSE_CAPACITY, PROSE_LINES = 18.0, 6
+"""A cell with so many lines of so many characters is a framed text."""
+
+Cells = list[list[list[TextLine]]]
+"""Rows of columns of the lines in a cell."""
+
+
+def aligned_cells(rows: Sequence[Row]) -> Cells | None:
+    """Rows of at least `MIN_ROWS` whose lines fall into common columns; None where they do not."""
+    if len(rows) < MIN_ROWS:
+        return None
+    columns = _columns(line for row in rows for line in row)
+    lines = sum(len(row) for row in rows)
+    if not 2 <= len(columns) <= MAX_COLUMNS or lines / (len(columns) * len(rows)) < MIN_FILLED:
+        return None
+    cells: Cells = []
+    for row in rows:
+        cells.append([[] for _ in columns])
+        for line in row:
+            overlaps = [min(end, line.x1) - max(start, line.x0) for start, end in columns]
+            cells[-1][overlaps.index(max(overlaps))].append(line)
+    return cells
+
+
+def _columns(lines: Iterable[TextLine]) -> list[tuple[float, float]]:
+    """Horizontal spans that lines share, from left to right."""
+    spans: list[list[float]] = []
+    for line in sorted(lines, key=lambda line: line.x0):
+        for span in spans:
+            if min(span[1], line.x1) - max(span[0], line.x0) > 0.3 * min(span[1] - span[0], line.width):
+                span[0], span[1] = min(span[0], line.x0), max(span[1], line.x1)
+                break
+        else:
+            spans.append([line.x0, line.x1])
+    return [(start, end) for start, end in sorted(spans)]
+
+
+def to_html(cells: Cells) -> str:
+    """The table as HTML, its text escaped; lines within a cell are joined by a space."""
+    return "<table>" + "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in cells) + "</table>"
+
+
+def _cell(lines: Sequence[TextLine], rowspan: int = 1, colspan: int = 1) -> str:
+    text = " ".join(line.text for line in lines if line.text)
+    spans = f' rowspan="{rowspan}"' if rowspan > 1 else ""
+    spans += f' colspan="{colspan}"' if colspan > 1 else ""
+    return f"<td{spans}>{html.escape(text, quote=False)}</td>"
+
+
+@dataclass
+class _Cell:
+    """A cell of a ruled table: the grid's rows and columns it spans, its lines, and these by printed row
+    where a row of the grid holds several."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    lines: list[TextLine] = field(default_factory=list)
+    parts: list[list[TextLine]] | None = None
+
+
+@dataclass(frozen=True)
+class RuledTable:
+    """A table planned from places alone; `to_html` waits for its lines to be read."""
+
+    rows: list[list[tuple[list[TextLine], int, int]]]
+    """Rows of cells: the lines, the rows and the columns it spans."""
+
+    def to_html(self) -> str:
+        """The table as HTML, its text escaped."""
+        body = ("".join(_cell(*cell) for cell in row) for row in self.rows)
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
+
+
+def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:
+    """The lines inside a grid as a table; None where the rules are a frame around text, or a figure."""
+    cells = _ruled_cells(grid)
+    for line in sorted(lines, key=lambda line: (line.middle, line.x0)):
+        row = min(len(grid.ys) - 2, max(0, bisect_right(grid.ys, line.middle) - 1))
+        column = min(len(grid.xs) - 2, max(0, bisect_right(grid.xs, (line.x0 + line.x1) / 2) - 1))
+        cells[row, column].lines.append(line)
+    _part_rows(cells, grid)
+    distinct = list({id(cell): cell for cell in cells.values()}.values())
+    filled = [cell for cell in distinct if cell.lines]
+    if len(lines) < MIN_LINES or len({cell.left for cell in filled}) < 2:
+        return None
+    framed = sum(len(cell.lines) for cell in filled if _is_framed_text(cell))
+    if len(filled) < MIN_FILLED_RULED * len(distinct) or framed > 0.5 * len(lines):
+        return None
+    used = {column for cell in filled for column in range(cell.left, cell.right + 1)}
+    return RuledTable([row for top in range(len(grid.ys) - 1) for row in _plan_rows(top, cells, used)])
+
+
+def _part_rows(cells: dict[tuple[int, int], _Cell], grid: Grid) -> None:
+    """Part a cell that is several rows high but has text in each of them: a rule was too faint to be seen."""
+    for cell in list({id(cell): cell for cell in cells.values() if cell.bottom > cell.top}.values()):
+        by_row: dict[int, list[TextLine]] = {row: [] for row in range(cell.top, cell.bottom + 1)}
+        for line in cell.lines:
+            by_row[min(cell.bottom, max(cell.top, bisect_right(grid.ys, line.middle) - 1))].append(line)
+        if all(by_row.values()):
+            for row, lines in by_row.items():
+                part = _Cell(row, cell.left, row, cell.right, lines)
+                cells.update({(row, column): part for column in range(cell.left, cell.right + 1)})
+
+
+def _is_framed_text(cell: _Cell) -> bool:
+    return sum(line.capacity >= PROSE_CAPACITY for line in cell.lines) >= PROSE_LINES
+
+
+def _ruled_cells(grid: Grid) -> dict[tuple[int, int], _Cell]:
+    """Each place of the grid with its cell; a rectangle of places with no rule between them shares one."""
+    rows, columns = len(grid.ys) - 1, len(grid.xs) - 1
+    cells: dict[tuple[int, int], _Cell] = {}
+    for top in range(rows):
+        for left in range(columns):
+            if (top, left) in cells:
+                continue
+            right = left
+            while right < columns - 1 and not grid.right_of[top, right] and (top, right + 1) not in cells:
+                right += 1
+            bottom = top
+            while bottom < rows - 1 and _is_open(grid, bottom, left, right, cells):
+                bottom += 1
+            cell = _Cell(top, left, bottom, right)
+            cells.update({(r, c): cell for r in range(top, bottom + 1) for c in range(left, right + 1)})
+    return cells
+
+
+def _is_open(grid: Grid, row: int, left: int, right: int, cells: dict[tuple[int, int], _Cell]) -> bool:
+    """Whether a cell that ends at `row` goes on in the next one over the same columns."""
+    if grid.below[row, left : right + 1].any() or any((row + 1, c) in cells for c in range(left, right + 1)):
+        return False
+    inner = not grid.right_of[row + 1, left:right].any()
+    left_edge = left == 0 or bool(grid.right_of[row + 1, left - 1])
+    return inner and left_edge and (right == len(grid.xs) - 2 or bool(grid.right_of[row + 1, right]))
+
+
+def _plan_rows(
+    row: int, cells: dict[tuple[int, int], _Cell], used: set[int]
+) -> list[list[tuple[list[TextLine], int, int]]]:
+    """One row of the grid: none where it is empty, several where it holds printed rows without rules."""
+    if not _has_row(row, cells):
+        return []
+    starting = {id(cell): cell for (r, _), cell in cells.items() if r == row == cell.top}.values()
+    parts = _split([cell for cell in starting if cell.bottom == row and cell.lines])
+    result = []
+    for part in range(parts):
+        planned = []
+        for cell in sorted(starting, key=lambda cell: cell.left):
+            across = sum(column in used for column in range(cell.left, cell.right + 1))
+            if across and cell.parts is not None:
+                planned.append((cell.parts[part], 1, across))
+            elif across and part == 0:
+                below = sum(_has_row(r, cells) for r in range(row + 1, cell.bottom + 1))
+                planned.append((cell.lines, parts + below, across))
+        result.append(planned)
+    return result
+
+
+def _has_row(row: int, cells: dict[tuple[int, int], _Cell]) -> bool:
+    return any(cell.top == row and r == row for (r, _), cell in cells.items()) and any(
+        cell.lines for (r, _), cell in cells.items() if r == row
+    )
+
+
+def _split(cells: Sequence[_Cell]) -> int:
+    """How many printed rows stand in one row of the grid; sets `parts` of the cells that have them.
+
+    Several cells whose lines stand level are rows without rules between them; text that is merely
+    wrapped stands level in two cells at most, and not for long.
+    """
+    tall = [cell for cell in cells if len(text_rows(cell.lines)) >= 2]
+    if len(tall) < 2 or (len(tall) < 3 and len(tall) < len(cells)):
+        return 1
+    printed = text_rows([line for cell in tall for line in cell.lines])
+    of_line = {id(line): index for index, row in enumerate(printed) for line in row}
+    levels = [{of_line[id(line)] for line in cell.lines} for cell in tall]
+    level = mean(sum(index in own for own in levels) for index in range(len(printed))) / len(tall)
+    are_words = median(line.capacity for cell in tall for line in cell.lines) >= WORDS_CAPACITY
+    if level < (WORDS_LEVEL if are_words or len(tall) < 3 else FIGURES_LEVEL):
+        return 1
+    if len(tall) < 3 and len(printed) < 4:
+        return 1
+    for cell in tall:
+        cell.parts = [[] for _ in printed]
+        for line in cell.lines:
+            cell.parts[of_line[id(line)]].append(line)
+    return len(printed)

@@ -1,0 +1,155 @@
+"""Rows of a region → paragraphs, headings, lists and aligned tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from airgap.layout.lines import Inset, TextLine
+from airgap.layout.paragraphs import Piece, join_lines, pieces
+from airgap.layout.regions import Region, rows
+
+PITCH = 26
+
+
+def line(text: str, x0: float, y0: float, x1: float, height: float = 20) -> TextLine:
+    return TextLine.known((x0, y0, x1, y0 + height), text)
+
+
+def read(*lines: TextLine) -> list[Piece]:
+    return list(pieces(Region(rows(lines)), 20))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        ("the so-", "leil se lève", "the soleil se lève"),
+        ("aux Eaux-", "Chaudes", "aux Eaux- Chaudes"),
+        ("pages 3-", "4", "pages 3- 4"),
+        ("one", "two", "one two"),
+        ("前十名", "股东", "前十名股东"),
+        ("第 5", "頁", "第 5 頁"),
+        ("", "alone", "alone"),
+    ],
+)
+def test_lines_join(first: str, second: str, joined: str) -> None:
+    assert join_lines(first, second) == joined
+
+
+def test_an_indent_begins_a_paragraph_and_a_hyphen_holds_one_together() -> None:
+    found = read(
+        line("Plain text that fills the line and breaks a dif-", 100, 0, 800),
+        line("ficult word, then ends.", 100, PITCH, 780),
+        line("Indented, this one begins anew and goes on", 140, 2 * PITCH, 800),
+        line("to its end.", 100, 3 * PITCH, 300),
+        line("A line after a short one begins anew.", 100, 4 * PITCH, 700),
+    )
+    assert [piece.text for piece in found] == [
+        "Plain text that fills the line and breaks a difficult word, then ends.",
+        "Indented, this one begins anew and goes on to its end.",
+        "A line after a short one begins anew.",
+    ]
+    assert {piece.label for piece in found} == {"text"}
+
+
+def test_text_set_around_a_picture_stays_one_paragraph() -> None:
+    found = read(
+        line("a line of the full measure goes across all", 100, 0, 800),
+        line("beside the picture", 100, PITCH, 400),
+        line("lines are shorter", 100, 2 * PITCH, 402),
+        line("but end level.", 100, 3 * PITCH, 396),
+    )
+    assert [piece.text for piece in found] == [
+        "a line of the full measure goes across all beside the picture lines are shorter but end level."
+    ]
+
+
+def test_large_short_lines_are_headings() -> None:
+    found = read(
+        line("Booking", 100, 0, 500, 44),
+        line("Report", 100, 50, 400, 44),
+        line("First part", 100, 120, 300, 30),
+        line("Body text of the usual size that fills its line", 100, 170, 800),
+    )
+    assert [(piece.label, piece.text) for piece in found] == [
+        ("title", "# Booking Report"),
+        ("sub_title", "## First part"),
+        ("text", "Body text of the usual size that fills its line"),
+    ]
+
+
+def test_bullets_become_markdown_items() -> None:
+    found = read(line("• first thing", 100, 0, 800), line("• second thing", 100, PITCH, 800))
+    assert [piece.text for piece in found] == ["- first thing", "- second thing"]
+
+
+def test_aligned_rows_are_a_table_with_escaped_cells() -> None:
+    lines = [line("Total:", 100, 0, 800)]
+    for i in range(3):
+        lines += [line(f"a<{i}", 100, 40 + i * PITCH, 200), line(f"b&{i}", 500, 40 + i * PITCH, 600)]
+    found = read(*lines)
+    assert [piece.label for piece in found] == ["text", "table"]
+    assert found[1].text == (
+        "<table><tr><td>a&lt;0</td><td>b&amp;0</td></tr><tr><td>a&lt;1</td><td>b&amp;1</td></tr>"
+        "<tr><td>a&lt;2</td><td>b&amp;2</td></tr></table>"
+    )
+    assert len(found[1].lines) == 6
+
+
+def test_two_rows_are_no_table() -> None:
+    found = read(
+        line("a", 100, 0, 200), line("b", 500, 0, 600), line("c", 100, PITCH, 200), line("d", 500, PITCH, 600)
+    )
+    assert [piece.text for piece in found] == ["a  b", "c  d"]
+
+
+def test_lines_on_which_nothing_was_read_leave_no_trace() -> None:
+    found = read(line("kept", 100, 0, 800), line("", 100, PITCH, 800))
+    assert [piece.text for piece in found] == ["kept"]
+    assert [item.text for item in found[0].lines] == ["kept"]
+
+
+def test_pieces_come_before_later_lines_are_read() -> None:
+    first, second = line("Short.", 100, 0, 300), line("", 100, 200, 800)
+
+    def refuse() -> None:
+        raise AssertionError("read too early")
+
+    third = TextLine((100, 400, 800, 420), 2, refuse)  # type: ignore[arg-type]
+    second.replace(line("After a wide gap.", 0, 0, 1).start())
+    stream = pieces(Region([[first], [second], [third]]), 20)
+    assert next(stream).text == "Short."
+
+
+def test_an_inset_stands_where_it_is_laid_out() -> None:
+    table = Inset((100, 40, 800, 300), "table", (), lambda: "<table></table>")
+    found = list(pieces(Region([[line("above", 100, 0, 800)], [table], [line("below", 100, 320, 800)]]), 20))
+    assert [(piece.label, piece.text) for piece in found] == [
+        ("text", "above"),
+        ("table", "<table></table>"),
+        ("text", "below"),
+    ]
+    assert found[1].place == (100, 40, 800, 300)
+
+
+def test_a_long_form_without_columns_takes_linear_time() -> None:
+    asked = 0
+
+    class Counting(TextLine):
+        @property
+        def text(self) -> str:
+            nonlocal asked
+            asked += 1
+            return "x"
+
+    region = []
+    for i in range(400):
+        places = [(100 + (i * 37) % 300, 40 * i), (500 + (i * 53) % 400, 40 * i)]
+        template = line("x", 0, 0, 1)
+        region.append(
+            [
+                Counting((x, y, x + 20 + i % 7 * 10, y + 20), n, template.start)
+                for n, (x, y) in enumerate(places)
+            ]
+        )
+    assert len(list(pieces(Region(region), 20))) >= 1
+    assert asked < 20 * 800

@@ -1,0 +1,172 @@
+"""Ruling lines painted on a page → grids → HTML; figures."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from airgap.layout.lines import TextLine
+from airgap.layout.quads import Picture
+from airgap.layout.rulings import Drawing, Grid, Ink, find_figures, find_grids
+from airgap.layout.tables import plan_table
+from airgap.layout.view import View
+
+XS, YS = (100, 400, 600, 800), (100, 160, 220, 280)
+
+
+def paper() -> Picture:
+    return np.full((1000, 900, 3), 250, np.uint8)
+
+
+def rule(picture: Picture, x0: float, y0: float, x1: float, y1: float) -> None:
+    cv2.line(picture, (int(x0), int(y0)), (int(x1), int(y1)), (0, 0, 0), 2)
+
+
+def ruled_page() -> Picture:
+    picture = paper()
+    for x in XS:
+        rule(picture, x, YS[0], x, YS[-1])
+    for y in YS:
+        rule(picture, XS[0], y, XS[-1], y)
+    return picture
+
+
+def grids(picture: Picture, slant: float = 0.0) -> list[Grid]:
+    return find_grids(Ink.of(View(picture, 0, slant)))
+
+
+def cell(row: int, column: int, text: str, level: int = 0) -> TextLine:
+    y = YS[row] + 15 + 22 * level
+    return TextLine.known((XS[column] + 20, y, XS[column] + 90, y + 20), text)
+
+
+def table(grid: Grid, lines: list[TextLine]) -> str:
+    planned = plan_table(grid, lines)
+    assert planned is not None
+    return planned.to_html()
+
+
+def test_a_ruled_grid_is_found_where_it_stands() -> None:
+    (grid,) = grids(ruled_page())
+    assert grid.xs == pytest.approx(XS, abs=4)
+    assert grid.ys == pytest.approx(YS, abs=4)
+    assert grid.right_of[:, :-1].all()
+    assert grid.below[:-1].all()
+
+
+def test_dotted_rules_count() -> None:
+    picture = paper()
+    for y in YS:
+        for x in range(XS[0], XS[-1], 6):
+            picture[y : y + 2, x : x + 3] = 0
+    for x in XS:
+        for y in range(YS[0], YS[-1], 6):
+            picture[y : y + 3, x : x + 2] = 0
+    assert [(len(grid.xs), len(grid.ys)) for grid in grids(picture)] == [(4, 4)]
+
+
+def test_an_aslant_grid_is_straightened_first() -> None:
+    turn = cv2.getRotationMatrix2D((450, 500), -3, 1)
+    picture = cv2.warpAffine(ruled_page(), turn, (900, 1000), borderValue=(250, 250, 250))
+    (grid,) = grids(picture, np.radians(3))
+    assert grid.xs == pytest.approx(XS, abs=6)
+
+
+def test_an_underlined_line_is_no_grid() -> None:
+    picture = paper()
+    rule(picture, 100, 300, 800, 300)
+    assert grids(picture) == []
+
+
+def test_cells_are_told_apart_and_empty_ones_kept() -> None:
+    (grid,) = grids(ruled_page())
+    lines = [cell(r, c, f"{r}{c}") for r in range(3) for c in range(3) if (r, c) != (1, 1)]
+    assert table(grid, lines) == (
+        "<table><tr><td>00</td><td>01</td><td>02</td></tr><tr><td>10</td><td></td><td>12</td></tr>"
+        "<tr><td>20</td><td>21</td><td>22</td></tr></table>"
+    )
+
+
+def test_a_missing_rule_makes_a_cell_wider_or_higher() -> None:
+    picture = ruled_page()
+    cv2.line(picture, (400, 108), (400, 152), (250, 250, 250), 8)
+    cv2.line(picture, (608, 220), (792, 220), (250, 250, 250), 8)
+    (grid,) = grids(picture)
+    lines = [cell(0, 0, "head"), cell(0, 2, "x"), cell(1, 0, "a"), cell(1, 1, "b"), cell(1, 2, "tall")]
+    lines += [cell(2, 0, "c"), cell(2, 1, "d")]
+    assert table(grid, lines) == (
+        '<table><tr><td colspan="2">head</td><td>x</td></tr><tr><td>a</td><td>b</td><td rowspan="2">tall</td>'
+        "</tr><tr><td>c</td><td>d</td></tr></table>"
+    )
+
+
+def test_printed_rows_without_rules_between_them_become_rows() -> None:
+    (grid,) = grids(ruled_page())
+    lines = [cell(0, c, f"head{c}") for c in range(3)]
+    lines += [cell(1, c, f"{level}{c}", level) for c in range(3) for level in range(2)]
+    html = table(grid, lines)
+    assert "<tr><td>00</td><td>01</td><td>02</td></tr><tr><td>10</td><td>11</td><td>12</td></tr>" in html
+
+
+def test_text_wrapped_in_one_cell_stays_together() -> None:
+    (grid,) = grids(ruled_page())
+    lines = [cell(0, 0, "wraps", 0), cell(0, 0, "here", 1), cell(0, 1, "1"), cell(0, 2, "2"), cell(1, 0, "x")]
+    assert table(grid, lines).startswith("<table><tr><td>wraps here</td><td>1</td><td>2</td></tr>")
+
+
+def test_a_frame_around_text_is_no_table() -> None:
+    picture = paper()
+    for x in (50, 450, 850):
+        rule(picture, x, 50, x, 900)
+    for y in (50, 900):
+        rule(picture, 50, y, 850, y)
+    (grid,) = grids(picture)
+    lines = [
+        TextLine.known((x, 80 + 30 * i, x + 360, 100 + 30 * i), "prose") for i in range(20) for x in (70, 470)
+    ]
+    assert plan_table(grid, lines) is None
+
+
+def test_a_grid_without_text_is_no_table() -> None:
+    (grid,) = grids(ruled_page())
+    assert plan_table(grid, []) is None
+
+
+def test_markup_in_a_cell_is_escaped() -> None:
+    (grid,) = grids(ruled_page())
+    lines = [cell(0, c, "<script>&") for c in range(3)] + [cell(1, 0, "x")]
+    assert "<script>" not in table(grid, lines)
+    assert "&lt;script&gt;&amp;" in table(grid, lines)
+
+
+def figures(picture: Picture, lines: list[TextLine]) -> list[tuple[float, float, float, float]]:
+    return find_figures(Drawing.of(Ink.of(View(picture)), lines), lines, [])
+
+
+def test_a_photograph_is_a_figure_and_text_is_not() -> None:
+    picture = paper()
+    picture[300:600, 200:700] = np.random.default_rng(1).integers(0, 160, (300, 500, 1), np.uint8)
+    cv2.putText(picture, "some printed words", (100, 150), 0, 1.2, (0, 0, 0), 3)
+    line = TextLine.known((95, 115, 500, 160), "some printed words")
+    (place,) = figures(picture, [line])
+    assert place == pytest.approx((200, 300, 700, 600), abs=12)
+
+
+def test_a_framed_drawing_with_labels_is_not_taken_for_a_table() -> None:
+    picture = ruled_page()
+    assert not Drawing.of(Ink.of(View(picture)), []).fills((100, 100, 800, 280))
+    cv2.circle(picture, (250, 190), 60, (150, 90, 40), -1)
+    cv2.circle(picture, (700, 190), 60, (40, 90, 150), -1)
+    assert Drawing.of(Ink.of(View(picture)), []).fills((100, 100, 800, 280))
+
+
+def test_a_dark_edge_of_the_scan_is_no_figure() -> None:
+    picture = paper()
+    picture[:, :40] = 10
+    assert figures(picture, []) == []
+
+
+def test_a_blank_page_has_neither() -> None:
+    assert figures(paper(), []) == []
+    assert grids(paper()) == []
