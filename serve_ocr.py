@@ -8,7 +8,6 @@ and no format; those are in the files it names.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import signal
 import sys
@@ -16,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from airgap.accounts.caller import security
@@ -24,6 +23,7 @@ from airgap.core.errors import AirgapError
 from airgap.core.version import VERSION
 from airgap.engines.table import EngineChoice, choose_engine, create_engine
 from airgap.http import edge, system_routes
+from airgap.http.features import Feature, Kinds, mount
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings
@@ -33,17 +33,24 @@ from process.second_reader import SecondReader
 
 log = logging.getLogger("airgap_ocr")
 
-# Optional features: name → router. One that fails to load is off, says why on `/`, and hurts no other.
+# What this server can do. A feature that fails to load is off, says why on `/`, and hurts no other.
 FEATURES = {
-    "image": ("ocr_routes", ("/generate", "/generate_with_file", "/ocr")),
-    "pdf": ("pdf_routes", ("/pdf",)),
-    "batch": ("batch_routes", ("/batch",)),
-    "jobs": ("airgap.jobs.routes", ("/jobs",)),
-    "json": ("airgap.dialects.json_api", ("/ocr/pdf",)),
-    "ndjson": ("airgap.dialects.ndjson", ("/api/ocr",)),
-    "openai": ("airgap.dialects.openai_api", ("/v1",)),
-    "export": ("airgap.http.export_routes", ("/export",)),
-    "web": ("airgap.http.page_routes", ("/ui",)),
+    "image": Feature("ocr_routes", "image", ("/generate", "/generate_with_file", "/ocr")),
+    "pdf": Feature("pdf_routes", "pdf", ("/pdf",), switch="enable_pdf_support"),
+    "batch": Feature("batch_routes", "batch", ("/batch",)),
+    "jobs": Feature(
+        "airgap.jobs.routes", "job", ("/jobs",), kinds={"/jobs/{job_id}/cancel": ""}, switch="enable_jobs"
+    ),
+    "json": Feature("airgap.dialects.json_api", "image", ("/ocr/pdf",), kinds={"/ocr/pdf": "pdf"}),
+    "ndjson": Feature(
+        "airgap.dialects.ndjson",
+        "image",
+        ("/api/ocr",),
+        kinds={"/api/ocr/pdf": "pdf", "/api/ocr/document": "pdf"},
+    ),
+    "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
+    "export": Feature("airgap.http.export_routes", "", ("/export",)),
+    "web": Feature("airgap.http.page_routes", "", ("/ui",)),
 }
 
 
@@ -60,17 +67,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     app.include_router(system_routes.router)
-    for name, (module, prefixes) in FEATURES.items():
-        service.features[name] = _include(app, settings, name, module, prefixes)
-    observers = _install_accounts(app, service)
+    kinds = mount(app, service, FEATURES, security(settings.auth_enabled))
+    observers = _install_accounts(app, service, kinds)
     web.install(
-        app, enabled=settings.metrics_enabled, digests=app.state.audit is not None, observers=observers
+        app, kinds, enabled=settings.metrics_enabled, digests=app.state.audit is not None, observers=observers
     )
     edge.install(app, settings)
     return app
 
 
-def _install_accounts(app: FastAPI, service: Service) -> tuple[web.Observer, ...]:
+def _install_accounts(app: FastAPI, service: Service, kinds: Kinds) -> tuple[web.Observer, ...]:
     """Accounts and the audit log, where the site wants them. What is off is not even imported."""
     settings = service.settings
     service.features["accounts"] = None if settings.auth_enabled else "AUTH_ENABLED=0"
@@ -79,7 +85,7 @@ def _install_accounts(app: FastAPI, service: Service) -> tuple[web.Observer, ...
         return ()
     from airgap.accounts.install import install
 
-    return install(app, settings, service.engine)
+    return install(app, settings, service.engine, kinds)
 
 
 def create_service(settings: Settings) -> Service:
@@ -103,32 +109,6 @@ def _second_reader(settings: Settings) -> SecondReader:
     """The CPU engine, for requests with `crosscheck`."""
     choice = EngineChoice("rapidocr", "crosscheck")
     return SecondReader(lambda: create_engine(settings, choice), timeout=settings.page_timeout_seconds)
-
-
-def _include(
-    app: FastAPI, settings: Settings, name: str, module: str, prefixes: tuple[str, ...]
-) -> str | None:
-    """Add a feature's router. Returns None, or why the feature is off."""
-    reason = None
-    if name == "pdf" and not settings.enable_pdf_support:
-        reason = "ENABLE_PDF_SUPPORT=0"
-    elif name == "jobs" and not settings.enable_jobs:
-        reason = "ENABLE_JOBS=0"
-    else:
-        try:
-            room = importlib.import_module(module)
-            reason = room.unavailable() if hasattr(room, "unavailable") else None
-            if reason is None:
-                if hasattr(room, "attach"):
-                    room.attach(app, app.state.service)
-                router: APIRouter = room.router
-                app.include_router(router, dependencies=security(settings.auth_enabled))
-        except Exception as error:
-            log.exception("the feature %r is off", name)
-            reason = f"{module} does not load: {type(error).__name__}: {error}"
-    if reason is not None:
-        app.include_router(edge.disabled(name, prefixes, reason))
-    return reason
 
 
 @asynccontextmanager
@@ -175,7 +155,6 @@ def main() -> int:
     except AirgapError as error:
         print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)
         return 2
-    logging.getLogger("uvicorn.access").addFilter(edge.is_no_probe)
     uvicorn.run(
         app,
         host=settings.host,

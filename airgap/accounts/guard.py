@@ -12,7 +12,7 @@ from airgap.accounts.caller import ANONYMOUS, Caller
 from airgap.accounts.service import Accounts
 from airgap.core.errors import AirgapError, Unauthorized
 from airgap.http.edge import error_response
-from airgap.monitoring.web import kind_of
+from airgap.monitoring.web import KindOf
 
 OPEN_PATHS = frozenset(
     {
@@ -36,8 +36,9 @@ OPEN_PREFIXES = ("/static-offline-docs/", "/ui/")
 class Guard:
     """Puts the caller on the request, or answers 401 or 429. `open_paths` are open besides those above."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts, open_paths: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, accounts: Accounts, kind_of: KindOf, open_paths: frozenset[str]) -> None:
         self.app = app
+        self.kind_of = kind_of
         self.accounts = accounts
         self.open_paths = OPEN_PATHS | open_paths
 
@@ -89,7 +90,7 @@ class Guard:
                 raise
             return ANONYMOUS
         if required:
-            reads = bool(kind_of(scope["method"], scope["path"]))
+            reads = bool(self.kind_of(scope["method"], scope["path"]))
             await self.accounts.admit(caller, reads=reads)
         return caller
 

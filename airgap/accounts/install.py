@@ -12,11 +12,11 @@ from airgap.accounts.routes import router
 from airgap.accounts.service import Accounts
 from airgap.core.engine import Engine, who_reads
 from airgap.monitoring.trace import Trace
-from airgap.monitoring.web import Observer
+from airgap.monitoring.web import KindOf, Observer
 from config import Settings
 
 
-def install(app: FastAPI, settings: Settings, engine: Engine) -> tuple[Observer, ...]:
+def install(app: FastAPI, settings: Settings, engine: Engine, kind_of: KindOf) -> tuple[Observer, ...]:
     """What the settings ask for. Returns who is to be told of finished requests.
 
     Raises `ConfigurationError`.
@@ -26,7 +26,7 @@ def install(app: FastAPI, settings: Settings, engine: Engine) -> tuple[Observer,
         app.state.accounts = accounts = Accounts(settings)
         app.include_router(router, dependencies=security(True))
         metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics"})
-        app.add_middleware(Guard, accounts=accounts, open_paths=metrics_open)
+        app.add_middleware(Guard, accounts=accounts, kind_of=kind_of, open_paths=metrics_open)
     return (_observer(audit, engine),) if audit else ()
 
 

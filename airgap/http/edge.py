@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
@@ -21,14 +21,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airgap.core.errors import AirgapError, BadRequest, FeatureDisabled, InvalidOption, UploadTooLarge
+from airgap.core.errors import AirgapError, BadRequest, InvalidOption, UploadTooLarge
 from config import Settings
 
 log = logging.getLogger(__name__)
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-PROBES = {"/health", "/healthz", "/readyz", "/metrics"}
 
 # The pages of /docs and /redoc hold inline scripts; whatever is in them, nothing external loads.
 CONTENT_SECURITY_POLICY = (
@@ -75,25 +73,6 @@ def install(app: FastAPI, settings: Settings) -> None:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(RequestContext)
-
-
-def disabled(name: str, prefixes: tuple[str, ...], reason: str) -> APIRouter:
-    """Routes that answer `feature_disabled` in the place of a feature that is off."""
-    router = APIRouter()
-
-    async def answer() -> None:
-        raise FeatureDisabled(f"The feature {name!r} is off: {reason}.")
-
-    for prefix in prefixes:
-        for path in (prefix, f"{prefix}/{{rest:path}}"):
-            router.add_api_route(path, answer, methods=["GET", "POST"], include_in_schema=False)
-    return router
-
-
-def is_no_probe(record: logging.LogRecord) -> bool:
-    """A filter for the access log: what asks every few seconds would bury what people do."""
-    arguments = record.args if isinstance(record.args, tuple) else ()
-    return not (len(arguments) >= 3 and str(arguments[2]).split("?")[0] in PROBES)
 
 
 def error_body(error: AirgapError, request_id: str) -> dict[str, Any]:

@@ -25,38 +25,18 @@ router = APIRouter(tags=["system"])
 Observer = Callable[[trace.Trace, int], Awaitable[None]]
 """Told of a request that read something, with the status of its answer."""
 
-# The kinds of requests that read, by path; the first that fits counts.
-KINDS: tuple[tuple[str, str], ...] = (
-    ("/pdf/ocr", "pdf"),
-    ("/ocr/pdf", "pdf"),
-    ("/api/ocr/pdf", "pdf"),
-    ("/api/ocr/document", "pdf"),
-    ("/batch/ocr", "batch"),
-    ("/ocr", "image"),
-    ("/api/ocr/image", "image"),
-    ("/generate", "image"),
-    ("/generate_with_file", "image"),
-    ("/v1/chat/completions", "chat"),
-    ("/jobs", "job"),
-)
-
+KindOf = Callable[[str, str], str]
+"""Which kind of reading a method and a path ask for; empty for none."""
 
 PROBES = frozenset({"/healthz", "/readyz", "/health", "/metrics"})
 """Asked every few seconds, and so not worth a line in the log."""
 
 
-def kind_of(method: str, path: str) -> str:
-    """Which kind of reading a request asks for; empty for none."""
-    if method == "POST":
-        for prefix, kind in KINDS:
-            if path == prefix or path.startswith(f"{prefix}/"):
-                return kind
-    return ""
-
-
-def install(app: FastAPI, *, enabled: bool, digests: bool, observers: tuple[Observer, ...] = ()) -> None:
+def install(
+    app: FastAPI, kind_of: KindOf, *, enabled: bool, digests: bool, observers: tuple[Observer, ...] = ()
+) -> None:
     """Watch an application. `digests` asks for the SHA-256 of every file that is sent."""
-    app.add_middleware(Watch, digests=digests, observers=observers)
+    app.add_middleware(Watch, kind_of=kind_of, digests=digests, observers=observers)
     if enabled:
         Instrumentator(should_group_status_codes=False).add(_count).instrument(app)
         app.include_router(router)
@@ -80,8 +60,9 @@ async def show_metrics() -> Response:
 class Watch:
     """Give each request its trace, time it, and tell the observers how it ended."""
 
-    def __init__(self, app: ASGIApp, digests: bool, observers: tuple[Observer, ...]) -> None:
+    def __init__(self, app: ASGIApp, kind_of: KindOf, digests: bool, observers: tuple[Observer, ...]) -> None:
         self.app = app
+        self.kind_of = kind_of
         self.digests = digests
         self.observers = observers
 
@@ -89,7 +70,7 @@ class Watch:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        kind = kind_of(scope["method"], scope["path"])
+        kind = self.kind_of(scope["method"], scope["path"])
         current = trace.Trace(str(scope.get("request_id", "")), kind, digests=self.digests)
         trace.begin(current)
         scope["trace"] = current

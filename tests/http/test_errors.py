@@ -17,8 +17,9 @@ from airgap.core import errors
 from airgap.core.document import PageError
 from airgap.core.errors import AirgapError, ConfigurationError, from_page_error
 from airgap.exporters import EXPORTERS, Exporter
+from airgap.http.features import Feature
 from config import Settings, load_settings
-from serve_ocr import create_app
+from serve_ocr import FEATURES, create_app
 
 Provoke = Callable[[httpx.Client], httpx.Response]
 CASES: dict[str, tuple[int, Provoke]] = {}
@@ -208,7 +209,7 @@ def test_a_feature_that_is_off_says_why(tmp_path: Path) -> None:
 
 
 def test_a_router_that_does_not_load_hurts_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(create_app.__globals__["FEATURES"], "pdf", ("module_that_is_not_there", ("/pdf",)))
+    monkeypatch.setitem(FEATURES, "pdf", Feature("module_that_is_not_there", "pdf", ("/pdf",)))
     with TestClient(create_app(Settings(backend="fake", data_dir=tmp_path))) as client:
         assert "module_that_is_not_there" in client.get("/").json()["features"]["pdf"]["reason"]
         assert send(client, pdf(), "/pdf/ocr").status_code == 501

@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from airgap.monitoring import logs, metrics, trace
-from airgap.monitoring.web import KINDS, kind_of
 from tests.conftest import running_server
 from tests.dialects.drawing import encoded, pdf, png
 
@@ -110,31 +109,6 @@ def test_counters_of_engines_in_this_process_stand_on_the_page() -> None:
 
     Counter("vllm:of_an_engine", "Counted by somebody else.").inc()
     assert b"vllm:of_an_engine_total 1.0" in metrics.exposition()
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "kind"),
-    [
-        ("POST", "/ocr", "image"),
-        ("POST", "/ocr/image/advanced", "image"),
-        ("POST", "/ocr/pdf", "pdf"),
-        ("POST", "/pdf/ocr/simple", "pdf"),
-        ("POST", "/batch/ocr/download", "batch"),
-        ("POST", "/v1/chat/completions", "chat"),
-        ("GET", "/ocr/status", ""),
-        ("POST", "/ocrx", ""),
-        ("POST", "/api/auth/token", ""),
-    ],
-)
-def test_kinds(method: str, path: str, kind: str) -> None:
-    assert kind_of(method, path) == kind
-
-
-def test_every_kind_is_a_route(api: httpx.Client) -> None:
-    """What is counted by path must be there by path; `/jobs` where the server has jobs."""
-    paths = api.get("/openapi.json").json()["paths"]
-    for prefix, kind in KINDS:
-        assert kind == "job" or any(path.startswith(prefix) for path in paths), prefix
 
 
 @pytest.fixture
