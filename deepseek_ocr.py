@@ -46,7 +46,6 @@ __all__ = [
     "GROUNDING",
     "IMAGE",
     "MAX_CROPS",
-    "MAX_OUTPUT_TOKENS",
     "MODES",
     "NGRAM_RULES",
     "PAD",
@@ -145,7 +144,6 @@ def num_image_tokens(mode: Mode | ModeSpec, width: int, height: int, max_crops: 
 
 WHITELIST_TOKEN_IDS = frozenset({128821, 128822})  # `<td>` and `</td>` repeat in every honest table
 
-MAX_OUTPUT_TOKENS = 8192
 # `<td>` and its kin are special tokens: without them a table decodes to one run of words.
 SKIP_SPECIAL_TOKENS = False
 

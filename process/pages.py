@@ -9,9 +9,7 @@ This module knows nothing about engines, results, output formats or HTTP.
 
 from __future__ import annotations
 
-import re
 import threading
-import unicodedata
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Literal
@@ -19,6 +17,7 @@ from typing import Literal
 from PIL import Image
 
 from airgap.core.errors import AirgapError, TooManyPages
+from airgap.core.file_names import safe_stem
 from process.image_process import check_size, decoding, normalise, open_frames, open_image
 from process.ink import find_ink
 from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource
@@ -35,7 +34,6 @@ __all__ = [
     "Source",
     "TextLayer",
     "open_source",
-    "safe_name",
     "survey",
 ]
 
@@ -67,10 +65,10 @@ def open_source(
     kind = sniff_file(path)
     span = Span(page_from, page_to, limits.pdf_max_pages)
     if kind == "pdf":
-        return PdfSource(path, safe_name(name), span, limits, dpi, password, text_layer)
+        return PdfSource(path, safe_stem(name), span, limits, dpi, password, text_layer)
     if kind in _FRAMED_KINDS and _frame_count(path) > 1:
-        return FramesSource(path, safe_name(name), kind, span, limits)
-    return ImageSource(path, safe_name(name), kind or "", span, limits)
+        return FramesSource(path, safe_stem(name), kind, span, limits)
+    return ImageSource(path, safe_stem(name), kind or "", span, limits)
 
 
 def survey(
@@ -93,21 +91,6 @@ def survey(
     if kind is None:
         open_image(path, max_pixels=limits.max_image_pixels)  # raises, and says why
     return "image", span.of(_frame_count(path) if kind in _FRAMED_KINDS else 1)
-
-
-def safe_name(name: str) -> str:
-    """A display name that is safe in a path: no folders, no suffix, no control characters.
-
-    Letters and digits of any script stay. At most 100 characters; never empty.
-    """
-    stem = re.sub(r"\.[A-Za-z0-9]{1,5}$", "", re.split(r"[/\\]", name)[-1])
-    kept = "".join(
-        c if c.isalnum() or c in " -_.()#,+" or unicodedata.category(c)[0] == "M" else "_"
-        for c in unicodedata.normalize("NFC", stem)
-        if unicodedata.category(c) != "Cf"
-    )
-    kept = re.sub(r"\s+", " ", re.sub(r"_+", "_", kept)).strip(" ._-")[:100].strip(" .")
-    return kept or "document"
 
 
 class ImageSource(Source):

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airgap.exporters.archive import UniqueNames, safe_stem
 from tests.test_ocr_routes import drawing, encoded
 from tests.test_pdf_routes import document
 
@@ -104,30 +103,3 @@ def test_nothing_is_left_on_disk(api: httpx.Client, tmp_path_factory: pytest.Tem
 @pytest.mark.parametrize("path", ["/batch/status", "/batch/info"])
 def test_the_routes_speak_of_themselves(api: httpx.Client, path: str) -> None:
     assert api.get(path).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("sent", "safe"),
-    [
-        ("../../etc/passwd", "passwd"),
-        ("..\\..\\boot.ini", "boot"),
-        ("Счёт №12 «résumé» 領収書 #1.png", "Счёт №12 «résumé» 領収書 #1"),
-        ("", "file"),
-        ("...", "file"),
-        ("CON.png", "_CON"),
-        ("a\x00b|c.png", "a_b_c"),
-        ("x" * 500 + ".png", "x" * 150),
-    ],
-)
-def test_names_are_made_safe(sent: str, safe: str) -> None:
-    assert safe_stem(sent) == safe
-
-
-def test_names_are_unique_whatever_their_case() -> None:
-    names = UniqueNames()
-    assert [names.claim(name) for name in ("a.png", "A.jpg", "a_2.png", "a.tif")] == [
-        "a",
-        "A_2",
-        "a_2_2",
-        "a_3",
-    ]

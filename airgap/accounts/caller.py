@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
-from airgap.core.errors import Forbidden, NotFound
+from airgap.core.errors import Forbidden
 
 Role = Literal["admin", "user"]
 
@@ -57,12 +57,6 @@ def get_admin(request: Request) -> Caller:
     if not caller.is_admin:
         raise Forbidden("Only an administrator may do this.")
     return caller
-
-
-def require_owner(caller: Caller, owner: str, what: str) -> None:
-    """Raise `NotFound`, as if there were no such thing, unless it is the caller's."""
-    if not caller.owns(owner):
-        raise NotFound(f"There is no such {what}.")
 
 
 def security(enabled: bool) -> list[Any]:

@@ -18,8 +18,8 @@ from airgap.client.console import Outcome, in_words, notices, progress
 from airgap.client.watched_folder import Inbox, Outbox
 from airgap.core.document import Document, Page, ReadOptions
 from airgap.core.errors import AirgapError
+from airgap.core.file_names import UniqueNames
 from airgap.exporters import EXPORTERS, export_file
-from airgap.exporters.archive import UniqueNames
 from airgap.exporters.images import iter_images
 from airgap.http.service import Service
 from process.pages import Source, open_source

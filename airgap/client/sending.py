@@ -14,7 +14,7 @@ from typing import Any
 from airgap.client.console import Outcome, in_words, notices, progress
 from airgap.client.http_client import ClientError, OcrClient, in_page_order
 from airgap.core.document import Ledger
-from airgap.exporters.archive import UniqueNames
+from airgap.core.file_names import UniqueNames
 
 
 def send_each(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from airgap.client.http_client import files_in
 from airgap.core.errors import Conflict
-from airgap.exporters.archive import safe_stem
+from airgap.core.file_names import safe_stem
 
 _WORKING = ".working"
 

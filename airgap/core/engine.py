@@ -65,7 +65,7 @@ Events = AsyncGenerator[Delta | PageRead, None]
 
 @runtime_checkable
 class Engine(Protocol):
-    """Three methods; see the module docstring."""
+    """See the module docstring: `read` does the work, `start` and `close` surround it."""
 
     @property
     def name(self) -> str: ...
@@ -77,6 +77,14 @@ class Engine(Protocol):
     def max_concurrency(self) -> int: ...
     @property
     def capabilities(self) -> Capabilities: ...
+    @property
+    def model_digest(self) -> str | None:
+        """SHA-256 over the model's files, in hexadecimal; None where they are no local files of ours."""
+        ...
+
+    def health(self) -> tuple[bool, str]:
+        """Whether a page could be read now, and why or why not. Answers from memory."""
+        ...
 
     async def start(self) -> None:
         """Load what is needed. Raises `EngineUnavailable` with a remedy when it cannot."""
@@ -92,11 +100,11 @@ class Engine(Protocol):
 
 
 def who_reads(engine: Engine) -> dict[str, str | None]:
-    """What an audit log says of an engine; the digest is None where its model is not a local folder."""
+    """What an audit log says of an engine."""
     return {
         "engine": engine.name,
         "model": engine.model,
-        "model_digest": getattr(engine, "model_digest", None),
+        "model_digest": engine.model_digest,
     }
 
 

@@ -40,6 +40,12 @@ class FakeEngine:
         self.running = 0
         self.calls: list[ReadOptions] = []
 
+    model_digest: str | None = None
+
+    def health(self) -> tuple[bool, str]:
+        """Always ready."""
+        return True, "ready"
+
     async def start(self) -> None:
         """Nothing to load."""
 

@@ -37,8 +37,7 @@ class _Member:
     def usable(self) -> tuple[bool, str]:
         if not self.started:
             return False, self.problem
-        health = getattr(self.engine, "health", None)
-        return health() if health else (True, "ready")
+        return self.engine.health()
 
 
 class FallbackEngine:
@@ -77,6 +76,10 @@ class FallbackEngine:
     @property
     def capabilities(self) -> Capabilities:
         return self.current.capabilities
+
+    @property
+    def model_digest(self) -> str | None:
+        return self.current.model_digest
 
     @property
     def max_concurrency(self) -> int:

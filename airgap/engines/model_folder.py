@@ -114,6 +114,12 @@ def verify(path: str | Path, *, hashes: bool = True, progress: bool = False) -> 
     )
 
 
+def manifest_digest(folder: Path) -> str | None:
+    """SHA-256 of the folder's manifest, which lists that of every file; None where there is none."""
+    manifest = folder / MANIFEST
+    return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
+
+
 def write_manifest(path: str | Path, *, progress: bool = False) -> ModelFolder:
     """Verify the folder and write its `SHA256SUMS`. Raises `ConfigurationError` where one exists."""
     found = verify(path, hashes=False)

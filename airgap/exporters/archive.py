@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,17 +23,13 @@ from typing import Any
 
 from airgap.core.document import Document, PageError
 from airgap.core.errors import AirgapError
+from airgap.core.file_names import UniqueNames
 from airgap.core.version import VERSION
 from airgap.exporters import EXPORTERS, Source, export_file
 from airgap.exporters.json_export import error_to_dict, ledger_to_dict
 
 DEFAULT_OUTPUTS = ("markdown", "json")
 MANIFEST_VERSION = 1
-
-# What no common file system or unpacker stumbles over: control characters and Windows' reserved ones.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_MAX_BYTES = 150
 
 
 class Archive:
@@ -142,36 +136,6 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     return entry
-
-
-class UniqueNames:
-    """Safe, unique folder names for the names that clients send."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def claim(self, filename: str) -> str:
-        """A name for `filename` that no earlier call returned, whatever the case of its letters."""
-        stem = safe_stem(filename)
-        name, number = stem, 1
-        while name.casefold() in self._taken:
-            number += 1
-            name = f"{stem}_{number}"
-        self._taken.add(name.casefold())
-        return name
-
-
-def safe_stem(filename: str) -> str:
-    """The file's name without folders and suffix, of characters that every file system takes.
-
-    Letters of any script, spaces and most signs stay, so that results can be matched to inputs by name.
-    """
-    base = unicodedata.normalize("NFC", filename).replace("\\", "/").rsplit("/", 1)[-1]
-    stem = base.rsplit(".", 1)[0] if "." in base.strip(".") else base
-    safe = (
-        _UNSAFE.sub("_", stem).encode("utf-8", "ignore")[:_MAX_BYTES].decode("utf-8", "ignore").strip("._ ")
-    )
-    return f"_{safe}" if _RESERVED.fullmatch(safe) else safe or "file"
 
 
 def sha256_of(data: Path | bytes) -> str:

@@ -15,13 +15,14 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from airgap.core.document import Document
 from airgap.core.errors import InvalidOption
+from airgap.core.file_names import safe_stem
 from airgap.exporters import EXPORTERS, export
 from airgap.exporters.json_export import document_from_dict
 from airgap.http.forms import requested_outputs
 from airgap.http.responses import content_disposition, on_thread, respond_with_files, unless_gone
 from airgap.http.service import Service, ServiceDep
 from airgap.http.uploads import display_name, saved_upload
-from process.pages import Source, open_source, safe_name
+from process.pages import Source, open_source
 
 router = APIRouter(tags=["export"])
 
@@ -152,7 +153,7 @@ async def _without_original(document: Document, outputs: tuple[str, ...], name: 
         raise InvalidOption("A ZIP is made beside the original, which was not sent.", "Send `file` too.")
     exporter = EXPORTERS[outputs[0]]
     data = await on_thread(export, outputs[0], document, None)
-    headers = {"Content-Disposition": content_disposition(safe_name(name) + exporter.suffix)}
+    headers = {"Content-Disposition": content_disposition(safe_stem(name) + exporter.suffix)}
     return Response(data, media_type=exporter.media_type, headers=headers)
 
 

@@ -58,8 +58,7 @@ class Service:
             return False, self.failure
         if not self.started:
             return False, f"the engine {self.engine.name} is starting"
-        health = getattr(self.engine, "health", None)
-        return health() if health else (True, "ready")
+        return self.engine.health()
 
     @property
     def uploads(self) -> Path:

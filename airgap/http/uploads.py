@@ -9,11 +9,12 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from fastapi import UploadFile
 
 from airgap.core.errors import EmptyFile, InvalidBase64
+from airgap.core.file_names import shown_name
 from airgap.monitoring import trace
 
 
@@ -34,7 +35,7 @@ def decode_base64(text: str) -> bytes:
 
 def display_name(upload: UploadFile) -> str:
     """The client's own name for its file, for answers only: never a path on this machine."""
-    return PurePath((upload.filename or "upload").replace("\\", "/")).name[:255] or "upload"
+    return shown_name(upload.filename)
 
 
 @asynccontextmanager

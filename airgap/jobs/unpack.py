@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from airgap.core.errors import BadRequest, EmptyFile, TooLarge
+from airgap.core.file_names import shown_name
 from airgap.jobs.plan import Input
 
 MAX_FILES = 10_000
@@ -49,7 +50,7 @@ def unpack(path: Path, folder: Path, first: int, max_bytes: int) -> tuple[list[I
                 file = file_name(first + len(inputs))
                 with archive.open(entry) as packed, (folder / file).open("wb") as target:
                     written += _copy(packed, target, max_bytes - written)
-                inputs.append(Input(file, name.name[:255] or "file"))
+                inputs.append(Input(file, shown_name(entry.filename, "file")))
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
         raise BadRequest(
             "The ZIP is damaged, encrypted or packed in a way that cannot be read.",

@@ -49,17 +49,16 @@ _SYSTEM = "You are a helpful assistant."
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a size of the model wants. `max_pixels` bounds a picture, `gpu_gib` is its weights in bf16."""
+    """What a size of the model wants; `max_pixels` bounds a picture."""
 
     name: str
     max_pixels: int
-    gpu_gib: float
 
 
 # An A4 page at 150 dots per inch has 2.2 million pixels; more costs tokens and wins little.
 PROFILES: tuple[Profile, ...] = (
-    Profile("2B", 1280 * 28 * 28, 4.2),
-    Profile("7B", 2560 * 28 * 28, 15.5),
+    Profile("2B", 1280 * 28 * 28),
+    Profile("7B", 2560 * 28 * 28),
 )
 
 

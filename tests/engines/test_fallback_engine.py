@@ -41,6 +41,7 @@ class Scripted:
     capabilities: Capabilities = field(default_factory=Capabilities)
     max_concurrency: int = 2
     device: str = "none"
+    model_digest: str | None = None
     reads: int = 0
     inside: int = 0
     most_inside: int = 0

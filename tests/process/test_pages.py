@@ -30,7 +30,7 @@ from airgap.core.errors import (
     UnsupportedMedia,
 )
 from process import pages
-from process.pages import Limits, PageImage, Source, open_source, safe_name
+from process.pages import Limits, PageImage, Source, open_source
 from process.pdf_pool import shared_pool
 
 ROBUST = Path(__file__).parents[1] / "data" / "robust"
@@ -468,22 +468,3 @@ def test_files_that_cannot_be_opened_at_all() -> None:
     for data, error in refusals:
         with pytest.raises(error):
             opened(data)
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("report.pdf", "report"),
-        ("../../etc/passwd", "passwd"),
-        ("C:\\Users\\me\\scan.TIFF", "scan"),
-        (".pdf", "document"),
-        ("..", "document"),
-        ("", "document"),
-        ("a\0b\nc\u202egnp.exe", "a_b_cgnp"),
-        ("領収書 2024.01.png", "領収書 2024.01"),
-        ("हिन्दी.pdf", "हिन्दी"),
-        ("x" * 300, "x" * 100),
-    ],
-)
-def test_safe_names(name: str, safe: str) -> None:
-    assert safe_name(name) == safe

@@ -199,6 +199,11 @@ class OpenAiEngine:
         if client is not None:
             await client.aclose()
 
+    @property
+    def model_digest(self) -> None:
+        """The model lies on another machine."""
+        return None
+
     def health(self) -> tuple[bool, str]:
         """Whether pages can be read now, and why not."""
         if self._client is None:

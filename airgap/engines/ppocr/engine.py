@@ -155,6 +155,10 @@ class RapidOcrEngine:
             loaded.networks, loaded.lines, loaded.tesseract, loaded.no_tesseract, options.language
         )
 
+    def health(self) -> tuple[bool, str]:
+        """Whether the networks are loaded."""
+        return (True, "ready") if self._loaded else (False, "the networks are not loaded")
+
     async def close(self) -> None:
         """Stop what is being read and free the networks. May be called twice."""
         loaded, self._loaded = self._loaded, None

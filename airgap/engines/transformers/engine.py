@@ -27,7 +27,7 @@ from airgap.core.document import Mode, ReadOptions, Usage
 from airgap.core.engine import Capabilities, Delta, Events
 from airgap.core.errors import AirgapError, EngineBusy, EngineUnavailable
 from airgap.engines.answer import Answer
-from airgap.engines.model_folder import ModelFolder, verify
+from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
 from deepseek_ocr import DEFAULT_MODE, MAX_CROPS, NgramRule
 
@@ -210,6 +210,11 @@ class TransformersEngine:
             await asyncio.to_thread(batch.close, self.options.shutdown_seconds)
         self._decoder = None
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def model_digest(self) -> str | None:
+        """SHA-256 of the folder's manifest, which lists that of every file; None where there is none."""
+        return manifest_digest(self.options.model_path)
 
     def health(self) -> tuple[bool, str]:
         """Whether pages can be read now, and why not."""

@@ -13,7 +13,6 @@ site runs; the code and the model must lie at the same paths on each, with the f
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import time
@@ -41,7 +40,7 @@ from airgap.core.errors import (
     InvalidOption,
 )
 from airgap.engines.answer import Answer
-from airgap.engines.model_folder import MANIFEST, ModelFolder, verify
+from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
 from airgap.engines.qwen_pages import QwenFacts
 from airgap.engines.vllm.plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
@@ -156,8 +155,7 @@ class VllmEngine:
     @property
     def model_digest(self) -> str | None:
         """SHA-256 of the folder's manifest, which lists that of every file; None where there is none."""
-        manifest = self.options.model_path / MANIFEST
-        return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
+        return manifest_digest(self.options.model_path)
 
     @property
     def restarts(self) -> int:
