@@ -26,6 +26,9 @@ _OFFLINE = {
     "TOKENIZERS_PARALLELISM": "false",
     # the engine is started, and after a crash started again, from a process that has threads
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    # one of vLLM's kernels reads a plain float of its module, which Triton refuses without this;
+    # `vllm.plugin.triton_mend` mends it for our classes, and this is for upstream's
+    "TRITON_ALLOW_NON_CONSTEXPR_GLOBALS": "1",
 }
 
 _CACHES = {
