@@ -68,11 +68,14 @@ class Settings(BaseSettings):
     languages: CommaSeparated = Field(
         (), description="Languages the site expects, comma-separated codes such as `ru,zh-Hant,en`."
     )
-    gpu_mem_utilization: float = Field(0.75, gt=0, le=1, description="Share of GPU memory vLLM may take.")
+    gpu_mem_utilization: float = Field(
+        0.75, gt=0, le=1, description="Most of the GPU's memory, as a share, that the engine may take."
+    )
     torch_dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="Number format of the weights.")
     use_flash_attention: Literal["auto", "true", "false"] = Field(
         "auto",
-        description="`auto` tries it and falls back with a line in the log, `true` fails loudly.",
+        description="`auto` tries it and falls back with a line in the log, `true` fails loudly, `false` "
+        "leaves it out of the decoder and of the vision towers.",
     )
     vision_dtype: Literal["same", "fp32"] = Field(
         "same",
@@ -87,6 +90,19 @@ class Settings(BaseSettings):
     data_parallel_size: int = Field(1, ge=1, description="Copies of the model, one or more GPUs each.")
     distributed_executor_backend: Literal["mp", "ray", "uni"] | None = Field(
         None, description="vLLM's own executor; `ray` spans several nodes. Unset: vLLM chooses."
+    )
+    kv_cache_dtype: Literal["auto", "fp8"] = Field(
+        "auto",
+        description="BACKEND=vllm: `fp8` halves the cache that a page takes; needs compute capability 8.9.",
+    )
+    quantization: Literal["fp8"] | None = Field(
+        None,
+        description="BACKEND=vllm: `fp8` halves most of the weights while they load. Unset: as they are.",
+    )
+    max_num_seqs: Annotated[int, Field(ge=1)] | Literal["memory"] | None = Field(
+        None,
+        description="BACKEND=vllm: pages in one step of the decoder. `memory`: as many as the cache holds, "
+        "at most MAX_CONCURRENCY. Unset: MAX_CONCURRENCY, on GPUs below 16 GiB as `memory`.",
     )
     vllm_engine_args: dict[str, Any] = Field(
         {},

@@ -3,8 +3,8 @@
     python -m tests.vllm.compile_kernels CAPABILITY [--plain]        such as 90, for compute capability 9.0
 
 Prints one JSON object: `compiled`, the bytes of machine code of each kernel; `refused`, what the compiler
-said; `plain_globals`, the names that kernels of the loaded modules read and that are no `constexpr`. `--plain`
-leaves out what `airgap.engines.vllm.plugin.triton_mend` mends.
+said; `plain_globals`, the names that kernels of the loaded modules read and that are no `constexpr`.
+`--plain` leaves out what `airgap.engines.vllm.plugin.triton_mend` mends.
 
 The kernels are launched by vLLM's own functions, on CPU tensors with the published model's sizes, by a
 driver that compiles and never runs. Not covered: what torch.compile generates, and kernels in C++.

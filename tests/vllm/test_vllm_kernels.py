@@ -65,7 +65,7 @@ def test_every_kernel_compiles(capability: int, tmp_path: Path) -> None:
 
 
 def test_triton_refuses_sam_s_attention_as_vllm_ships_it(tmp_path: Path) -> None:
-    """Should this fail with a new vLLM, `airgap/engines/vllm/plugin/triton_mend.py` is not needed any more."""
+    """Should this fail with a new vLLM, `plugin/triton_mend.py` is not needed any more."""
     found = compiled(tmp_path, "90", "--plain")
     assert list(found["refused"]) == [SAM]
     assert "LOG2E" in found["refused"][SAM]

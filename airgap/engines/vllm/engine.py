@@ -44,6 +44,7 @@ from airgap.engines.answer import Answer
 from airgap.engines.model_folder import MANIFEST, ModelFolder, verify
 from airgap.engines.offline_environment import set_offline_environment
 from airgap.engines.qwen_pages import QwenFacts
+from airgap.engines.vllm.fit import fitted
 from airgap.engines.vllm.plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
 from airgap.engines.vllm.process import EngineProcess
 from airgap.models import qwen_vl
@@ -84,6 +85,9 @@ class VllmOptions:
     tensor_parallel_size: int = 1
     data_parallel_size: int = 1
     distributed_executor_backend: str | None = None
+    kv_cache_dtype: Literal["auto", "fp8"] = "auto"
+    quantization: Literal["fp8"] | None = None
+    max_num_seqs: int | Literal["memory"] | None = None
     max_model_len: int = 8192
     max_new_tokens: int = 8192
     max_concurrency: int = 100
@@ -103,6 +107,7 @@ class VllmEngine:
         self.max_concurrency = options.max_concurrency
         self.capabilities = Capabilities(supports_modes=True, max_images=1, text_only=True)
         self.folder: ModelFolder | None = None
+        self._fitted: dict[str, Any] = {}
         self._qwen: QwenFacts | None = None
         self._process = EngineProcess(self._make, self._check)
         self._threads = ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
@@ -118,7 +123,7 @@ class VllmEngine:
         """Verify the model's folder and load it.
 
         Raises `ConfigurationError` for a folder that is not right, `EngineUnavailable` where vLLM is not
-        installed or does not start.
+        installed, cannot run on what GPUs there are, or does not start.
         """
         if find_spec("vllm") is None:
             raise EngineUnavailable(
@@ -138,6 +143,7 @@ class VllmEngine:
             plugins=[PLUGIN_NAME],
             one_host=self.options.distributed_executor_backend != "ray",
         )
+        self._fitted = await asyncio.to_thread(fitted, self.folder, self.options)
         try:
             await self._process.start()
         except AirgapError:
@@ -190,7 +196,6 @@ class VllmEngine:
     def _engine_args(self) -> dict[str, Any]:
         assert self.folder is not None
         options = self.options
-        attention = {"auto": None, "true": "FLASH_ATTN", "false": "TRITON_ATTN"}[options.use_flash_attention]
         own_class = self.folder.family == "deepseek-ocr"
         architecture = ARCHITECTURES.get(self.folder.architecture, self.folder.architecture)
         return {
@@ -202,7 +207,8 @@ class VllmEngine:
             "generation_config": "vllm",
             "dtype": _DTYPES[options.torch_dtype],
             "gpu_memory_utilization": options.gpu_mem_utilization,
-            "attention_backend": attention,
+            "kv_cache_dtype": options.kv_cache_dtype,
+            "quantization": options.quantization,
             "tensor_parallel_size": options.tensor_parallel_size,
             "data_parallel_size": options.data_parallel_size,
             "distributed_executor_backend": options.distributed_executor_backend,
@@ -215,6 +221,7 @@ class VllmEngine:
             "enable_prefix_caching": False,
             "mm_processor_cache_gb": 0,
             "logits_processors": ["airgap.engines.vllm.ngram:NoRepeatNgram"],
+            **self._fitted,
             **options.engine_args,
         }
 
