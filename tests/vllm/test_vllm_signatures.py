@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,18 @@ def test_the_plugin_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.syspath_prepend(folder)
     (found,) = entry_points(group="vllm.general_plugins", name=PLUGIN_NAME)
     assert found.load() is register
+
+
+def test_the_plugins_modules_hide_no_library() -> None:
+    """Its folder is on the path of vLLM's processes, so its modules are there under their bare names too: one
+    called `kernels` was imported by transformers in place of a library."""
+    from importlib.metadata import packages_distributions
+
+    import airgap.engines.vllm.plugin as plugin
+
+    names = {path.stem for path in Path(plugin.__file__).parent.glob("*.py")} - {"__init__"}
+    optional = {"kernels", "flash_attn", "deep_gemm", "torchcodec"}  # looked for, not installed
+    assert not names & (set(packages_distributions()) | set(sys.stdlib_module_names) | optional)
 
 
 def test_engine_arguments_exist(tiny_model: Path, data_dir: Path) -> None:
