@@ -69,7 +69,7 @@ def environment(out: Path, stage: Stage) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_ALLOW_INSECURE_SERIALIZATION": "1",  # for what is timed inside the engine's process
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "engines" / "vllm_plugin")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "airgap" / "engines" / "vllm" / "plugin")]),
         "PYTHONUNBUFFERED": "1",
         "VLLM_CACHE_ROOT": str(cache / "vllm"),
         "TRITON_CACHE_DIR": str(cache / "triton"),
@@ -85,16 +85,17 @@ def run(name: str, out: Path, dry: bool) -> bool:
     stage = STAGES[name]
     command = [sys.executable, "-m", f"benchmarks.gpu.{stage.module}", *stage.arguments, "--out", str(out)]
     command += stage.dry if dry else ()
+    seconds = 2 * stage.seconds if dry else stage.seconds
     began = time.monotonic()
     print(f"== {name}: {' '.join(command[1:])}", flush=True)
     with (out / f"{name}.log").open("w") as log:
         try:
             done = subprocess.run(
-                command, cwd=ROOT, env=environment(out, stage), stdout=log, stderr=log, timeout=stage.seconds
+                command, cwd=ROOT, env=environment(out, stage), stdout=log, stderr=log, timeout=seconds
             )
             ended = f"ended with {done.returncode}" if done.returncode else "done"
         except subprocess.TimeoutExpired:
-            ended = f"stopped after {stage.seconds} s"
+            ended = f"stopped after {seconds} s"
     print(f"   {ended}, {time.monotonic() - began:.0f} s; {out / f'{name}.log'}", flush=True)
     return ended == "done"
 

@@ -26,15 +26,15 @@ MODULES = (
     "vllm.v1.worker.gpu.model_runner",
     "vllm.v1.attention.backends.flash_attn",
     "vllm.v1.attention.backends.triton_attn",
-    "engines.vllm_plugin.models",
-    "process.ngram_vllm",
+    "airgap.engines.vllm.plugin.models",
+    "airgap.engines.vllm.ngram",
 )
 TOLERANCE = 0.02  # of bfloat16 against float32, relative
 
 SAM = """
 import sys, torch
 if "mended" in sys.argv:
-    import engines.vllm_plugin.models
+    import airgap.engines.vllm.plugin.models
 from vllm.model_executor.models.deepencoder import deepencoder_rel_pos_attention
 q, k, v = (torch.randn(1, 12, 1600, 64, device="cuda", dtype=torch.bfloat16) for _ in range(3))
 h, w = (torch.randn(1, 12, 1600, 40, device="cuda", dtype=torch.bfloat16) for _ in range(2))

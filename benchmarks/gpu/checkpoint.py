@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from engines.model_folder import ModelFolder
+from airgap.engines.model_folder import ModelFolder
 from tests import tiny_checkpoint
 
 FULL = tiny_checkpoint.Sizes(

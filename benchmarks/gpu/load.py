@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
+from airgap.core.document import ReadOptions
+from airgap.core.engine import Delta
 from benchmarks.gpu.checkpoint import pages
-from document import ReadOptions
-from engines.base import Delta
 
 FIELDS = "utilization.gpu,utilization.memory,memory.used,power.draw,clocks.sm"
 NAMES = ("gpu_util", "mem_util", "mem_mib", "watts", "mhz")

@@ -12,12 +12,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import engines.transformers_engine as module
+import airgap.engines.transformers.engine as module
+from airgap.core.document import ReadOptions
+from airgap.engines.transformers.engine import TransformersEngine, TransformersOptions
 from benchmarks.gpu.checkpoint import folder_of
 from benchmarks.gpu.load import Counts, Gpu, measured
 from benchmarks.gpu.report import Results
-from document import ReadOptions
-from engines.transformers_engine import TransformersEngine, TransformersOptions
 
 NEVER = frozenset({-1})
 

@@ -26,15 +26,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import engines.vllm_engine
+import airgap.engines.vllm.engine
+from airgap.core.document import ReadOptions
+from airgap.engines.model_folder import ModelFolder
+from airgap.engines.vllm.engine import VllmEngine, VllmOptions
 from benchmarks.gpu.checkpoint import ARCHITECTURE, folder_of, pages
 from benchmarks.gpu.load import Counts, Gpu, measured
 from benchmarks.gpu.probe import probe
 from benchmarks.gpu.report import STARTED, Results
 from deepseek_ocr import WHITELIST_TOKEN_IDS
-from document import ReadOptions
-from engines.model_folder import ModelFolder
-from engines.vllm_engine import VllmEngine, VllmOptions
 from process.ngram_norepeat import banned_tokens
 from tests import tiny_checkpoint
 
@@ -78,7 +78,7 @@ async def started(
             engine_args=engine_args,
         )
     )
-    engines.vllm_engine.verify = lambda path: folder  # type: ignore[attr-defined]
+    airgap.engines.vllm.engine.verify = lambda path: folder  # type: ignore[attr-defined]
     await engine.start()
     try:
         yield engine
