@@ -196,7 +196,9 @@ def _reading(
     from serve_ocr import create_service
 
     logging.basicConfig(level=logging.ERROR)
-    options = ReadOptions(prompt=prompt, mode=checked_mode(mode), language=checked_language(language))
+    options = ReadOptions(
+        prompt=prompt, mode=checked_mode(mode), language=checked_language(language), confidence=True
+    )
     request = ReadRequest(output, _output_names(formats), options, opening)
     return create_service(load_settings(**({"backend": backend} if backend else {}))), request
 

@@ -67,6 +67,10 @@ log = logging.getLogger(__name__)
 REPEATED_TOKENS = 16
 REPEATED_TIMES = 256
 
+# Tokens between two pieces of an answer: what a piece costs this process is spent per piece, not per token.
+TOKENS_PER_PIECE = 16
+TOKENS_PER_LIVE_PIECE = 4
+
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
@@ -356,8 +360,9 @@ class VllmEngine:
             temperature=options.temperature,
             max_tokens=min(options.max_tokens or self.options.max_new_tokens, self.options.max_new_tokens),
             skip_special_tokens=SKIP_SPECIAL_TOKENS,
-            logprobs=0,
+            logprobs=0 if options.confidence else None,
             output_kind=RequestOutputKind.DELTA,
+            stream_interval=TOKENS_PER_LIVE_PIECE if options.live else TOKENS_PER_PIECE,
             extra_args={
                 "ngram_size": options.ngram_size,
                 "window_size": options.window_size,
@@ -370,7 +375,9 @@ class VllmEngine:
 
 
 def _tokens(completion: Any) -> Iterator[tuple[str, float]]:
-    """The `(text, log-probability)` of each new token."""
+    """The `(text, log-probability)` of each new token; nothing where none were asked for."""
+    if completion.logprobs is None:
+        return
     for token, candidates in zip(completion.token_ids, completion.logprobs, strict=True):
         yield candidates[token].decoded_token or "", candidates[token].logprob
 
