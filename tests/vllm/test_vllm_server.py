@@ -76,6 +76,16 @@ def test_advanced_in_a_mode_of_the_request(client: httpx.Client) -> None:
     assert tokens["small"] - tokens["tiny"] == 111 - 73
 
 
+def test_confidence_where_it_is_asked_for(client: httpx.Client) -> None:
+    found = {}
+    for asked in ("false", "true"):
+        form = {"max_tokens": "12", "confidence": asked}
+        found[asked] = client.post("/ocr/image/advanced", files={"file": png()}, data=form).json()
+    assert found["false"]["confidence"] is None
+    assert 0 < found["true"]["confidence"] <= 1
+    assert found["true"]["raw"] == found["false"]["raw"]
+
+
 def test_a_stream_says_what_the_whole_answer_says(client: httpx.Client) -> None:
     fields = {"prompt": "Free OCR.", "max_tokens": "12"}
     with client.stream("POST", "/api/ocr/image", files={"file": png()}, data=fields) as response:

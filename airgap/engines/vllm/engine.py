@@ -17,7 +17,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -283,7 +283,7 @@ class VllmEngine:
         async with aclosing(self._outputs(llm, images, options)) as outputs:
             async for output in outputs:
                 completion = output.outputs[0]
-                answer.add(completion.text, list(_tokens(completion)))
+                answer.add(completion.text, _tokens(completion))
                 usage = _usage(usage, output)
                 if completion.finish_reason is not None:
                     finish_reason = completion.finish_reason
@@ -361,6 +361,7 @@ class VllmEngine:
             max_tokens=min(options.max_tokens or self.options.max_new_tokens, self.options.max_new_tokens),
             skip_special_tokens=SKIP_SPECIAL_TOKENS,
             logprobs=0 if options.confidence else None,
+            flat_logprobs=True,  # a handful of lists, where an object a token would keep the collector busy
             output_kind=RequestOutputKind.DELTA,
             stream_interval=TOKENS_PER_LIVE_PIECE if options.live else TOKENS_PER_PIECE,
             extra_args={
@@ -374,12 +375,12 @@ class VllmEngine:
         )
 
 
-def _tokens(completion: Any) -> Iterator[tuple[str, float]]:
-    """The `(text, log-probability)` of each new token; nothing where none were asked for."""
-    if completion.logprobs is None:
-        return
-    for token, candidates in zip(completion.token_ids, completion.logprobs, strict=True):
-        yield candidates[token].decoded_token or "", candidates[token].logprob
+def _tokens(completion: Any) -> list[tuple[str, float]]:
+    """The `(text, log-probability)` of each new token; none where they were not asked for."""
+    flat = completion.logprobs
+    if flat is None:
+        return []
+    return [(flat.decoded_tokens[place] or "", flat.logprobs[place]) for place in flat.start_indices]
 
 
 def _usage(so_far: Usage, output: Any) -> Usage:
