@@ -3,9 +3,9 @@
     .venv-vllm/bin/python -m benchmarks.api_process [--pages 100] [--tokens 300] [--rounds 3]
 
 Made-up outputs of EngineCore, a token for each page a step, go through vLLM's own decoder, its output
-processor and the queue of each request into `VllmEngine.read`. Prints microseconds of this thread's CPU time a
-token, of the round with the least; encoding is the other process's and is left out. `as before` is a
-log-probability and an output for each token, which is what every page was read with up to 0.1.
+processor and the queue of each request into `VllmEngine.read`. Prints microseconds of this thread's CPU
+time a token, of the round with the least; encoding is the other process's and is left out. `all a token`
+is what any page can ask for: a log-probability and an output for each token.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from airgap.engines.vllm.engine import VllmEngine, VllmOptions
 from tests import tiny_checkpoint
 
 PAGE = (
-    "<|ref|>text<|/ref|><|det|>[[100, {top}, 800, {bottom}]]<|/det|>\nThe quick brown fox jumps over the lazy dog near "
-    "the river number {number}, while invoices of the year are sorted by hand and every clerk writes a line.\n\n"
+    "<|ref|>text<|/ref|><|det|>[[100, {top}, 800, {bottom}]]<|/det|>\nThe quick brown fox jumps over the "
+    "lazy dog near the river number {number}, while invoices of the year are sorted by hand and every clerk "
+    "writes a line.\n\n"
 )
 PROMPT_IDS = [0, *[128815] * 903, 5, 6, 7]
 
@@ -102,12 +103,12 @@ class Way:
     change: Callable[[Any], None] = lambda params: None
 
 
-def as_before(params: Any) -> None:
+def everything(params: Any) -> None:
     params.logprobs, params.stream_interval = 0, 1
 
 
 WAYS = (
-    Way("as before", ReadOptions(), as_before),
+    Way("all a token", ReadOptions(), everything),
     Way("nobody streams", ReadOptions()),
     Way("streamed", ReadOptions(live=True)),
     Way("confidence", ReadOptions(confidence=True)),
@@ -124,9 +125,10 @@ async def measure(way: Way, tokenizer: Any, answers: Sequence[Sequence[int]]) ->
     llm = AsyncLlm(tokenizer)
     engine = Engine(llm, way.change)
     readers = [asyncio.create_task(drained(engine, way.options)) for _ in answers]
-    while len(llm.processor.request_states) < len(answers):
+    for _ in range(5):  # until each has sent its request
         await asyncio.sleep(0)
     states = list(llm.processor.request_states.values())
+    assert len(states) == len(answers)
     logprobs = states[0].logprobs_processor.num_logprobs is not None
     encoder, decoder = MsgpackEncoder(), MsgpackDecoder(EngineCoreOutputs)
     spent = {"decode": 0.0, "process": 0.0, "read": 0.0}

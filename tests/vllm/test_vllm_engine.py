@@ -13,7 +13,8 @@ from airgap.core.document import Mode, ReadOptions
 from airgap.core.engine import Delta, Engine
 from airgap.core.errors import ConfigurationError, EngineUnavailable, InvalidOption
 from airgap.engines.model_folder import write_manifest
-from airgap.engines.vllm.engine import TOKENS_PER_LIVE_PIECE, TOKENS_PER_PIECE, VllmEngine
+from airgap.engines.vllm.engine import VllmEngine
+from airgap.engines.vllm.requests import TOKENS_PER_LIVE_PIECE, TOKENS_PER_PIECE
 from deepseek_ocr import num_image_tokens
 from process.ngram_norepeat import banned_tokens
 from tests import tiny_checkpoint
