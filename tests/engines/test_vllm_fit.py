@@ -53,7 +53,7 @@ def test_nvidia_smis_table() -> None:
 
 @pytest.mark.parametrize(
     ("visible", "names"),
-    [("1", ["A10"]), ("1,0", ["H100", "A10"]), ("GPU-77ab", ["A10"]), ("GPU-77", ["A10"]), ("", [])],
+    [("1", ["A10"]), ("1,0", ["A10", "H100"]), ("GPU-77ab", ["A10"]), ("GPU-77", ["A10"]), ("", [])],
 )
 def test_only_the_gpus_that_the_process_may_see(visible: str, names: list[str]) -> None:
     found = read(TABLE, visible, None)
@@ -67,6 +67,16 @@ def test_what_nvidia_smi_does_not_know() -> None:
     assert read("No devices were found\n", None, None) is None
     assert read("0, GPU-1, A100, [N/A], 1, 1, 580.1\n", None, None) is None
     assert read(TABLE, "MIG-5ea9/1/0", None) is None
+
+
+def test_an_engine_is_fitted_to_its_own_gpus() -> None:
+    """Its neighbour, which was started before, has filled the first."""
+    found = machine(card(24, free=1), card(24))
+    with pytest.raises(EngineUnavailable):
+        fit(PUBLISHED, found)
+    assert fit(PUBLISHED, found.only((1,)))["gpu_memory_utilization"] == PUBLISHED.ceiling
+    assert found.only(()) == found
+    assert found.only((0, 5)).gpus == found.gpus[:1]
 
 
 @pytest.mark.parametrize(("script", "gpus"), [("cat table", 2), ("exit 9", None)])

@@ -245,6 +245,8 @@ def fitted(folder: ModelFolder, options: VllmOptions) -> dict[str, Any]:
     from torch.version import cuda
 
     found = hardware()
+    if found is not None:  # what other engines of this server took of their GPUs is not this one's business
+        found = found.only(options.devices)
     arguments = fit(need_of(folder, options, cuda), found)
     log.info("GPUs: %s; vLLM gets %s", found or "nvidia-smi says nothing", arguments)
     return arguments

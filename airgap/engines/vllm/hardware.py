@@ -10,7 +10,8 @@ import ctypes
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 _FIELDS = ("index", "uuid", "name", "compute_cap", "memory.total", "memory.free", "driver_version")
 _SECONDS = 20
@@ -28,11 +29,16 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The GPUs that this process may use. `driver_cuda` is the newest CUDA that the driver speaks."""
+    """The GPUs that this process may use, in its order. `driver_cuda` is the newest CUDA that the driver
+    speaks."""
 
     gpus: tuple[Gpu, ...]
     driver: str = ""
     driver_cuda: tuple[int, int] | None = None
+
+    def only(self, places: Collection[int]) -> Hardware:
+        """The GPUs at these places, as far as they are there; all of them where none are named."""
+        return replace(self, gpus=tuple(self.gpus[i] for i in places if i < len(self.gpus)) or self.gpus)
 
 
 def hardware() -> Hardware | None:
@@ -56,20 +62,23 @@ def read(table: str, visible: str | None, driver_cuda: tuple[int, int] | None) -
     rows = [[cell.strip() for cell in line.split(",")] for line in table.splitlines() if line.strip()]
     if any(len(row) != len(_FIELDS) for row in rows) or (visible and "MIG" in visible):
         return None
-    chosen = [row for row in rows if _is_visible(row, visible)]
     try:
-        gpus = tuple(_gpu(row) for row in chosen)
+        gpus = tuple(_gpu(row) for row in _visible_rows(rows, visible))
     except ValueError:
         return None
     return Hardware(gpus, rows[0][-1] if rows else "", driver_cuda)
 
 
-def _is_visible(row: list[str], visible: str | None) -> bool:
+def _visible_rows(rows: list[list[str]], visible: str | None) -> list[list[str]]:
     if visible is None:
-        return True
+        return rows
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return [row for name in names for row in rows if _is_named(row, name)]
+
+
+def _is_named(row: list[str], name: str) -> bool:
     index, uuid = row[:2]
-    wanted = [name.strip() for name in visible.split(",") if name.strip()]
-    return any(name == index or (name.startswith("GPU-") and uuid.startswith(name)) for name in wanted)
+    return name == index or (name.startswith("GPU-") and uuid.startswith(name))
 
 
 def _gpu(row: list[str]) -> Gpu:
