@@ -145,7 +145,7 @@ def send(
             client.ready()
             if stream:
                 raise typer.Exit(stream_each(client, paths, fields))
-            fields["text_layer"] = text_layer
+            fields |= {"text_layer": text_layer, "confidence": True}  # the files are kept
             if job:
                 raise typer.Exit(send_job(client, paths, output, outputs, fields))
             outcomes = send_each(client, paths, output, outputs, fields, parallel)
