@@ -66,6 +66,7 @@ ENV PATH=/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin
     DO_NOT_TRACK=1 \
     VLLM_NO_USAGE_STATS=1 \
     VLLM_HOST_IP=127.0.0.1 \
+    TRITON_ALLOW_NON_CONSTEXPR_GLOBALS=1 \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     DISABLE_SAFETENSORS_CONVERSION=1

@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval bench web test-browser bench-web test-jobs bench-jobs test-vllm verify-model bundle test-image clean
+.PHONY: help setup serve page test lint format docs eval bench web test-browser bench-web test-jobs bench-jobs test-vllm bench-gpu verify-model bundle test-image clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ eval: $(VENV)/.dev ## fidelity on pages with ground truth: make eval DATA=folder
 
 bench: $(VENV)/.dev ## speed against RapidOCR as it comes: make bench DATA=folder
 	$(BIN)/python -m benchmarks.compare_rapidocr --data $(DATA)
+
+bench-gpu: ## prove and measure the vLLM engine where a GPU is: make bench-gpu [GPU_PYTHON=python] [STAGES="check bench"]
+	$(or $(GPU_PYTHON),$(BIN)/python) -m benchmarks.gpu $(STAGES)
 
 bundle: $(VENV)/.dev ## the folder to carry: make bundle KEY=ssh-key [TARGET="cpu gpu"] [MODEL=folder]
 	$(BIN)/python -m deploy.bundle $(foreach target,$(or $(TARGET),cpu),--target $(target)) $(if $(KEY),--key $(KEY)) $(if $(MODEL),--model $(MODEL))

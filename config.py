@@ -68,11 +68,14 @@ class Settings(BaseSettings):
     languages: CommaSeparated = Field(
         (), description="Languages the site expects, comma-separated codes such as `ru,zh-Hant,en`."
     )
-    gpu_mem_utilization: float = Field(0.75, gt=0, le=1, description="Share of GPU memory vLLM may take.")
+    gpu_mem_utilization: float = Field(
+        0.75, gt=0, le=1, description="Most of the GPU's memory, as a share, that the engine may take."
+    )
     torch_dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="Number format of the weights.")
     use_flash_attention: Literal["auto", "true", "false"] = Field(
         "auto",
-        description="`auto` tries it and falls back with a line in the log, `true` fails loudly.",
+        description="`auto` tries it and falls back with a line in the log, `true` fails loudly, `false` "
+        "leaves it out of the decoder and of the vision towers.",
     )
     vision_dtype: Literal["same", "fp32"] = Field(
         "same",
@@ -83,10 +86,31 @@ class Settings(BaseSettings):
         "auto",
         description="BACKEND=transformers: where the model runs. `auto` takes a CUDA GPU if there is one.",
     )
-    tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share one copy of the model.")
-    data_parallel_size: int = Field(1, ge=1, description="Copies of the model, one or more GPUs each.")
+    tensor_parallel_size: int = Field(
+        1,
+        ge=1,
+        description="GPUs that share one copy of the model: 1, or 2 (its 10 heads divide no further).",
+    )
+    data_parallel_size: int = Field(
+        1,
+        ge=1,
+        description="BACKEND=vllm: engines side by side in this server, each with its own GPU, or two.",
+    )
     distributed_executor_backend: Literal["mp", "ray", "uni"] | None = Field(
         None, description="vLLM's own executor; `ray` spans several nodes. Unset: vLLM chooses."
+    )
+    kv_cache_dtype: Literal["auto", "fp8"] = Field(
+        "auto",
+        description="BACKEND=vllm: `fp8` halves the cache that a page takes; needs compute capability 8.9.",
+    )
+    quantization: Literal["fp8"] | None = Field(
+        None,
+        description="BACKEND=vllm: `fp8` halves most of the weights while they load. Unset: as they are.",
+    )
+    max_num_seqs: Annotated[int, Field(ge=1)] | Literal["memory"] | None = Field(
+        None,
+        description="BACKEND=vllm: pages in one step of the decoder. `memory`: as many as the cache holds, "
+        "at most MAX_CONCURRENCY. Unset: MAX_CONCURRENCY, on GPUs below 16 GiB as `memory`.",
     )
     vllm_engine_args: dict[str, Any] = Field(
         {},
@@ -120,7 +144,9 @@ class Settings(BaseSettings):
         0, ge=0, description="How long BACKEND=fake takes over a page, for tests of clients."
     )
     max_concurrency: int | None = Field(
-        None, ge=1, description="Pages in the engine at once. Unset: 100 on vLLM, the cores on a CPU."
+        None,
+        ge=1,
+        description="Pages in work at once. Unset: 100 for each engine of vLLM, the cores on a CPU.",
     )
     num_workers: int | None = Field(
         None,
@@ -219,6 +245,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("tensor_parallel_size")
+    @classmethod
+    def _heads_divide(cls, value: int) -> int:
+        if value > 2:
+            raise ValueError("a model is shared by 1 GPU or 2; for more GPUs set DATA_PARALLEL_SIZE instead")
+        return value
+
     @field_validator("vllm_engine_args")
     @classmethod
     def _no_remote_code(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -227,6 +260,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{', '.join(forbidden)} cannot be set: the model comes from MODEL_PATH, without code"
             )
+        if "data_parallel_size" in value:
+            raise ValueError("data_parallel_size would run vLLM's copies in lockstep: set DATA_PARALLEL_SIZE")
         return value
 
     @model_validator(mode="after")

@@ -179,7 +179,7 @@ def image_upload(s: Session) -> bool:
 def show_image(s: Session, path: Path, folder: str, *, crops: bool) -> bool:
     """Read one picture and show and save all that comes back."""
     with s.upload(path.name) as progress:
-        result = s.client.image_advanced(path, progress, draw_boxes=True, crop_regions=crops)
+        result = s.client.image_advanced(path, progress, draw_boxes=True, crop_regions=crops, confidence=True)
     s.preview("markdown", result["markdown"])
     blocks = result["blocks"]
     rows = [(b["label"], corners(b["boxes"]), shown(b["confidence"]), short(b["text"])) for b in blocks[:20]]

@@ -226,29 +226,38 @@ class Reader:
         self, images: Sequence[Image], options: ReadOptions, on_delta: OnDelta | None = None
     ) -> PageRead:
         """Read to the end; once more where an engine broke in the middle and nothing was handed out."""
+        handed_out = False
+
+        def hand_out(text: str) -> None:
+            nonlocal handed_out
+            if on_delta is not None:
+                handed_out = True
+                on_delta(text)
+
+        options = replace(options, live=on_delta is not None)
         try:
-            return await self._drain_once(images, options, on_delta)
+            return await self._drain_once(images, options, hand_out)
         except AirgapError as error:
-            if not error.read_again or on_delta is not None:
+            if not error.read_again or handed_out:
                 raise
             log.warning("a page is read again: %s", error.message)
             failure = error
-        read = await self._drain_once(images, options)
+        read = await self._drain_once(images, options, hand_out)
         return replace(read, warnings=(f"A first reading broke off ({failure.message}).", *read.warnings))
 
-    async def _drain_once(
-        self, images: Sequence[Image], options: ReadOptions, on_delta: OnDelta | None = None
-    ) -> PageRead:
-        async with aclosing(self.stream(images, options)) as events:
+    async def _drain_once(self, images: Sequence[Image], options: ReadOptions, hand_out: OnDelta) -> PageRead:
+        async with aclosing(self._bounded(images, options)) as events:
             async for event in events:
                 if isinstance(event, PageRead):
                     return event
-                if on_delta is not None:
-                    on_delta(event.text)
+                hand_out(event.text)
         raise EngineFailed("The engine ended without a result.")
 
-    async def stream(self, images: Sequence[Image], options: ReadOptions) -> Events:
-        """The engine's own events for one page, within the bounds of this reader."""
+    def stream(self, images: Sequence[Image], options: ReadOptions) -> Events:
+        """The engine's own events for one page, as they come, within the bounds of this reader."""
+        return self._bounded(images, replace(options, live=True))
+
+    async def _bounded(self, images: Sequence[Image], options: ReadOptions) -> Events:
         check_capabilities(self.engine.capabilities, len(images), options)
         async with self._slot():
             started = time.monotonic()

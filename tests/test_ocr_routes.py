@@ -56,6 +56,15 @@ def test_advanced_answers_with_everything(api: httpx.Client) -> None:
     assert any("not OCR" in warning for warning in body["warnings"])
 
 
+def test_confidence_is_there_where_it_is_asked_for(api: httpx.Client) -> None:
+    """The fake engine, as vLLM does, computes it on request."""
+    for asked, expected in ((None, None), ("false", None), ("true", 1.0)):
+        form = {"confidence": asked} if asked else {}
+        body = api.post("/ocr/image/advanced", files={"file": encoded(drawing())}, data=form).json()
+        assert body["confidence"] == expected
+        assert {block["confidence"] for block in body["blocks"]} == {expected}
+
+
 def test_boxes_are_optional(api: httpx.Client) -> None:
     body = api.post(
         "/ocr/image/advanced", files={"file": encoded(drawing())}, data={"draw_boxes": "false"}

@@ -145,7 +145,7 @@ def send(
             client.ready()
             if stream:
                 raise typer.Exit(stream_each(client, paths, fields))
-            fields["text_layer"] = text_layer
+            fields |= {"text_layer": text_layer, "confidence": True}  # the files are kept
             if job:
                 raise typer.Exit(send_job(client, paths, output, outputs, fields))
             outcomes = send_each(client, paths, output, outputs, fields, parallel)
@@ -196,7 +196,9 @@ def _reading(
     from serve_ocr import create_service
 
     logging.basicConfig(level=logging.ERROR)
-    options = ReadOptions(prompt=prompt, mode=checked_mode(mode), language=checked_language(language))
+    options = ReadOptions(
+        prompt=prompt, mode=checked_mode(mode), language=checked_language(language), confidence=True
+    )
     request = ReadRequest(output, _output_names(formats), options, opening)
     return create_service(load_settings(**({"backend": backend} if backend else {}))), request
 

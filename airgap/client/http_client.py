@@ -45,6 +45,7 @@ class ReadFields(TypedDict, total=False):
     language: str | None
     max_tokens: int | None
     temperature: float | None
+    confidence: bool
 
 
 class ImageFields(ReadFields, total=False):

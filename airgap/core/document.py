@@ -225,7 +225,9 @@ class ReadOptions:
 
     `mode` is a DeepSeek-OCR resolution mode. `language` is a code such as `en`, `ru` or `zh-Hant`,
     a hint to engines that need one. `ngram_size` and `window_size` set the no-repeat rule.
-    `crosscheck` has a second engine read the page too, and is the reader's to heed.
+    `crosscheck` has a second engine read the page too, and is the reader's to heed. `confidence` asks an
+    engine that would have to compute confidences for them; others give them anyway. `live` says that
+    somebody takes the text while it is read; the reader sets it.
     """
 
     prompt: str | None = None
@@ -236,3 +238,5 @@ class ReadOptions:
     ngram_size: int = 30
     window_size: int = 90
     crosscheck: bool = False
+    confidence: bool = False
+    live: bool = False

@@ -4,6 +4,8 @@ It reads no letters. It finds the separate dark rectangles of a picture, from to
 "reads" each as its own coordinates, so that a test which drew the picture knows the answer. What it
 is stands in its name, its model and a warning on every page; no setting ever chooses it by itself.
 
+Its confidence is 1, and as of an engine that computes one it is given only where it is asked for.
+
 Prompts that ask for trouble get it: `fail` raises, `hang` never ends, `loop` repeats itself without
 end in every mode, `loop gundam` only in that mode, `truncate` stops inside a tag.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +78,13 @@ class FakeEngine:
             yield Delta(piece)
         width, height = images[0].size if images else (1, 1)
         parsed = deepseek_ocr.parse(raw, width, height)
+        confidence = 1.0 if options.confidence else None
         yield PageRead(
             raw=raw,
-            blocks=parsed.blocks,
+            blocks=tuple(replace(block, confidence=confidence) for block in parsed.blocks),
             finish_reason=finish_reason,
             usage=Usage(prompt_tokens=len(options.prompt or ""), completion_tokens=len(raw)),
-            confidence=1.0,
+            confidence=confidence,
             warnings=(WARNING, *parsed.warnings),
         )
 

@@ -13,31 +13,28 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
 
 from airgap.core.document import ReadOptions
 from airgap.core.engine import Capabilities, Delta, Engine, Events, PageRead, check_capabilities
 from airgap.core.errors import AirgapError, BadRequest, EngineFailed, EngineUnavailable, InvalidOption
+from airgap.engines.member import START_AGAIN_SECONDS, Member
 from airgap.monitoring import metrics
 
 log = logging.getLogger(__name__)
 
-START_AGAIN_SECONDS = 30.0
 
+@dataclass(eq=False)
+class _Member(Member):
+    slots: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
 
-@dataclass(eq=False, slots=True)
-class _Member:
-    engine: Engine
-    slots: asyncio.Semaphore
-    started: bool = False
-    problem: str = "it is not started"
-
-    def usable(self) -> tuple[bool, str]:
-        if not self.started:
-            return False, self.problem
-        return self.engine.health()
+    async def start(self) -> bool:
+        """An engine may know only then how many pages it takes at once."""
+        if await super().start():
+            self.slots = asyncio.Semaphore(self.engine.max_concurrency)
+        return self.started
 
 
 class FallbackEngine:
@@ -46,7 +43,7 @@ class FallbackEngine:
     def __init__(
         self, engines: Sequence[Engine], *, start_again_seconds: float = START_AGAIN_SECONDS
     ) -> None:
-        self._members = [_Member(engine, asyncio.Semaphore(engine.max_concurrency)) for engine in engines]
+        self._members = [_Member(engine, engine.name) for engine in engines]
         self._pause = start_again_seconds
         self._starting: list[asyncio.Task[None]] = []
         self._current = self._members[0]
@@ -94,9 +91,9 @@ class FallbackEngine:
         Raises `EngineUnavailable`, with every engine's reason, where none can be started.
         """
         for place, member in enumerate(self._members):
-            if await self._start(member):
+            if await member.start():
                 others = [other for other in self._members if not other.started]
-                self._starting = [asyncio.create_task(self._keep_starting(other)) for other in others]
+                self._starting = [asyncio.create_task(other.keep_starting(self._pause)) for other in others]
                 if place:
                     log.warning("engine %s reads: %s", member.engine.name, "; ".join(self._problems()))
                 return
@@ -105,34 +102,12 @@ class FallbackEngine:
             "Make one of them startable; the log has each one's remedy.",
         )
 
-    async def _start(self, member: _Member) -> bool:
-        try:
-            await member.engine.start()
-        except AirgapError as error:
-            member.problem = f"it did not start: {error.message}"
-            log.warning("engine %s did not start: %s %s", member.engine.name, error.message, error.remedy)
-        except Exception as error:
-            member.problem = f"it did not start: {type(error).__name__}"
-            log.exception("engine %s did not start", member.engine.name)
-        else:
-            member.started = True
-            member.slots = asyncio.Semaphore(member.engine.max_concurrency)
-        return member.started
-
-    async def _keep_starting(self, member: _Member) -> None:
-        while True:
-            if await self._start(member):
-                log.info("engine %s is there too", member.engine.name)
-                return
-            await asyncio.sleep(self._pause)
-
     async def close(self) -> None:
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
         for member in self._members:
-            member.started, member.problem = False, "it is closed"
-            await member.engine.close()
+            await member.close()
 
     def _problems(self) -> list[str]:
         states = [(member.engine.name, *member.usable()) for member in self._members]

@@ -29,6 +29,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from airgap.core.errors import AirgapError, ConfigurationError
+from airgap.engines.model_quantization import REMEDY, quantization
 from airgap.models import qwen_vl
 from deepseek_ocr import SPECIAL_TOKEN_IDS
 
@@ -45,7 +46,7 @@ _PUBLISHED = (2710, 3_336_106_240)  # tensors and elements of deepseek-ai/DeepSe
 _MODEL_TYPE = "deepseek_vl_v2"
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz"})
 _DTYPE_BYTES = MappingProxyType(
-    {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
+    {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1}
     | {"I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1}
 )
 _MAX_HEADER = 100_000_000
@@ -69,6 +70,7 @@ class ModelFolder:
     parameters: int
     hashed: bool
     warnings: tuple[str, ...] = ()
+    quantization: str | None = None
 
     @property
     def published(self) -> bool:
@@ -78,6 +80,8 @@ class ModelFolder:
         known = "the published model" if self.published else "not the published weights"
         if self.family != "deepseek-ocr":
             known = self.architecture
+        if self.quantization:
+            known = f"quantised, {self.quantization}"
         return f"{self.family}: {self.tensors} tensors, {self.parameters:,} parameters ({known})"
 
 
@@ -100,6 +104,7 @@ def verify(path: str | Path, *, hashes: bool = True, progress: bool = False) -> 
     architecture = _architecture(config)
     family, tile_size = _FAMILIES[architecture]
     header = _weights(folder, files)
+    method = quantization(config, header.names)
     notes = [*_tokenizer(folder, family), *_ignored(files, config)]
     if (folder / MANIFEST).is_file():
         if hashes:
@@ -109,9 +114,8 @@ def verify(path: str | Path, *, hashes: bool = True, progress: bool = False) -> 
         notes.append(
             f"{MANIFEST} is missing: a damaged file would not be noticed; `make verify-model` writes it"
         )
-    return ModelFolder(
-        folder, architecture, family, tile_size, header.tensors, header.parameters, hashes, tuple(notes)
-    )
+    size = (header.tensors, header.parameters)
+    return ModelFolder(folder, architecture, family, tile_size, *size, hashes, tuple(notes), method)
 
 
 def manifest_digest(folder: Path) -> str | None:
@@ -311,6 +315,8 @@ def _sum_header(entries: Mapping[str, Any], data_bytes: int) -> _Header:
     for tensor, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
         elements = prod(entry["shape"])
         start, end = entry["data_offsets"]
+        if entry["dtype"] not in _DTYPE_BYTES:
+            raise ConfigurationError(f"The tensor {tensor} is of a type not read: {entry['dtype']}.", REMEDY)
         if start != expected or end - start != elements * _DTYPE_BYTES[entry["dtype"]]:
             raise ValueError(f"the tensor {tensor} does not fit its bytes")
         expected = end

@@ -26,6 +26,9 @@ _OFFLINE = {
     "TOKENIZERS_PARALLELISM": "false",
     # the engine is started, and after a crash started again, from a process that has threads
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    # one of vLLM's kernels reads a plain float of its module, which Triton refuses without this;
+    # `vllm.plugin.triton_mend` mends it for our classes, and this is for upstream's
+    "TRITON_ALLOW_NON_CONSTEXPR_GLOBALS": "1",
 }
 
 _CACHES = {
@@ -36,8 +39,12 @@ _CACHES = {
     "TRITON_CACHE_DIR": "triton",
     "TORCHINDUCTOR_CACHE_DIR": "inductor",
     "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+    "CUDA_CACHE_PATH": "cuda",
     "XDG_CACHE_HOME": "cache",
 }
+
+TUNED = Path(__file__).parent / "vllm" / "plugin" / "moe_settings"
+"""Where settings tuned for a kind of GPU are, if there are any."""
 
 
 def set_offline_environment(
@@ -49,9 +56,9 @@ def set_offline_environment(
 ) -> None:
     """Set the variables, and put `search_path` on the path of this process and of its children.
 
-    What keeps the machine offline is set whatever it was; the places of caches are left where the site
-    has set them. `plugins` are the only vLLM plug-ins that may load. With `one_host` vLLM talks to its
-    processes over loopback and does not ask the system for its address.
+    What keeps the machine offline is set whatever it was; the places of caches, and of settings tuned for
+    a GPU, are left where the site has set them. `plugins` are the only vLLM plug-ins that may load. With
+    `one_host` vLLM talks to its processes over loopback and does not ask the system for its address.
     """
     os.environ.update(_OFFLINE)
     for name, folder in _CACHES.items():
@@ -59,6 +66,7 @@ def set_offline_environment(
             path = cache_dir / folder
             path.mkdir(parents=True, exist_ok=True)
             os.environ[name] = str(path.resolve())
+    os.environ["VLLM_TUNED_CONFIG_FOLDER"] = os.environ.get("VLLM_TUNED_CONFIG_FOLDER") or str(TUNED)
     if plugins:
         os.environ["VLLM_PLUGINS"] = ",".join(plugins)
     if one_host:

@@ -23,7 +23,7 @@ from config import Settings
 class EngineSpec:
     """Where an engine lives and which settings it is built from."""
 
-    target: str  # "module:Class"
+    target: str  # "module:Class", or "module:function" that makes one
     arguments: Callable[[Settings], dict[str, Any]]
 
 
@@ -55,9 +55,12 @@ def _vllm(settings: Settings) -> dict[str, Any]:
             tensor_parallel_size=settings.tensor_parallel_size,
             data_parallel_size=settings.data_parallel_size,
             distributed_executor_backend=settings.distributed_executor_backend,
+            kv_cache_dtype=settings.kv_cache_dtype,
+            quantization=settings.quantization,
+            max_num_seqs=settings.max_num_seqs,
             max_model_len=settings.max_model_len,
             max_new_tokens=settings.max_new_tokens,
-            max_concurrency=settings.max_concurrency or 100,
+            max_concurrency=settings.max_concurrency or 100 * settings.data_parallel_size,
             max_queue=settings.max_queue,
             num_workers=settings.workers,
             engine_args=settings.vllm_engine_args,
@@ -128,7 +131,7 @@ def _fake(settings: Settings) -> dict[str, Any]:
 
 ENGINES: dict[str, EngineSpec] = {
     "rapidocr": EngineSpec("airgap.engines.ppocr.engine:RapidOcrEngine", _rapidocr),
-    "vllm": EngineSpec("airgap.engines.vllm.engine:VllmEngine", _vllm),
+    "vllm": EngineSpec("airgap.engines.vllm.replicas:create", _vllm),
     "transformers": EngineSpec("airgap.engines.transformers.engine:TransformersEngine", _transformers),
     "openai": EngineSpec("airgap.engines.openai.engine:OpenAiEngine", _openai),
     "fake": EngineSpec("airgap.engines.fake:FakeEngine", _fake),

@@ -7,6 +7,7 @@ module knows characters and numbers; it must not know any engine.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,11 +41,8 @@ class TokenTrace:
     def confidence(self, start: int = 0, end: int | None = None) -> float | None:
         """Of the characters from `start` to `end`; None where no token ends among them."""
         end = self.length if end is None else end
-        inside = [
-            logprob
-            for position, logprob in zip(self.ends, self.logprobs, strict=True)
-            if start < position <= end and math.isfinite(logprob)
-        ]
+        first, last = bisect_right(self.ends, start), bisect_right(self.ends, end)
+        inside = [logprob for logprob in self.logprobs[first:last] if math.isfinite(logprob)]
         return math.exp(min(0.0, sum(inside) / len(inside))) if inside else None
 
 

@@ -46,6 +46,12 @@ def checked_temperature(temperature: float | None) -> float:
     return temperature or 0.0
 
 
+CONFIDENCE = (
+    "Answer with the confidence of blocks and pages where it costs the engine time, too (vLLM); not asked "
+    "for, it is null there. The CPU engine and PyTorch give it in any case."
+)
+
+
 def read_options(
     service: ServiceDep,
     prompt: Annotated[str | None, Form(max_length=8000, description="What to do with the page.")] = None,
@@ -54,6 +60,7 @@ def read_options(
     language: Annotated[str | None, Form(description="A hint: en, ru, de, fr, zh-Hant, zh-Hans, …")] = None,
     max_tokens: Annotated[int | None, Form()] = None,
     temperature: Annotated[float | None, Form()] = None,
+    confidence: Annotated[bool, Form(description=CONFIDENCE)] = False,
 ) -> ReadOptions:
     """The form fields that all reading routes share."""
     return ReadOptions(
@@ -62,6 +69,7 @@ def read_options(
         language=checked_language(language),
         max_tokens=checked_max_tokens(max_tokens, service.settings),
         temperature=checked_temperature(temperature),
+        confidence=confidence,
     )
 
 

@@ -10,7 +10,7 @@ import importlib.util
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
@@ -20,12 +20,13 @@ from fastapi.sse import format_sse_event
 from typing_extensions import TypedDict
 
 from airgap.accounts.caller import Caller, CallerDep
+from airgap.core.document import ReadOptions
 from airgap.core.errors import InvalidOption, StorageFull
 from airgap.exporters.archive import sha256_of
 from airgap.exporters.json_export import page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import LONGEST_SIDE, MEDIA_TYPE, to_preview
-from airgap.http.forms import FormOptions, requested_outputs
+from airgap.http.forms import CONFIDENCE, FormOptions, requested_outputs
 from airgap.http.live import LiveResponse
 from airgap.http.responses import content_disposition, on_thread, zip_response
 from airgap.http.service import Service, ServiceDep, ServiceStatus
@@ -113,6 +114,13 @@ def opening_fields(
     return Opening(dpi, page_from, page_to, password or None, text_layer)
 
 
+def job_options(
+    options: FormOptions, confidence: Annotated[bool, Form(description=CONFIDENCE)] = True
+) -> ReadOptions:
+    """The fields that all reading routes share. What a job reads is kept: it has its confidences."""
+    return replace(options, confidence=confidence)
+
+
 class JobList(TypedDict):
     """`next` is the `cursor` of what follows, null at the end."""
 
@@ -134,7 +142,7 @@ async def submit(
     service: ServiceDep,
     jobs: JobsDep,
     caller: CallerDep,
-    options: FormOptions,
+    options: Annotated[ReadOptions, Depends(job_options)],
     files: Files,
     opening: Annotated[Opening, Depends(opening_fields)],
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],

@@ -9,7 +9,7 @@ these.
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -76,6 +76,8 @@ ENGINE_FALLOVERS = Counter(
     "ocr_engine_fallovers", "Pages handed to another engine because the first failed.", ["source", "target"]
 )
 
+ENGINES = Gauge("ocr_engines", "Engines side by side, where there are several.", ["state"])
+
 # --- Jobs --------------------------------------------------------------------------------------------
 
 JOB_STATUSES = ("queued", "running", "paused")
@@ -110,6 +112,12 @@ def loop(engine: str, outcome: str) -> None:
 def engine_restarted(engine: str) -> None:
     """Count an engine that died and was started again."""
     ENGINE_RESTARTS.labels(engine).inc()
+
+
+def count_engines(running: Callable[[], int], down: Callable[[], int]) -> None:
+    """Have each scrape ask how many engines of several run and how many do not."""
+    ENGINES.labels("running").set_function(running)
+    ENGINES.labels("down").set_function(down)
 
 
 def fell_over(source: str, target: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from airgap.core.version import VERSION
+from airgap.engines.offline_environment import TUNED
 from airgap.engines.vllm.plugin import PLUGIN_NAME
 from config import BACKENDS, Settings
 from tests.conftest import ROOT
@@ -46,6 +47,15 @@ OPTIONAL = {
     "QWEN_MODEL_NAME",
     "LARGE_MODEL_NAME",
 }
+# Where vLLM and what is below it keep code that they compiled.
+CACHES = (
+    "XDG_CACHE_HOME",
+    "VLLM_CACHE_ROOT",
+    "TRITON_CACHE_DIR",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "FLASHINFER_WORKSPACE_BASE",
+    "CUDA_CACHE_PATH",
+)
 # Beside the gateway: one server, unless this says otherwise.
 RUNNING = {"engine": {"engine", "vllm"}, "scale": {"scale-1", "scale-2", "postgresql"}}
 
@@ -71,6 +81,8 @@ def test_every_service_is_hardened(name):
 @pytest.mark.parametrize("name", SERVICES)
 def test_only_the_data_volume_can_be_written(name):
     own = {"data:/data", f"{name}:/{name}", f"{name}:/var/lib/{name}"}
+    if name == "vllm":
+        own = {"kernels:/data"}
     for mount in SERVICES[name]["volumes"]:
         assert mount in own or mount.endswith(":ro")
     assert not any("docker.sock" in mount for mount in SERVICES[name]["volumes"])
@@ -116,12 +128,28 @@ def test_a_separate_engine_reads_the_models_alone_and_runs_our_model_and_rule():
     service = SERVICES["vllm"]
     assert service["networks"] == ["inside"]
     assert "env_file" not in service
-    assert service["volumes"] == ["${MODELS_DIR:-./models}:/app/models:ro"]
+    assert service["volumes"] == ["kernels:/data", "${MODELS_DIR:-./models}:/app/models:ro"]
     assert service["environment"]["VLLM_PLUGINS"] == PLUGIN_NAME
+    assert service["environment"]["TRITON_ALLOW_NON_CONSTEXPR_GLOBALS"] == "1"
+    tuned = service["environment"]["VLLM_TUNED_CONFIG_FOLDER"]
+    assert ROOT / tuned.removeprefix("/app/") == TUNED
     command = " ".join(service["command"])
     assert "airgap.engines.vllm.ngram:NoRepeatNgram" in command
     assert "AirgapDeepseekOCRForCausalLM" in command
     assert SERVICES["engine"]["environment"]["LLM_BASE_URL"] == "http://vllm:8000/v1"
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if "gpu" in OURS[name]["image"].rpartition("-")[2]])
+def test_compiled_kernels_are_where_a_program_may_write_and_map_code(name):
+    """The root is read-only, and /tmp is mounted noexec: only a volume is left."""
+    service = SERVICES[name]
+    image = dict(re.findall(r"^(?:ENV)? +([A-Z_]+)=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    environment = image | service["environment"]
+    volumes = [mount.split(":")[1] for mount in service["volumes"] if not mount.endswith(":ro")]
+    for variable in CACHES:
+        place = environment[variable]
+        assert any(place.startswith(f"{volume}/") for volume in volumes), f"{variable}={place}"
+        assert not any(place.startswith(mount.split(":")[0]) for mount in service["tmpfs"])
 
 
 def test_servers_that_scale_share_a_database_and_data_and_have_a_gpu_each():

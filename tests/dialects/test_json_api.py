@@ -51,6 +51,13 @@ def test_one_image(api: httpx.Client, body: dict) -> None:
     assert answer["prompt_used"] == body.get("prompt", DOCUMENT)
 
 
+def test_confidence_is_there_where_it_is_asked_for(api: httpx.Client) -> None:
+    for route, body in (("/ocr", {"image": encoded(png())}), ("/ocr/pdf", {"pdf_base64": encoded(pdf(1))})):
+        for asked, expected in ((False, None), (True, 1.0)):
+            answer = api.post(route, json=body | {"confidence": asked}).json()
+            assert {block["confidence"] for block in answer["results"][0]["blocks"]} == {expected}
+
+
 def test_a_preset_reaches_the_engine(api: httpx.Client) -> None:
     answer = api.post("/ocr", json={"image": encoded(png()), "mode": {"preset": "Tiny"}}).json()
     assert answer["mode"] == "tiny"

@@ -46,6 +46,14 @@ def test_frames_of_an_image(api: httpx.Client) -> None:
     }
 
 
+def test_details_have_confidences_where_these_are_asked_for(api: httpx.Client) -> None:
+    for asked, expected in (("false", None), ("true", 1.0)):
+        fields = {"detail": "true", "confidence": asked}
+        answer = api.post("/api/ocr/document", files={"file": ("a.png", png())}, data=fields)
+        (page,) = [frame for frame in frames_of(answer) if frame["type"] == "page_end"]
+        assert page["result"]["confidence"] == expected
+
+
 def test_frames_of_a_pdf(api: httpx.Client) -> None:
     document = pdf(3)
     frames = frames_of(api.post("/api/ocr/pdf", files={"file": ("a.pdf", document)}))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airgap.engines.offline_environment import set_offline_environment
+from airgap.engines.offline_environment import TUNED, set_offline_environment
 from airgap.engines.vllm.plugin import SEARCH_PATH
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +52,24 @@ def test_caches_are_folders_inside_the_given_one_or_the_sites_own(
         assert folder.is_dir()
         assert folder.is_relative_to(tmp_path)
     assert os.environ["TRITON_CACHE_DIR"] == "/somewhere/else"
+
+
+def test_kernels_that_read_plain_numbers_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0")
+    set_offline_environment(tmp_path)
+    assert os.environ["TRITON_ALLOW_NON_CONSTEXPR_GLOBALS"] == "1"
+
+
+def test_settings_tuned_for_a_gpu_are_the_packaged_or_the_sites_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VLLM_TUNED_CONFIG_FOLDER", raising=False)
+    set_offline_environment(tmp_path)
+    assert os.environ["VLLM_TUNED_CONFIG_FOLDER"] == str(TUNED)
+    assert TUNED.is_dir()
+    monkeypatch.setenv("VLLM_TUNED_CONFIG_FOLDER", "/site/moe")
+    set_offline_environment(tmp_path)
+    assert os.environ["VLLM_TUNED_CONFIG_FOLDER"] == "/site/moe"
 
 
 def test_several_hosts_find_their_own_address(tmp_path: Path) -> None:

@@ -54,6 +54,16 @@ def test_impossible_numbers_are_left_out() -> None:
     assert made.confidence() == 1
 
 
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "bcd"]), st.floats(-5, 0)), max_size=30), st.data())
+def test_only_tokens_that_end_in_the_span_count(pieces: list[tuple[str, float]], data: st.DataObject) -> None:
+    made = trace(*((text, [(text, logprob)]) for text, logprob in pieces))
+    start = data.draw(st.integers(0, made.length))
+    end = data.draw(st.integers(start, made.length))
+    inside = [p for at, p in zip(made.ends, made.logprobs, strict=True) if start < at <= end]
+    expected = math.exp(sum(inside) / len(inside)) if inside else None
+    assert made.confidence(start, end) == (pytest.approx(expected) if inside else None)
+
+
 def test_nothing_has_no_confidence() -> None:
     assert TokenTrace().confidence() is None
 

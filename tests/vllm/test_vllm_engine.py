@@ -14,6 +14,7 @@ from airgap.core.engine import Delta, Engine
 from airgap.core.errors import ConfigurationError, EngineUnavailable, InvalidOption
 from airgap.engines.model_folder import write_manifest
 from airgap.engines.vllm.engine import VllmEngine
+from airgap.engines.vllm.requests import TOKENS_PER_LIVE_PIECE, TOKENS_PER_PIECE
 from deepseek_ocr import num_image_tokens
 from process.ngram_norepeat import banned_tokens
 from tests import tiny_checkpoint
@@ -41,7 +42,7 @@ async def test_fulfils_the_protocol(engine: VllmEngine) -> None:
     ],
 )
 async def test_reads_in_every_mode(engine: VllmEngine, mode: Mode, size: tuple[int, int]) -> None:
-    deltas, end = await read(engine, page(*size), mode)
+    deltas, end = await read(engine, page(*size), mode, confidence=True)
     assert "".join(deltas) == end.raw
     assert len(deltas) > 1
     assert end.raw
@@ -55,6 +56,23 @@ async def test_reads_in_every_mode(engine: VllmEngine, mode: Mode, size: tuple[i
     assert any(block.confidence for block in end.blocks)
 
 
+async def test_confidence_is_computed_where_it_is_asked_for(engine: VllmEngine) -> None:
+    _, without = await read(engine, page())
+    _, asked = await read(engine, page(), confidence=True)
+    assert without.raw == asked.raw
+    assert without.confidence is None
+    assert {block.confidence for block in without.blocks} == {None}
+    assert asked.confidence is not None
+
+
+async def test_text_comes_by_pieces_and_more_of_them_where_somebody_takes_it(engine: VllmEngine) -> None:
+    """The first token comes alone; a piece of special tokens alone may have no text."""
+    pieces = {live: (await read(engine, page(), live=live, max_tokens=65))[0] for live in (False, True)}
+    assert "".join(pieces[False]) == "".join(pieces[True])
+    assert 3 <= len(pieces[False]) <= 1 + 64 / TOKENS_PER_PIECE
+    assert 10 <= len(pieces[True]) <= 1 + 64 / TOKENS_PER_LIVE_PIECE
+
+
 async def test_the_picture_and_the_mode_make_a_difference(engine: VllmEngine) -> None:
     raws = [
         (await read(engine, page(seed=seed), mode))[1].raw for seed in (1, 2) for mode in ("tiny", "small")
@@ -65,9 +83,12 @@ async def test_the_picture_and_the_mode_make_a_difference(engine: VllmEngine) ->
 async def test_eight_pages_in_three_modes_at_once_read_as_each_alone(engine: VllmEngine) -> None:
     modes: list[Mode] = ["tiny", "small", "base", "tiny", "small", "tiny", "tiny", "small"]
     pages = [page(300 + 20 * i, 400, seed=i) for i in range(8)]
-    alone = [(await read(engine, image, mode))[1] for image, mode in zip(pages, modes, strict=True)]
+    alone = [
+        (await read(engine, image, mode, confidence=True))[1]
+        for image, mode in zip(pages, modes, strict=True)
+    ]
     results = await asyncio.gather(
-        *(read(engine, image, mode) for image, mode in zip(pages, modes, strict=True))
+        *(read(engine, image, mode, confidence=True) for image, mode in zip(pages, modes, strict=True))
     )
     crowd = [end for _, end in results]
     assert [end.raw for end in crowd] == [end.raw for end in alone]

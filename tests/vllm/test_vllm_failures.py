@@ -92,7 +92,7 @@ async def test_a_loop_longer_than_the_window_of_the_rule_is_caught(scripted: Vll
 
 
 async def test_an_honest_answer_is_not_cut(scripted: VllmEngine) -> None:
-    _, end = await read(scripted, page(), prompt="Go on!", max_tokens=90)
+    _, end = await read(scripted, page(), prompt="Go on!", max_tokens=90, confidence=True)
     assert end.finish_reason == "length"
     assert end.status == "ok"
     assert len(end.raw) == 90

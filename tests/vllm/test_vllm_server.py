@@ -1,4 +1,4 @@
-"""The server on the vLLM engine, from the settings of the environment, over HTTP."""
+"""The server on vLLM, with one engine and with two, from the settings of the environment, over HTTP."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from tests.test_pdf_routes import document
 from tests.vllm.conftest import page
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[str]:
+def settings_of(model: Path, **changes: str) -> dict[str, str]:
     """A server whose model is the tiny checkpoint."""
-    settings = {
+    return {
         "BACKEND": "vllm",
-        "MODEL_PATH": str(tiny_model),
+        "MODEL_PATH": str(model),
         "TORCH_DTYPE": "fp32",
         "MAX_MODEL_LEN": "2048",
         "MAX_NEW_TOKENS": "1000",
@@ -33,8 +32,13 @@ def url(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[
         "IMAGE_SIZE": "512",
         "CROP_MODE": "false",
         "VLLM_ENGINE_ARGS": json.dumps({"enforce_eager": True, "max_num_batched_tokens": 2048}),
+        **changes,
     }
-    with running_server(tmp_path_factory.mktemp("vllm_server"), 300, **settings) as found:
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[str]:
+    with running_server(tmp_path_factory.mktemp("vllm_server"), 300, **settings_of(tiny_model)) as found:
         yield found
 
 
@@ -76,6 +80,16 @@ def test_advanced_in_a_mode_of_the_request(client: httpx.Client) -> None:
     assert tokens["small"] - tokens["tiny"] == 111 - 73
 
 
+def test_confidence_where_it_is_asked_for(client: httpx.Client) -> None:
+    found = {}
+    for asked in ("false", "true"):
+        form = {"max_tokens": "12", "confidence": asked}
+        found[asked] = client.post("/ocr/image/advanced", files={"file": png()}, data=form).json()
+    assert found["false"]["confidence"] is None
+    assert 0 < found["true"]["confidence"] <= 1
+    assert found["true"]["raw"] == found["false"]["raw"]
+
+
 def test_a_stream_says_what_the_whole_answer_says(client: httpx.Client) -> None:
     fields = {"prompt": "Free OCR.", "max_tokens": "12"}
     with client.stream("POST", "/api/ocr/image", files={"file": png()}, data=fields) as response:
@@ -104,6 +118,34 @@ def test_a_killed_engine_is_seen_and_comes_back(client: httpx.Client, url: str) 
     _wait_for(client, 200)
     body = client.post("/ocr/image/advanced", files={"file": png()}, data={"max_tokens": "8"})
     assert body.status_code == 200
+
+
+def test_of_two_engines_one_is_killed(tmp_path: Path, tiny_model: Path) -> None:
+    """The server stays ready, says what is wrong, answers, and has both again."""
+    settings = settings_of(tiny_model, DATA_PARALLEL_SIZE="2")
+    with (
+        running_server(tmp_path, 300, **settings) as url,
+        httpx.Client(base_url=url, timeout=300, trust_env=False) as client,
+    ):
+        _wait_for_reason(client, "2 of 2 engines run")
+        cores = sorted({pid for pid in _processes_of(url.rsplit(":", 1)[1]) if "EngineCore" in _title(pid)})
+        assert len(cores) == 2
+        os.kill(cores[0], signal.SIGKILL)
+        _wait_for_reason(client, "1 of 2 engines run; vllm ")
+        pages = [client.post("/ocr/image/simple", files={"file": png(seed)}) for seed in range(2)]
+        assert [page.status_code for page in pages] == [200, 200]
+        _wait_for_reason(client, "2 of 2 engines run")
+
+
+def _wait_for_reason(client: httpx.Client, start: str) -> None:
+    """Until `/readyz` says so; it answers 200 all the while."""
+    for _ in range(2400):
+        answer = client.get("/readyz")
+        assert answer.status_code == 200
+        if answer.json()["reason"].startswith(start):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"/readyz never said {start!r}: {answer.json()}")
 
 
 def _processes_of(port: str) -> Iterator[int]:

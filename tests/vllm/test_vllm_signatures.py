@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.vllm.conftest import options_for
 
 VERSION = "0.32.0"
@@ -99,6 +101,18 @@ def test_the_plugin_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch)
     assert found.load() is register
 
 
+def test_the_plugins_modules_hide_no_library() -> None:
+    """Its folder is on the path of vLLM's processes, so its modules are there under their bare names too: one
+    called `kernels` was imported by transformers in place of a library."""
+    from importlib.metadata import packages_distributions
+
+    import airgap.engines.vllm.plugin as plugin
+
+    names = {path.stem for path in Path(plugin.__file__).parent.glob("*.py")} - {"__init__"}
+    optional = {"kernels", "flash_attn", "deep_gemm", "torchcodec"}  # looked for, not installed
+    assert not names & (set(packages_distributions()) | set(sys.stdlib_module_names) | optional)
+
+
 def test_engine_arguments_exist(tiny_model: Path, data_dir: Path) -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs
 
@@ -109,6 +123,26 @@ def test_engine_arguments_exist(tiny_model: Path, data_dir: Path) -> None:
     engine.folder = verify(tiny_model)
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
     assert set(engine._engine_args()) <= known
+
+
+def test_the_profile_engine_starts_vllm_as_the_server_does(tiny_model: Path, data_dir: Path) -> None:
+    import yaml
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    from airgap.engines.model_folder import verify
+    from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["vllm"]
+    parsed = make_arg_parser(FlexibleArgumentParser()).parse_args(service["command"][3:])
+    compose = AsyncEngineArgs.from_cli_args(parsed)
+    engine = VllmEngine(VllmOptions(model_path=tiny_model, model_id="m", data_dir=data_dir))
+    engine.folder = verify(tiny_model)
+    ours = AsyncEngineArgs(**engine._engine_args())
+    deliberate = {"model", "served_model_name", "mm_processor_kwargs"}
+    for name in set(engine._engine_args()) - deliberate:
+        assert getattr(compose, name) == getattr(ours, name), name
 
 
 def test_calls_on_the_engine() -> None:

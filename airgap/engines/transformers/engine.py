@@ -25,7 +25,7 @@ from PIL.Image import new as new_image
 
 from airgap.core.document import Mode, ReadOptions, Usage
 from airgap.core.engine import Capabilities, Delta, Events
-from airgap.core.errors import AirgapError, EngineBusy, EngineUnavailable
+from airgap.core.errors import AirgapError, ConfigurationError, EngineBusy, EngineUnavailable
 from airgap.engines.answer import Answer
 from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
@@ -153,6 +153,11 @@ class TransformersEngine:
         return Placement(device, dtype, vision)
 
     def _make_decoder(self, folder: ModelFolder, placement: Any) -> Any:
+        if folder.quantization:
+            raise ConfigurationError(
+                f"The weights in MODEL_PATH are quantised ({folder.quantization}).",
+                "Use BACKEND=vllm, which reads them, or the published weights.",
+            )
         if folder.family == "qwen-vl":
             from airgap.engines.transformers.qwen import QwenDecoder
 

@@ -4,9 +4,9 @@
 threads here (`process.image_process.prepare`) and cross as bytes. vLLM and torch are imported when the
 engine starts, after the environment was set for work offline.
 
-Several GPUs: `tensor_parallel_size` of them share a model, `data_parallel_size` models run side by side,
-and `distributed_executor_backend="ray"` lets vLLM's own executor span nodes of a Ray cluster that the
-site runs; the code and the model must lie at the same paths on each, with the folders of
+This is one engine, on one GPU or on the two that share a model (`tensor_parallel_size`); `replicas` makes
+several side by side. `distributed_executor_backend="ray"` lets vLLM's own executor span nodes of a Ray
+cluster that the site runs; the code and the model must lie at the same paths on each, with the folders of
 `plugin.SEARCH_PATH` in PYTHONPATH.
 """
 
@@ -16,10 +16,10 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -43,15 +43,16 @@ from airgap.engines.answer import Answer
 from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
 from airgap.engines.qwen_pages import QwenFacts
+from airgap.engines.vllm.fit import fitted
 from airgap.engines.vllm.plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
 from airgap.engines.vllm.process import EngineProcess
+from airgap.engines.vllm.requests import sampling_params, tokens_of, usage_with
 from airgap.models import qwen_vl
 from airgap.models.deepseek_grammar import Parsed, parse
 from deepseek_ocr import (
     DEFAULT_MODE,
     IMAGE,
     MAX_CROPS,
-    SKIP_SPECIAL_TOKENS,
     SPECIAL_TOKEN_IDS,
     WHITELIST_TOKEN_IDS,
     proper_prompt,
@@ -60,17 +61,16 @@ from process.image_process import Prepared, prepare
 
 log = logging.getLogger(__name__)
 
-# The scheduler's own net under the text detector, for what becomes no text: a run of up to this many
-# tokens, this often in a row. Set above all that the detector lets pass.
-REPEATED_TOKENS = 16
-REPEATED_TIMES = 256
-
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
 @dataclass(frozen=True, slots=True)
 class VllmOptions:
-    """What a site can set; the names are those of `config.Settings`. `engine_args` go to vLLM as they are."""
+    """What a site can set; the names are those of `config.Settings`. `engine_args` go to vLLM as they are.
+
+    Of `data_parallel_size` engines this one is `engine_number`, from 0, and has the GPUs `devices`, numbered
+    as the process sees them; empty leaves the choice to vLLM.
+    """
 
     model_path: Path
     model_id: str
@@ -83,6 +83,9 @@ class VllmOptions:
     tensor_parallel_size: int = 1
     data_parallel_size: int = 1
     distributed_executor_backend: str | None = None
+    kv_cache_dtype: Literal["auto", "fp8"] = "auto"
+    quantization: Literal["fp8"] | None = None
+    max_num_seqs: int | Literal["memory"] | None = None
     max_model_len: int = 8192
     max_new_tokens: int = 8192
     max_concurrency: int = 100
@@ -90,21 +93,26 @@ class VllmOptions:
     num_workers: int = 4
     shutdown_seconds: float = 10.0
     engine_args: Mapping[str, Any] = field(default_factory=dict)
+    engine_number: int = 0
+    devices: tuple[int, ...] = ()
 
 
 class VllmEngine:
     name = "vllm"
 
-    def __init__(self, options: VllmOptions) -> None:
+    def __init__(self, options: VllmOptions, *, threads: ThreadPoolExecutor | None = None) -> None:
+        """`threads` prepare pages, and are the caller's to end; None: this engine has its own."""
         self.options = options
         self.model = options.model_id
         self.device = "cuda"
         self.max_concurrency = options.max_concurrency
         self.capabilities = Capabilities(supports_modes=True, max_images=1, text_only=True)
         self.folder: ModelFolder | None = None
+        self._fitted: dict[str, Any] = {}
         self._qwen: QwenFacts | None = None
         self._process = EngineProcess(self._make, self._check)
-        self._threads = ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
+        self._owns_threads = threads is None
+        self._threads = threads or ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
         self._ids = count()
         self._active = 0
         self._idle = asyncio.Event()
@@ -117,7 +125,7 @@ class VllmEngine:
         """Verify the model's folder and load it.
 
         Raises `ConfigurationError` for a folder that is not right, `EngineUnavailable` where vLLM is not
-        installed or does not start.
+        installed, cannot run on what GPUs there are, or does not start.
         """
         if find_spec("vllm") is None:
             raise EngineUnavailable(
@@ -137,6 +145,7 @@ class VllmEngine:
             plugins=[PLUGIN_NAME],
             one_host=self.options.distributed_executor_backend != "ray",
         )
+        self._fitted = await asyncio.to_thread(fitted, self.folder, self.options)
         try:
             await self._process.start()
         except AirgapError:
@@ -171,7 +180,8 @@ class VllmEngine:
             except TimeoutError:
                 log.warning("closing the engine on %d pages that are still being read", self._active)
         await self._process.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._owns_threads:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _make(self) -> Any:
         """Build the `AsyncLLM`; blocks until the model is loaded."""
@@ -182,13 +192,23 @@ class VllmEngine:
         self.device = current_platform.device_type
         arguments = self._engine_args()
         if current_platform.is_cpu():  # there to test on: compiling would cost minutes and gain nothing
-            arguments = {"enforce_eager": True, "skip_mm_profiling": True, **arguments}
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+            arguments = {"enforce_eager": True, "skip_mm_profiling": True, **arguments, "device_ids": None}
+        else:
+            require_gpus(self.options, current_platform.device_count())
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=self._stat_loggers())
+
+    def _stat_loggers(self) -> list[Any] | None:
+        """None for vLLM's own, which knows of no other engine in this process."""
+        number, engines = self.options.engine_number, self.options.data_parallel_size
+        if engines == 1:
+            return None
+        from airgap.engines.vllm.stats import stat_logger
+
+        return [stat_logger(number, engines)]
 
     def _engine_args(self) -> dict[str, Any]:
         assert self.folder is not None
         options = self.options
-        attention = {"auto": None, "true": "FLASH_ATTN", "false": "TRITON_ATTN"}[options.use_flash_attention]
         own_class = self.folder.family == "deepseek-ocr"
         architecture = ARCHITECTURES.get(self.folder.architecture, self.folder.architecture)
         return {
@@ -200,9 +220,10 @@ class VllmEngine:
             "generation_config": "vllm",
             "dtype": _DTYPES[options.torch_dtype],
             "gpu_memory_utilization": options.gpu_mem_utilization,
-            "attention_backend": attention,
+            "kv_cache_dtype": options.kv_cache_dtype,
+            "quantization": options.quantization,
             "tensor_parallel_size": options.tensor_parallel_size,
-            "data_parallel_size": options.data_parallel_size,
+            "device_ids": list(options.devices) or None,
             "distributed_executor_backend": options.distributed_executor_backend,
             "max_model_len": options.max_model_len,
             "max_num_seqs": options.max_concurrency,
@@ -213,6 +234,7 @@ class VllmEngine:
             "enable_prefix_caching": False,
             "mm_processor_cache_gb": 0,
             "logits_processors": ["airgap.engines.vllm.ngram:NoRepeatNgram"],
+            **self._fitted,
             **options.engine_args,
         }
 
@@ -270,8 +292,8 @@ class VllmEngine:
         async with aclosing(self._outputs(llm, images, options)) as outputs:
             async for output in outputs:
                 completion = output.outputs[0]
-                answer.add(completion.text, list(_tokens(completion)))
-                usage = _usage(usage, output)
+                answer.add(completion.text, tokens_of(completion))
+                usage = usage_with(usage, output)
                 if completion.finish_reason is not None:
                     finish_reason = completion.finish_reason
                     answer.looped = answer.looped or finish_reason == "repetition"
@@ -340,38 +362,19 @@ class VllmEngine:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _sampling(self, options: ReadOptions) -> Any:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
+        whitelist = WHITELIST_TOKEN_IDS if self._qwen is None else ()
+        return sampling_params(options, self.options.max_new_tokens, whitelist)
 
-        return SamplingParams(
-            temperature=options.temperature,
-            max_tokens=min(options.max_tokens or self.options.max_new_tokens, self.options.max_new_tokens),
-            skip_special_tokens=SKIP_SPECIAL_TOKENS,
-            logprobs=0,
-            output_kind=RequestOutputKind.DELTA,
-            extra_args={
-                "ngram_size": options.ngram_size,
-                "window_size": options.window_size,
-                "whitelist_token_ids": sorted(WHITELIST_TOKEN_IDS) if self._qwen is None else [],
-            },
-            repetition_detection=RepetitionDetectionParams(
-                max_pattern_size=REPEATED_TOKENS, min_pattern_size=1, min_count=REPEATED_TIMES
-            ),
+
+def require_gpus(options: VllmOptions, found: int) -> None:
+    """Raise `ConfigurationError` where the engines want more GPUs than this process sees."""
+    engines, wide = options.data_parallel_size, options.tensor_parallel_size
+    if options.distributed_executor_backend != "ray" and engines * wide > found:
+        raise ConfigurationError(
+            f"DATA_PARALLEL_SIZE={engines} with TENSOR_PARALLEL_SIZE={wide} wants {engines * wide} GPUs; "
+            f"{found} can be seen.",
+            "Lower them, or give the server more GPUs (CUDA_VISIBLE_DEVICES; `count` in docker-compose.yml).",
         )
-
-
-def _tokens(completion: Any) -> Iterator[tuple[str, float]]:
-    """The `(text, log-probability)` of each new token."""
-    for token, candidates in zip(completion.token_ids, completion.logprobs, strict=True):
-        yield candidates[token].decoded_token or "", candidates[token].logprob
-
-
-def _usage(so_far: Usage, output: Any) -> Usage:
-    completion_tokens = so_far.completion_tokens + len(output.outputs[0].token_ids)
-    if so_far.prompt_tokens:
-        return replace(so_far, completion_tokens=completion_tokens)
-    prompt = output.prompt_token_ids or []
-    return Usage(len(prompt), completion_tokens, prompt.count(SPECIAL_TOKEN_IDS[IMAGE]))
 
 
 def _first_line(error: BaseException) -> str:

@@ -36,6 +36,7 @@ export async function* readDocument(
   form.set("file", file, file.name);
   form.set("detail", "true");
   form.set("pictures", "true");
+  form.set("confidence", "true");
   form.set("dpi", String(options.dpi));
   if (span ?? options.pageFrom) form.set("page_from", span ? String(span.from) : options.pageFrom);
   if (span ?? options.pageTo) form.set("page_to", span ? String(span.to) : options.pageTo);

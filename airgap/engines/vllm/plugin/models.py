@@ -7,7 +7,8 @@ Against upstream (`vllm/model_executor/models/deepseek_ocr.py` and `deepseek_ocr
 - pixels arrive as uint8 and are normalised on the device;
 - tiles are taken as they are, where upstream drops a picture's tiles when their pixels sum to zero, as
   half black and half white does, and then stops its engine over the placeholders left empty;
-- the towers are as deep as config.json says.
+- the towers are as deep as config.json says;
+- SAM's attention compiles on a GPU (`triton_mend.mend`).
 
 Knows vLLM and torch; knows nothing about requests, modes by name, or the engine.
 """
@@ -35,10 +36,13 @@ from airgap.engines.vllm.plugin.processing import (
     AirgapOCRMultiModalProcessor,
     AirgapOCRProcessingInfo,
 )
+from airgap.engines.vllm.plugin.triton_mend import mend
 
 MAX_PIXELS_PER_PASS = 8 * 1024 * 1024
 """Bound of one pass through the towers: 8 global views, or 20 tiles. Global attention in SAM holds up to
 0.4 GB a view of 1024 pixels where it is not fused."""
+
+mend()
 
 
 @MULTIMODAL_REGISTRY.register_processor(

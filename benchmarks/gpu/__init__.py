@@ -1,0 +1,1 @@
+"""Proving and measuring the vLLM engine on a GPU: `python -m benchmarks.gpu`, or `make bench-gpu`."""
