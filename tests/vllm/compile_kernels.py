@@ -125,26 +125,49 @@ def experts(dtype: torch.dtype) -> None:
 
 
 def attention(dtype: torch.dtype) -> None:
-    """The decoder's attention and cache without FlashAttention: sm_75, and USE_FLASH_ATTENTION=false."""
-    from vllm.v1.attention.ops.triton_reshape_and_cache_flash import triton_reshape_and_cache_flash
-    from vllm.v1.attention.ops.triton_unified_attention import unified_attention
+    """The decoder's attention and cache where FlashAttention is not taken, in 16 bits and in 8."""
+    attend(dtype, dtype, "auto")
+    if driver.active.get_current_target().arch >= 89:
+        attend(dtype, torch.float8_e4m3fn, "fp8")
 
+
+def attend(dtype: torch.dtype, kept: torch.dtype, cache_dtype: str) -> None:
+    from vllm.v1.attention.ops import triton_reshape_and_cache_flash as caching
+    from vllm.v1.attention.ops.triton_unified_attention import unified_attention
+    from vllm.v1.kv_cache_interface import get_kv_quant_mode
+
+    caching._is_supported_kv_cache_dtype = lambda cache_dtype: True  # it asks the platform, a CPU
     one = torch.ones(1)
-    cache = torch.zeros(64, BLOCK, HEADS, HEAD_SIZE, dtype=dtype)
+    cache = torch.zeros(64, BLOCK, HEADS, HEAD_SIZE, dtype=kept)
     for queries in (PAGES, MAX_TOKENS):
         new = torch.zeros(queries, HEADS, HEAD_SIZE, dtype=dtype)
         slots = torch.zeros(queries, dtype=torch.int64)
-        triton_reshape_and_cache_flash(new, new, cache, cache, slots, "auto", one, one)
+        caching.triton_reshape_and_cache_flash(new, new, cache, cache, slots, cache_dtype, one, one)
         segments = torch.zeros(128, HEADS, 16, HEAD_SIZE)
         unified_attention(
-            q=new, k=cache, v=cache, out=torch.zeros_like(new),
-            cu_seqlens_q=ints(PAGES + 1), max_seqlen_q=queries // PAGES, seqused_k=ints(PAGES),
-            max_seqlen_k=MAX_TOKENS, softmax_scale=HEAD_SIZE**-0.5, causal=True, window_size=(-1, -1),
-            block_table=torch.zeros(PAGES, MAX_TOKENS // BLOCK, dtype=torch.int32), softcap=0.0,
-            q_descale=None, k_descale=one.expand(PAGES, HEADS), v_descale=one.expand(PAGES, HEADS),
-            seq_threshold_3D=128, num_par_softmax_segments=16, softmax_segm_output=segments,
-            softmax_segm_max=segments[..., 0].contiguous(), softmax_segm_expsum=segments[..., 0].contiguous(),
-        )  # fmt: skip
+            q=new,
+            k=cache,
+            v=cache,
+            out=torch.zeros_like(new),
+            cu_seqlens_q=ints(PAGES + 1),
+            max_seqlen_q=queries // PAGES,
+            seqused_k=ints(PAGES),
+            max_seqlen_k=MAX_TOKENS,
+            softmax_scale=HEAD_SIZE**-0.5,
+            causal=True,
+            window_size=(-1, -1),
+            block_table=torch.zeros(PAGES, MAX_TOKENS // BLOCK, dtype=torch.int32),
+            softcap=0.0,
+            q_descale=None,
+            k_descale=one.expand(PAGES, HEADS),
+            v_descale=one.expand(PAGES, HEADS),
+            seq_threshold_3D=128,
+            num_par_softmax_segments=16,
+            softmax_segm_output=segments,
+            softmax_segm_max=segments[..., 0].contiguous(),
+            softmax_segm_expsum=segments[..., 0].contiguous(),
+            kv_quant_mode=get_kv_quant_mode(cache_dtype),
+        )
 
 
 def steps(dtype: torch.dtype) -> None:
