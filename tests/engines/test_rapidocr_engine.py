@@ -281,7 +281,7 @@ async def test_an_engine_that_is_not_started_says_so() -> None:
 
 
 async def test_missing_models_stop_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engines.ppocr.networks.model_directory", lambda: tmp_path)
+    monkeypatch.setattr("airgap.engines.ppocr.networks.model_directory", lambda: tmp_path)
     with pytest.raises(EngineUnavailable) as caught:
         await RapidOcrEngine().start()
     assert "rapidocr" in caught.value.remedy

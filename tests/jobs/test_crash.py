@@ -147,7 +147,7 @@ def test_who_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = neighbour.next_beat()
     far, slow = Server("far", "another machine", 1), Server("slow", "another machine", 7)
     assert observer.dead([observer.next_beat(), here, far, slow]) == []
-    monkeypatch.setattr("jobs.keeping.DEAD_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("airgap.jobs.keeping.DEAD_AFTER_SECONDS", 0.0)
     moved = Server("slow", "another machine", 8)
     assert observer.dead([observer.next_beat(), neighbour.next_beat(), far, moved]) == ["far"]
     neighbour.leave()
