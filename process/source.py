@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +24,18 @@ DAMAGED = "The page's data are damaged; parts of it may be missing."
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may cost; names as in the settings."""
+    """What one file may cost; names as in the settings.
+
+    `scratch` is where a file that came in memory is put for the processes that read it.
+    """
 
     max_image_pixels: int = 100_000_000
     pdf_max_pages: int = 5000
     page_timeout_seconds: float = 30.0
     page_memory_mb: int = 2048
+    image_timeout_seconds: float = 30.0
+    image_memory_mb: int = 1280
+    scratch: Path | None = None
     render_workers: int = 2
 
 
@@ -53,6 +61,28 @@ class PageImage:
         return DAMAGED in self.warnings
 
 
+class OpenedFile:
+    """A file under an id for the processes that read it; on the disk for as long as it is open."""
+
+    def __init__(self, path: Path | bytes, limits: Limits) -> None:
+        self.id = uuid.uuid4().hex
+        self.closed = False
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.path = (path if isinstance(path, Path) else self._written(path, limits.scratch)).resolve()
+
+    def _written(self, data: bytes, scratch: Path | None) -> Path:
+        self._folder = tempfile.TemporaryDirectory(prefix="airgap-", dir=scratch)
+        path = Path(self._folder.name) / "source"
+        path.write_bytes(data)
+        return path
+
+    def close(self) -> None:
+        """May be called twice."""
+        self.closed = True
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
 class Source(ABC):
     """An opened file. A context manager; `render` and `image` block, and any thread may call them.
 
@@ -72,6 +102,10 @@ class Source(ABC):
     def read_bytes(self) -> bytes:
         """The original file, whole."""
         return self.path.read_bytes() if isinstance(self.path, Path) else self.path
+
+    @abstractmethod
+    def pixels(self, number: int) -> int:
+        """About how many pixels page `number` will have, from what is known without drawing it."""
 
     @abstractmethod
     def render(self, number: int) -> PageImage:

@@ -31,7 +31,7 @@ from airgap.jobs.plan import Plan, PlannedInput, Spec, lane, pages_of_a_run, wid
 from airgap.jobs.sources import OpenSources
 from airgap.jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
 from airgap.jobs.tables import Job, Tables
-from airgap.jobs.turns import Turns
+from process.turns import Turns
 from deepseek_ocr import NGRAM_RULES
 from process.pages import Limits, survey
 from process.pipeline import RENDER_AHEAD, Reader
