@@ -23,6 +23,7 @@ from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
 from airgap.exporters.json_export import ErrorJson, LedgerJson, error_to_dict, ledger_to_dict
 from airgap.exporters.markdown import document_markdown
 from airgap.exporters.text import document_text
+from airgap.http.opening import opened
 from deepseek_ocr import NGRAM_RULES
 from deepseek_ocr import clean_formula as drop_numbers
 from ocr_utils import (
@@ -241,7 +242,7 @@ async def _read_file(
     path = folder
     try:
         path = await on_thread(save_upload, file, folder)
-        with await on_thread(open_source, path, name=name, limits=service.limits) as source:
+        async with opened(service, path, name) as source:
             document = await service.reader.recognize(source, options)
         return FileResult(name, path, cleaned(document) if clean else document)
     except AirgapError as error:

@@ -29,6 +29,8 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import document_text, page_text
+from airgap.http.live import Admitted
+from airgap.http.opening import opened
 from deepseek_ocr import NGRAM_RULES
 from ocr_utils import (
     Crosscheck,
@@ -47,7 +49,7 @@ from ocr_utils import (
     saved_upload,
     unless_gone,
 )
-from process.pages import Source, open_source
+from process.pages import Source
 
 router = APIRouter(prefix="/pdf", tags=["pdf"])
 
@@ -61,6 +63,7 @@ USAGE = {
 
 async def uploaded_pdf(
     service: ReadyService,
+    _: Admitted,
     file: Annotated[UploadFile, File(description="A PDF, or a TIFF or animation of several frames.")],
     dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw pages at.")] = 144,
     page_from: Annotated[int | None, Form(ge=1, description="First page, counted from 1.")] = None,
@@ -71,20 +74,20 @@ async def uploaded_pdf(
     ] = "ignore",
 ) -> AsyncIterator[Source]:
     """The form's file as a source of pages, open as long as the request lasts."""
-    async with saved_upload(file, service.uploads) as path:
-        source = await on_thread(
-            open_source,
+    async with (
+        saved_upload(file, service.uploads) as path,
+        opened(
+            service,
             path,
-            name=display_name(file),
-            limits=service.limits,
+            display_name(file),
             dpi=dpi,
             page_from=page_from,
             page_to=page_to,
             password=password or None,
             text_layer=text_layer,
-        )
-        with source:
-            yield source
+        ) as source,
+    ):
+        yield source
 
 
 UploadedPdf = Annotated[Source, Depends(uploaded_pdf)]
@@ -186,9 +189,8 @@ async def pdf_simple(
 async def _read(service: Service, source: Source, options: ReadOptions) -> Document:
     rule = NGRAM_RULES["pdf"]
     options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
-    async with service.reader.admit():
-        with progress_bar(len(source.numbers), source.name, "page") as advance:
-            return await service.reader.recognize(source, options, lambda page: advance())
+    with progress_bar(len(source.numbers), source.name, "page") as advance:
+        return await service.reader.recognize(source, options, lambda page: advance())
 
 
 def _answer(document: Document, source: Source, layout: Path | None, extract_images: bool) -> dict[str, Any]:

@@ -28,8 +28,9 @@ from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings
 from process.allocator import give_memory_back
-from process.pipeline import Defaults, Reader
+from process.pipeline import RENDER_AHEAD, Defaults, Reader
 from process.second_reader import SecondReader
+from process.work import Work
 
 log = logging.getLogger("airgap_ocr")
 
@@ -88,13 +89,20 @@ def create_service(settings: Settings) -> Service:
     log.info("engine %s (%s)", choice.name, choice.reason)
     engine = create_engine(settings, choice)
     defaults = Defaults(settings.llm_prompt, settings.default_mode, settings.max_new_tokens)
+    places = settings.max_concurrency or engine.max_concurrency
+    budget = settings.pixel_budget_megapixels
     reader = Reader(
         engine,
         defaults,
-        max_concurrency=settings.max_concurrency or engine.max_concurrency,
+        max_concurrency=places,
         max_queue=settings.max_queue,
         page_timeout=settings.page_timeout_seconds,
         second=_second_reader(settings),
+        work=Work(
+            workers=settings.workers,
+            pages=places + RENDER_AHEAD,
+            pixels=budget * 1_000_000 if budget else None,
+        ),
     )
     return Service(settings, engine, reader, choice.reason)
 

@@ -51,7 +51,7 @@ class PdfSource(Source):
         self._pool = shared_pool(limits.render_workers)
         self._dpi = dpi
         self._text_layer = text_layer
-        self._file = OpenedFile(path, limits)
+        self._file = OpenedFile(path)
         self.password = password
         self._request = {
             "kind": "pdf",

@@ -59,7 +59,7 @@ class PictureSource(Source):
         self._limits = limits
         self._bounds = Bounds(limits.image_timeout_seconds, limits.image_memory_mb)
         self._pool = shared_pool(limits.render_workers)
-        self._file = OpenedFile(path, limits)
+        self._file = OpenedFile(path)
         self._lock = threading.Lock()  # two children would each go through an animation from its start
         self._losses = 0
         self._walked = 0

@@ -229,6 +229,17 @@ class Reader:
             model=read.model,
         )
 
+    @asynccontextmanager
+    async def pictures(self, sources: Sequence[Source]) -> AsyncIterator[list[Image]]:
+        """The first page of each source, drawn within the budget, to be read at once."""
+        if not sources:
+            yield []
+            return
+        async with self.work.hold(sum(source.pixels(source.numbers[0]) for source in sources)) as held:
+            images = await held.draw(lambda: [source.image(source.numbers[0]) for source in sources])
+            held.resize(sum(image.width * image.height for image in images))
+            yield images
+
     async def _retry(
         self, images: Sequence[Image], options: ReadOptions, first: PageRead, *, retry: bool
     ) -> tuple[PageRead, tuple[str, ...]]:

@@ -24,10 +24,7 @@ DAMAGED = "The page's data are damaged; parts of it may be missing."
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may cost; names as in the settings.
-
-    `scratch` is where a file that came in memory is put for the processes that read it.
-    """
+    """What one file may cost; names as in the settings."""
 
     max_image_pixels: int = 100_000_000
     pdf_max_pages: int = 5000
@@ -35,7 +32,6 @@ class Limits:
     page_memory_mb: int = 2048
     image_timeout_seconds: float = 30.0
     image_memory_mb: int = 1280
-    scratch: Path | None = None
     render_workers: int = 2
 
 
@@ -64,14 +60,14 @@ class PageImage:
 class OpenedFile:
     """A file under an id for the processes that read it; on the disk for as long as it is open."""
 
-    def __init__(self, path: Path | bytes, limits: Limits) -> None:
+    def __init__(self, path: Path | bytes) -> None:
         self.id = uuid.uuid4().hex
         self.closed = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.path = (path if isinstance(path, Path) else self._written(path, limits.scratch)).resolve()
+        self.path = (path if isinstance(path, Path) else self._written(path)).resolve()
 
-    def _written(self, data: bytes, scratch: Path | None) -> Path:
-        self._folder = tempfile.TemporaryDirectory(prefix="airgap-", dir=scratch)
+    def _written(self, data: bytes) -> Path:
+        self._folder = tempfile.TemporaryDirectory(prefix="airgap-")
         path = Path(self._folder.name) / "source"
         path.write_bytes(data)
         return path

@@ -17,6 +17,7 @@ import asyncio
 import contextvars
 import functools
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -86,15 +87,17 @@ async def briefly(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 @dataclass(slots=True, eq=False)
 class _Waiter:
     pixels: int
+    pages: int
     granted: asyncio.Future[None]
 
 
 class Held:
     """One page's share of the budget."""
 
-    def __init__(self, work: Work, pixels: int) -> None:
+    def __init__(self, work: Work, pixels: int, pages: int = 1) -> None:
         self._work = work
         self._pixels = pixels
+        self._pages = pages
         self._drawing = True
 
     async def draw(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -115,7 +118,7 @@ class Held:
         if self._drawing:
             self._drawing = False
             self._work.drawn()
-        self._work.give_back(self._pixels, pages=1)
+        self._work.give_back(self._pixels, self._pages)
         self._pixels = 0
 
 
@@ -135,7 +138,10 @@ class Work:
         self._drawing = 0
         self._held_pages = 0
         self._held_pixels = 0
-        self._waiting: Rotation[_Waiter] = Rotation()
+        # Files to be opened and pages to be drawn wait apart: an engine that has all the pages it can
+        # hold is no reason not to say that a file cannot be opened.
+        self._waiting: deque[Rotation[_Waiter]] = deque((Rotation(), Rotation()))
+        self._to_open, self._to_draw = self._waiting
 
     @property
     def held(self) -> tuple[int, int]:
@@ -148,40 +154,55 @@ class Work:
 
         The size is what is known before; `Held.resize` says it once it is known better.
         """
-        await self._take(max(1, pixels))
-        held = Held(self, max(1, pixels))
+        held = await self._take(self._to_draw, max(1, pixels), pages=1)
         try:
             yield held
         finally:
             held.release()
 
-    async def _take(self, pixels: int) -> None:
-        waiter = _Waiter(pixels, asyncio.get_running_loop().create_future())
+    async def open(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what opens a file and reads its headers, in its turn, on a thread that draws."""
+        held = await self._take(self._to_open, 0, pages=0)
+        try:
+            return await held.draw(function, *args, **kwargs)
+        finally:
+            held.release()
+
+    async def _take(self, waiting: Rotation[_Waiter], pixels: int, pages: int) -> Held:
+        waiter = _Waiter(pixels, pages, asyncio.get_running_loop().create_future())
         queue = who()
-        self._waiting.add(queue, waiter)
+        waiting.add(queue, waiter)
         self._grant()
         try:
             await waiter.granted
         except asyncio.CancelledError:
-            self._waiting.remove(queue, waiter)
+            waiting.remove(queue, waiter)
             if waiter.granted.done() and not waiter.granted.cancelled():
-                Held(self, pixels).release()
+                Held(self, pixels, pages).release()
             self._grant()
             raise
+        return Held(self, pixels, pages)
 
     def _grant(self) -> None:
-        while (first := self._waiting.first()) is not None and self._has_room(first.pixels):
-            self._waiting.serve()
+        while (waiting := next(filter(self._may_serve, self._waiting), None)) is not None:
+            first = waiting.first()
+            assert first is not None
+            waiting.serve()
+            if waiting is self._waiting[0]:
+                self._waiting.rotate()
             if not first.granted.done():
                 self._drawing += 1
-                self._held_pages += 1
+                self._held_pages += first.pages
                 self._held_pixels += first.pixels
                 first.granted.set_result(None)
 
-    def _has_room(self, pixels: int) -> bool:
-        if self._drawing >= self._workers or self._held_pages >= self.pages:
+    def _may_serve(self, waiting: Rotation[_Waiter]) -> bool:
+        first = waiting.first()
+        if first is None or self._drawing >= self._workers:
             return False
-        return self._held_pages == 0 or self._held_pixels + pixels <= self.pixels
+        if not first.pages or not self._held_pages:
+            return True
+        return self._held_pages < self.pages and self._held_pixels + first.pixels <= self.pixels
 
     def drawn(self) -> None:
         """A thread has done with its page."""

@@ -18,10 +18,11 @@ from airgap.core.errors import InvalidOption
 from airgap.exporters import EXPORTERS, export
 from airgap.exporters.json_export import document_from_dict
 from airgap.http.forms import requested_outputs
+from airgap.http.opening import opened
 from airgap.http.responses import content_disposition, on_thread, respond_with_files, unless_gone
 from airgap.http.service import Service, ServiceDep
 from airgap.http.uploads import display_name, saved_upload
-from process.pages import Source, open_source, safe_name
+from process.pages import Source, safe_name
 
 router = APIRouter(tags=["export"])
 
@@ -169,15 +170,16 @@ async def _original(
     service: Service, file: UploadFile, document: Document, password: str | None
 ) -> AsyncIterator[Source]:
     """The original, opened at the pages that the document has and as large as they were read."""
-    async with saved_upload(file, service.uploads) as path:
-        with await on_thread(
-            open_source,
+    async with (
+        saved_upload(file, service.uploads) as path,
+        opened(
+            service,
             path,
-            name=display_name(file),
-            limits=service.limits,
+            display_name(file),
             dpi=resolution_of(document),
             page_from=document.pages[0].number,
             page_to=document.pages[-1].number,
             password=password or None,
-        ) as source:
-            yield source
+        ) as source,
+    ):
+        yield source

@@ -23,6 +23,7 @@ from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
 from airgap.exporters.json_export import ledger_to_dict
 from airgap.http.uploads import temporary_path
 from process.pages import Source
+from process.work import briefly
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,8 +54,8 @@ async def _gone(request: Request) -> None:
 
 
 async def on_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run what would block the event loop on a thread."""
-    return await asyncio.to_thread(function, *args, **kwargs)
+    """Run what would block the event loop for a moment on a thread. Nothing that draws or decodes."""
+    return await briefly(function, *args, **kwargs)
 
 
 @contextmanager

@@ -74,6 +74,8 @@ class Service:
             pdf_max_pages=settings.pdf_max_pages,
             page_timeout_seconds=settings.pdf_page_timeout_seconds,
             page_memory_mb=settings.pdf_page_memory_mb,
+            image_timeout_seconds=settings.image_timeout_seconds,
+            image_memory_mb=settings.image_memory_mb,
             render_workers=settings.workers,
         )
 

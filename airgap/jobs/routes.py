@@ -331,7 +331,7 @@ async def picture(
     index: Annotated[int, UrlPath(ge=0, le=100_000_000)],
     longest_side: Annotated[int, Query(ge=16, le=LONGEST_SIDE, description="In pixels.")] = LONGEST_SIDE,
 ) -> Response:
-    picture = await on_thread(to_preview, await jobs.picture(job, index), longest_side)
+    picture = await jobs.picture(job, index, lambda image: to_preview(image, longest_side))
     return Response(picture, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from PIL.Image import Image
 
@@ -31,7 +31,9 @@ from airgap.jobs.tables import Counts, Job, Tables
 from config import Settings
 from process.pages import Limits
 from process.pipeline import Reader
+from process.work import briefly
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30
@@ -115,10 +117,10 @@ class Jobs:
             if running is not None:
                 running.keeper.cancel()
                 await asyncio.gather(running.keeper, return_exceptions=True)
-                await asyncio.to_thread(running.flow.stop)
+                await briefly(running.flow.stop)
                 await running.reading.close()
                 running.presence.leave()
-                await asyncio.to_thread(running.tables.close)
+                await briefly(running.tables.close)
         self._threads.close()
 
     async def _get(self) -> _Running:
@@ -341,11 +343,11 @@ class Jobs:
             await self._threads(running.flow.enqueue_open, job.id, job.generation + 1)
         return await self._threads(running.tables.job, job.id) or job
 
-    async def picture(self, job: Job, index: int) -> Image:
-        """The pixels of a page, read or not. Raises `NotFound` for a page that is not there."""
+    async def picture(self, job: Job, index: int, use: Callable[[Image], T]) -> T:
+        """What `use` makes of a page's pixels, read or not. Raises `NotFound` where there is no page."""
         running = await self._get()
         try:
-            return await running.reading.picture(job.id, index)
+            return await running.reading.picture(job.id, index, use)
         except FileNotFoundError as error:
             raise NotFound("There is no such page.") from error
 
