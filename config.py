@@ -157,6 +157,14 @@ class Settings(BaseSettings):
         100_000_000, ge=10_000, description="Most pixels of one picture or rendered page."
     )
 
+    export_workers: int = Field(
+        2, ge=1, description="Processes that write results (DOCX, searchable PDF, ZIP and the like) at once."
+    )
+    export_timeout_seconds: float = Field(
+        120, gt=0, description="Longest time one result may take to be written, besides 5 s for each page."
+    )
+    export_memory_mb: int = Field(1536, ge=512, description="Memory bound of a process that writes results.")
+
     enable_jobs: bool = Field(True, description="Serve the routes of durable jobs.")
     max_jobs: int = Field(
         1000,

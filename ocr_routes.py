@@ -199,7 +199,7 @@ async def image_advanced(
     async with _opened_picture(service, file) as source:
         document = await unless_gone(request, _read(service, source, options))
         if outputs:
-            return await respond_with_files(document, source, outputs, service.uploads)
+            return await unless_gone(request, respond_with_files(service, document, source, outputs))
         answer = with_picture(
             service, source, 1, lambda image: _advanced(document, image, draw_boxes, crop_regions)
         )

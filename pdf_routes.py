@@ -5,7 +5,6 @@ A route parses, calls the reader, shapes the answer. How a PDF is opened or draw
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from typing_extensions import TypedDict
 
 from airgap.core.document import Document, PageStatus, ReadOptions
-from airgap.exporters import export_file
 from airgap.exporters.images import iter_images
 from airgap.exporters.json_export import (
     DisagreementJson,
@@ -31,6 +29,7 @@ from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import document_text, page_text
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
+from airgap.http.responses import written_file
 from deepseek_ocr import NGRAM_RULES
 from ocr_utils import (
     Crosscheck,
@@ -42,7 +41,6 @@ from ocr_utils import (
     display_name,
     encode_base64,
     json_from_disk,
-    on_thread,
     progress_bar,
     requested_outputs,
     respond_with_files,
@@ -153,13 +151,8 @@ async def pdf_ocr(
     options = replace(options, crosscheck=crosscheck)
     document = await unless_gone(request, _read(service, source, options))
     if outputs:
-        return await respond_with_files(document, source, outputs, service.uploads)
-    with tempfile.TemporaryDirectory(dir=service.uploads) as folder:
-        layout = Path(folder) / "layout.pdf"
-        if draw_layouts:
-            await on_thread(export_file, "layout_pdf", document, source, layout)
-        members = _answer(document, source, layout if draw_layouts else None, extract_images)
-        return await json_from_disk(members, service.uploads)
+        return await unless_gone(request, respond_with_files(service, document, source, outputs))
+    return await unless_gone(request, _respond(service, document, source, draw_layouts, extract_images))
 
 
 @router.post("/ocr/simple", summary="Just the text, page by page", responses={200: {"model": PdfText}})
@@ -191,6 +184,18 @@ async def _read(service: Service, source: Source, options: ReadOptions) -> Docum
     options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
     with progress_bar(len(source.numbers), source.name, "page") as advance:
         return await service.reader.recognize(source, options, lambda page: advance())
+
+
+async def _respond(
+    service: Service, document: Document, source: Source, draw_layouts: bool, extract_images: bool
+) -> Response:
+    if not draw_layouts:
+        return await json_from_disk(_answer(document, source, None, extract_images), service.uploads)
+    layout, _ = await written_file(service, document, source, ("layout_pdf",))
+    try:
+        return await json_from_disk(_answer(document, source, layout, extract_images), service.uploads)
+    finally:
+        layout.unlink(missing_ok=True)
 
 
 def _answer(document: Document, source: Source, layout: Path | None, extract_images: bool) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from process.decode import IMAGE_KINDS, unsupported
 from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource
@@ -55,11 +57,32 @@ def open_source(
     """
     kind = sniff_file(path)
     span = Span(page_from, page_to, limits.pdf_max_pages)
+    source: PdfSource | PictureSource
     if kind == "pdf":
-        return PdfSource(path, safe_name(name), span, limits, dpi, password, text_layer)
-    if kind not in IMAGE_KINDS:
+        source = PdfSource(path, safe_name(name), span, limits, dpi, password, text_layer)
+    elif kind in IMAGE_KINDS:
+        source = PictureSource(path, safe_name(name), kind, span, limits)
+    else:
         raise unsupported(kind)
-    return PictureSource(path, safe_name(name), kind, span, limits)
+    source.opening = {
+        "path": str(source.on_disk),
+        "name": source.name,
+        "limits": asdict(limits),
+        "dpi": dpi,
+        "page_from": page_from,
+        "page_to": page_to,
+        "password": password,
+    }
+    return source
+
+
+def reopened(opening: Mapping[str, Any]) -> Source:
+    """The file of `Source.opening` again, for one page at a time. Blocks; raises as `open_source`."""
+    limits = Limits(**{**opening["limits"], "render_workers": 1})
+    how = {key: value for key, value in opening.items() if key not in ("path", "limits")}
+    source = open_source(Path(opening["path"]), limits=limits, **how)
+    source.name = opening["name"]
+    return source
 
 
 def survey(

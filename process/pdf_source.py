@@ -176,6 +176,11 @@ class PdfSource(Source):
             )
         return PageRenderFailed("The page is damaged and cannot be drawn.")
 
+    @property
+    def on_disk(self) -> Path:
+        """Where the file lies."""
+        return self._file.path
+
     def close(self) -> None:
         if not self._file.closed:
             self._file.close()

@@ -170,6 +170,11 @@ class PictureSource(Source):
             "Scale the picture down, save it as PNG, or have the site raise IMAGE_MEMORY_MB.",
         )
 
+    @property
+    def on_disk(self) -> Path:
+        """Where the file lies."""
+        return self._file.path
+
     def close(self) -> None:
         if not self._file.closed:
             self._file.close()

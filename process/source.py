@@ -10,7 +10,7 @@ import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -87,6 +87,8 @@ class Source(ABC):
     """
 
     kind: Literal["image", "pdf"]
+    opening: dict[str, Any]
+    """What `pages.reopened` takes to open the file again, elsewhere: values of JSON."""
 
     def __init__(self, path: Path | bytes, name: str, media_type: str, count: int, numbers: range) -> None:
         self.path = path

@@ -5,8 +5,9 @@ once; the pages held are at most `pages`, and their pixels together at most `pix
 all of that is let in alone. Who waits is served in rotation between callers and their requests, so that
 a small picture does not wait for the long document in front of it.
 
-Threads are of three kinds, each with a bounded pool of its own: those that draw, here; those that write
-results, with who writes them; and `briefly`, for what takes a moment: files, JSON, base64.
+Threads are of three kinds, each with a bounded pool of its own: those that draw, which the budget hands
+out; `at_length`, for what writes answers; `briefly`, for what takes a moment: files, JSON, base64. Whole
+formats are written in processes of their own, see `process.tasks`.
 
 Lives on one event loop. Knows no file format, no engine and no HTTP.
 """
@@ -37,6 +38,7 @@ SHARE_OF_MEMORY = 8
 """An eighth of the memory is for pages that are held, where the site sets nothing."""
 
 BRIEF_THREADS = 8
+LONG_THREADS = 4
 
 abandoned: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("abandoned", default=None)
 """In a thread of `Threads`: set once nobody waits for what it does."""
@@ -82,6 +84,27 @@ def _brief_threads() -> Threads:
 async def briefly(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run on a thread what blocks for a moment. Nothing that draws, decodes or writes results."""
     return await _brief_threads()(function, *args, **kwargs)
+
+
+@functools.cache
+def _long_threads() -> Threads:
+    return Threads(LONG_THREADS, "write")
+
+
+async def at_length(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run on a thread what takes its time and is no drawing: an answer's JSON, with its pictures."""
+    return await _long_threads()(function, *args, **kwargs)
+
+
+class Abandoned(Exception):
+    """Nobody waits for this any more."""
+
+
+def stop_if_abandoned() -> None:
+    """Raise `Abandoned` on a thread whose work nobody waits for."""
+    gone = abandoned.get()
+    if gone is not None and gone.is_set():
+        raise Abandoned
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ from config import Settings
 from process.pages import Limits
 from process.pipeline import Reader
 from process.scratch import Scratch
+from process.tasks import Tasks
 
 
 class Part(Protocol):
@@ -49,6 +50,11 @@ class Service:
         self.features: dict[str, str | None] = {}  # name → None when on, else why not
         self.started = False
         self.failure: str | None = None
+        self.tasks = Tasks(
+            workers=settings.export_workers,
+            seconds=settings.export_timeout_seconds,
+            memory_mb=settings.export_memory_mb,
+        )
         self.scratch = Scratch(settings.data_dir / "uploads")
         self.parts: list[Part] = []
 
