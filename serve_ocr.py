@@ -27,7 +27,7 @@ from airgap.http import edge, system_routes
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings
-from process.allocator import give_memory_back
+from process.allocator import give_memory_back, hide_from_others
 from process.pipeline import RENDER_AHEAD, Defaults, Reader
 from process.second_reader import SecondReader
 from process.work import Work
@@ -143,18 +143,14 @@ def _include(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Load the engine while the probes already answer; close it at the end."""
     service: Service = app.state.service
+    await service.prepare()
     loading = asyncio.create_task(_start_engine(service))
     try:
         yield
     finally:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
-        for part in service.parts:
-            await part.close()
-        await service.engine.close()
-        if service.reader.second is not None:
-            await service.reader.second.close()
-        service.scratch.close()
+        await service.close()
 
 
 async def _start_engine(service: Service) -> None:
@@ -170,12 +166,13 @@ async def _start_engine(service: Service) -> None:
         return
     service.started = True
     log.info("ready: engine %s, model %s, device %s", name, service.engine.model, service.engine.device)
-    await asyncio.gather(*(part.start() for part in service.parts))
+    service.start_parts()
 
 
 def main() -> int:
     """Serve until told to stop. Returns the exit code: 1 when the engine did not start, 2 for settings."""
     give_memory_back()
+    hide_from_others()
     try:
         settings = load_settings()
         logs.configure(settings.log_level, settings.log_format)

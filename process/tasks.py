@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import weakref
 from typing import Any
 
 from airgap.core.document import PageError
@@ -31,6 +32,7 @@ class Tasks:
         self._children = ChildPool(workers, "process.task_child")
         self._threads = Threads(workers, "task")
         self._turns = Turns(workers)
+        weakref.finalize(self, self._children.close)
 
     @property
     def pids(self) -> tuple[int, ...]:

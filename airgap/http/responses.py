@@ -25,6 +25,9 @@ from airgap.http.uploads import temporary_path
 from process.pages import Source
 from process.work import at_length, briefly, stop_if_abandoned
 
+WRITE = "airgap.exporters.writing:write"
+"""What a process runs to write the formats of a document."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -92,7 +95,7 @@ async def written_file(
         return await written(
             service,
             suffix_of(outputs)[0],
-            "airgap.exporters.writing:write",
+            WRITE,
             pages=len(document.pages),
             document=str(saved),
             source=source.opening,

@@ -79,7 +79,8 @@ class _Running:
     presence: keeping.Presence
     reading: JobReading
     flow: ModuleType
-    keeper: asyncio.Task[None]
+    keeper: keeping.Keeper
+    keeping: asyncio.Task[None]
 
 
 class Jobs:
@@ -109,6 +110,24 @@ class Jobs:
 
     # --- life ------------------------------------------------------------------------------------
 
+    async def prepare(self) -> None:
+        """Look whether the database can be used, where there is one. Raises `JobsUnavailable`."""
+        if self._url is None and not await self._threads(self._was_used):
+            return
+        try:
+            tables = await self._threads(Tables, self._url, self.store.root)
+        except Exception as error:
+            log.exception("the jobs' database cannot be opened")
+            raise JobsUnavailable(
+                "The jobs' database cannot be opened.",
+                "Make the database of DATABASE_URL, or jobs.sqlite under DATA_DIR, usable; the log says why.",
+            ) from error
+        await self._threads(tables.close)
+
+    def trouble(self) -> str | None:
+        """What keeps the house from being kept."""
+        return self._running.keeper.trouble if self._running else None
+
     async def start(self) -> None:
         """Go on with what is there, as soon as there is something: a job of earlier, or another server's."""
         while True:
@@ -127,8 +146,8 @@ class Jobs:
         async with self._starting:
             running, self._running = self._running, None
             if running is not None:
-                running.keeper.cancel()
-                await asyncio.gather(running.keeper, return_exceptions=True)
+                running.keeping.cancel()
+                await asyncio.gather(running.keeping, return_exceptions=True)
                 await briefly(running.flow.stop)
                 await running.reading.close()
                 running.presence.leave()
@@ -191,7 +210,7 @@ class Jobs:
         # A thread without an event loop: DBOS would take this one for its own, threads included.
         await self._threads(flow.start, tables, presence.id, loop, steps, reading.places)
         log.info("jobs: taking part in the queue as %s", presence.id)
-        return _Running(tables, presence, reading, flow, asyncio.create_task(keeper.run()))
+        return _Running(tables, presence, reading, flow, keeper, asyncio.create_task(keeper.run()))
 
     # --- taking in -------------------------------------------------------------------------------
 
