@@ -8,9 +8,9 @@ from __future__ import annotations
 import functools
 import logging
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -19,10 +19,12 @@ from typing_extensions import TypedDict
 
 from airgap.core.document import Document, PageError, ReadOptions
 from airgap.core.errors import AirgapError
-from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
 from airgap.exporters.json_export import ErrorJson, LedgerJson, error_to_dict, ledger_to_dict
 from airgap.exporters.markdown import document_markdown
 from airgap.exporters.text import document_text
+from airgap.exporters.writing import save
+from airgap.http.opening import opened
+from airgap.http.responses import written
 from deepseek_ocr import NGRAM_RULES
 from deepseek_ocr import clean_formula as drop_numbers
 from ocr_utils import (
@@ -37,12 +39,11 @@ from ocr_utils import (
     progress_bar,
     requested_outputs,
     save_upload,
-    temporary_path,
     unless_gone,
     zip_response,
 )
-from process.pages import open_source
 from process.pipeline import in_order
+from process.work import at_length
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/batch", tags=["batch"])
@@ -97,10 +98,10 @@ class BatchAnswer(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one file: a document, or the error that kept it shut. `path` is our copy of it."""
+    """What became of one file: a document, or the error that kept it shut; `opening` opens it again."""
 
     filename: str
-    path: Path
+    opening: dict[str, Any] | None = None
     document: Document | None = None
     error: PageError | None = None
 
@@ -175,59 +176,81 @@ async def batch_download(
     clean_formula: CleanFormula = False,
     flat: Annotated[bool, Form(description="All files at the top of the ZIP, no folder per input.")] = False,
 ) -> Response:
-    path = await on_thread(temporary_path, service.uploads, ".zip")
-    try:
-        names = tuple(name for name in outputs if name != "zip") or DEFAULT_OUTPUTS
-        archive = Archive(path, names, flat=flat)
-        await unless_gone(request, _fill(archive, service, files, options, clean_formula))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return zip_response(path, "results.zip")
+    work = _written(service, files, options, clean_formula, outputs, flat)
+    return zip_response(await unless_gone(request, work), "results.zip")
 
 
 async def _summaries(
     service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
 ) -> BatchAnswer:
     results = []
-    async with aclosing(_results(service, files, options, clean)) as stream:
-        async for result in stream:
-            results.append(await on_thread(result.as_dict))
+    with _folder(service) as folder:
+        async with aclosing(_results(service, files, options, clean, folder)) as stream:
+            async for result in stream:
+                results.append(await at_length(result.as_dict))
     succeeded = sum(entry["success"] for entry in results)
     return {"results": results, "succeeded": succeeded, "failed": len(results) - succeeded}
 
 
-async def _fill(
-    archive: Archive, service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
-) -> None:
-    with archive:
-        async with aclosing(_results(service, files, options, clean)) as stream:
+async def _written(
+    service: Service,
+    files: list[UploadFile],
+    options: ReadOptions,
+    clean: bool,
+    outputs: tuple[str, ...],
+    flat: bool,
+) -> Path:
+    """The ZIP of all files. What was read of each lies on the disk until all are."""
+    with _folder(service) as folder:
+        entries: list[dict[str, Any]] = []
+        async with aclosing(_results(service, files, options, clean, folder)) as stream:
             async for result in stream:
-                await on_thread(_add, archive, service, result)
+                entries.append(await at_length(_entry, folder / f"{len(entries)}.json", result))
+        call = "airgap.exporters.writing:write_batch"
+        path, _ = await written(
+            service,
+            ".zip",
+            call,
+            pages=sum(entry["pages"] for entry in entries),
+            files=entries,
+            outputs=list(outputs),
+            flat=flat,
+        )
+        return path
 
 
-def _add(archive: Archive, service: Service, result: FileResult) -> None:
+def _entry(path: Path, result: FileResult) -> dict[str, Any]:
+    """A file as `write_batch` takes it; its document is put into `path`."""
     if result.document is None:
-        archive.add_failure(result.filename, result.error or UNKNOWN)
-        return
-    with open_source(result.path, name=result.filename, limits=service.limits) as source:
-        archive.add(result.filename, result.document, source)
+        return {"filename": result.filename, "error": asdict(result.error or UNKNOWN), "pages": 0}
+    save(result.document, path)
+    return {
+        "filename": result.filename,
+        "error": None,
+        "document": str(path),
+        "source": result.opening,
+        "pages": len(result.document.pages),
+    }
+
+
+@contextmanager
+def _folder(service: Service) -> Iterator[Path]:
+    """A folder of one request, for its files."""
+    service.uploads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=service.uploads, prefix="batch-") as folder:
+        yield Path(folder)
 
 
 async def _results(
-    service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
+    service: Service, files: list[UploadFile], options: ReadOptions, clean: bool, folder: Path
 ) -> AsyncGenerator[FileResult, None]:
-    """Each file's result, in order; the files lie in a folder of this request until the last is taken."""
+    """Each file's result, in order; the files are put into `folder`."""
     if clean:
         rule = NGRAM_RULES["eval"]
         options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
     reader = service.reader
-    service.uploads.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=service.uploads, prefix="batch-") as folder,
-        progress_bar(len(files), "batch", "file") as advance,
-    ):
-        work = functools.partial(_read_file, service, options, clean, Path(folder))
+    with progress_bar(len(files), "batch", "file") as advance:
+        work = functools.partial(_read_file, service, options, clean, folder)
         async with reader.admit(), aclosing(in_order(files, work, reader.max_concurrency + 1)) as results:
             async for result in results:
                 advance()
@@ -238,15 +261,14 @@ async def _read_file(
     service: Service, options: ReadOptions, clean: bool, folder: Path, file: UploadFile
 ) -> FileResult:
     name = display_name(file)
-    path = folder
     try:
         path = await on_thread(save_upload, file, folder)
-        with await on_thread(open_source, path, name=name, limits=service.limits) as source:
+        async with opened(service, path, name) as source:
             document = await service.reader.recognize(source, options)
-        return FileResult(name, path, cleaned(document) if clean else document)
+        return FileResult(name, source.opening, cleaned(document) if clean else document)
     except AirgapError as error:
         log.warning("batch: %s: %s", error.code, error.message)
-        return FileResult(name, path, error=error.as_page_error())
+        return FileResult(name, error=error.as_page_error())
 
 
 def cleaned(document: Document) -> Document:

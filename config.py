@@ -166,10 +166,30 @@ class Settings(BaseSettings):
     pdf_page_memory_mb: int = Field(
         2048, ge=256, description="Memory bound of a process that draws PDF pages."
     )
+    image_timeout_seconds: float = Field(
+        30, gt=0, description="Longest time one picture, or a frame of one, may take to decode."
+    )
+    image_memory_mb: int = Field(
+        1280, ge=256, description="Memory bound of a process that decodes pictures. 100 megapixels fit."
+    )
+    pixel_budget_megapixels: int | None = Field(
+        None,
+        ge=1,
+        description="Pages that are decoded and not yet read, over all requests, in millions of pixels of 4 "
+        "bytes. A larger page is let in alone. Unset: an eighth of the memory of container or machine.",
+    )
     max_upload_mb: int = Field(200, ge=1, description="Most bytes of one request, in MiB.")
     max_image_pixels: int = Field(
         100_000_000, ge=10_000, description="Most pixels of one picture or rendered page."
     )
+
+    export_workers: int = Field(
+        2, ge=1, description="Processes that write results (DOCX, searchable PDF, ZIP and the like) at once."
+    )
+    export_timeout_seconds: float = Field(
+        120, gt=0, description="Longest time one result may take to be written, besides 5 s for each page."
+    )
+    export_memory_mb: int = Field(1536, ge=512, description="Memory bound of a process that writes results.")
 
     enable_jobs: bool = Field(True, description="Serve the routes of durable jobs.")
     max_jobs: int = Field(

@@ -7,8 +7,9 @@ elsewhere.
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
@@ -17,6 +18,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from airgap.core.document import Document, Page, PageStatus, ReadOptions
+from airgap.core.engine import check_capabilities
 from airgap.core.errors import UnsupportedMedia
 from airgap.exporters.annotated import annotate, crop_blocks
 from airgap.exporters.json_export import (
@@ -31,6 +33,7 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
+from airgap.http.opening import check_together, opened, opened_together, with_picture
 from airgap.monitoring import trace
 from ocr_utils import (
     Crosscheck,
@@ -52,8 +55,7 @@ from ocr_utils import (
     saved_upload,
     unless_gone,
 )
-from process.image_process import open_image
-from process.pages import Source, open_source
+from process.pages import Source
 from process.sniff import sniff_file
 
 router = APIRouter(tags=["image"])
@@ -135,33 +137,40 @@ class ImageAnswer(TypedDict):
 @router.post("/generate", summary="Prompt and images as JSON, the model's raw answer")
 async def generate(request: Request, body: GenerateRequest, service: ReadyService) -> Generated:
     encoded = [*([body.image] if body.image else []), *(body.images or [])]
-    limit = service.settings.max_image_pixels
-    images = [await on_thread(_decode, text, limit) for text in encoded]
     options = ReadOptions(
         prompt=body.prompt or None,
         max_tokens=checked_max_tokens(body.max_tokens, service.settings),
         temperature=checked_temperature(body.temperature),
     )
-    return await unless_gone(request, _generate(service, images, options))
+    check_capabilities(service.engine.capabilities, len(encoded), options)
+    return await unless_gone(request, _generate_from(service, encoded, options))
 
 
 @router.post("/generate_with_file", summary="The same with an uploaded file")
 async def generate_with_file(
     request: Request, service: ReadyService, options: FormOptions, file: Annotated[UploadFile, File()]
 ) -> Generated:
-    async with saved_upload(file, service.uploads) as path:
-        image = await on_thread(open_image, path, max_pixels=service.settings.max_image_pixels)
-    return await unless_gone(request, _generate(service, [image], options))
+    check_capabilities(service.engine.capabilities, 1, options)
+    async with _opened_picture(service, file) as source:
+        return await unless_gone(request, _generate(service, [source], options))
 
 
-def _decode(text: str, max_pixels: int) -> Image:
+async def _generate_from(service: Service, encoded: list[str], options: ReadOptions) -> Generated:
+    async with service.reader.admit():
+        files = [await on_thread(_file_of, text) for text in encoded]
+        async with opened_together(service, files) as sources:
+            return await _generate(service, sources, options)
+
+
+def _file_of(text: str) -> bytes:
     data = decode_base64(text)
     trace.note_input(data)
-    return open_image(data, max_pixels=max_pixels)
+    return data
 
 
-async def _generate(service: Service, images: list[Image], options: ReadOptions) -> Generated:
-    async with service.reader.admit():
+async def _generate(service: Service, sources: Sequence[Source], options: ReadOptions) -> Generated:
+    check_together(service, sources)
+    async with service.reader.pictures(sources) as images:
         page = await service.reader.read_page(images, options)
     return {
         "result": page.raw,
@@ -187,14 +196,14 @@ async def image_advanced(
     crosscheck: Crosscheck = False,
 ) -> Response:
     options = replace(options, crosscheck=crosscheck)
-    async with saved_upload(file, service.uploads) as path:
-        with await on_thread(_open_picture, service, path, display_name(file)) as source:
-            document = await unless_gone(request, _read(service, source, options))
-            if outputs:
-                return await respond_with_files(document, source, outputs, service.uploads)
-            image = await on_thread(source.image, 1)
-            members = await on_thread(_advanced, document, image, draw_boxes, crop_regions)
-            return await json_from_disk(members, service.uploads)
+    async with _opened_picture(service, file) as source:
+        document = await unless_gone(request, _read(service, source, options))
+        if outputs:
+            return await unless_gone(request, respond_with_files(service, document, source, outputs))
+        answer = with_picture(
+            service, source, 1, lambda image: _advanced(document, image, draw_boxes, crop_regions)
+        )
+        return await json_from_disk(await unless_gone(request, answer), service.uploads)
 
 
 @router.post("/ocr/image/simple", summary="Just the text")
@@ -206,9 +215,8 @@ async def image_simple(
     crosscheck: Crosscheck = False,
 ) -> ImageText:
     options = replace(options, crosscheck=crosscheck)
-    async with saved_upload(file, service.uploads) as path:
-        with await on_thread(_open_picture, service, path, display_name(file)) as source:
-            document = await unless_gone(request, _read(service, source, options))
+    async with _opened_picture(service, file) as source:
+        document = await unless_gone(request, _read(service, source, options))
     page = document.pages[0]
     answer: ImageText = {"text": page_text(page), "warnings": list(document.warnings)}
     if crosscheck:
@@ -216,17 +224,20 @@ async def image_simple(
     return answer
 
 
-def _open_picture(service: Service, path: Path, name: str) -> Source:
-    """The first frame of a picture. Raises `UnsupportedMedia` for a PDF, whose route is another."""
-    if sniff_file(path) == "pdf":
-        raise UnsupportedMedia(f"{name} is a PDF.", "Send it to /pdf/ocr.")
-    return open_source(path, name=name, limits=service.limits, page_from=1, page_to=1)
+@asynccontextmanager
+async def _opened_picture(service: Service, file: UploadFile) -> AsyncIterator[Source]:
+    """The first frame of a picture, once admitted. Raises `UnsupportedMedia` for a PDF."""
+    name = display_name(file)
+    async with service.reader.admit(), saved_upload(file, service.uploads) as path:
+        if sniff_file(path) == "pdf":
+            raise UnsupportedMedia(f"{name} is a PDF.", "Send it to /pdf/ocr.")
+        async with opened(service, path, name, page_from=1, page_to=1) as source:
+            yield source
 
 
 async def _read(service: Service, source: Source, options: ReadOptions) -> Document:
     """Read the one page, whose failure is the request's."""
-    async with service.reader.admit():
-        document = await service.reader.recognize(source, options)
+    document = await service.reader.recognize(source, options)
     raise_if_failed(document.pages[0])
     return document
 

@@ -5,7 +5,6 @@ A route parses, calls the reader, shapes the answer. How a PDF is opened or draw
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from typing_extensions import TypedDict
 
 from airgap.core.document import Document, PageStatus, ReadOptions
-from airgap.exporters import export_file
 from airgap.exporters.images import iter_images
 from airgap.exporters.json_export import (
     DisagreementJson,
@@ -29,6 +27,9 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import document_text, page_text
+from airgap.http.live import Admitted
+from airgap.http.opening import opened
+from airgap.http.responses import written_file
 from deepseek_ocr import NGRAM_RULES
 from ocr_utils import (
     Crosscheck,
@@ -40,14 +41,13 @@ from ocr_utils import (
     display_name,
     encode_base64,
     json_from_disk,
-    on_thread,
     progress_bar,
     requested_outputs,
     respond_with_files,
     saved_upload,
     unless_gone,
 )
-from process.pages import Source, open_source
+from process.pages import Source
 
 router = APIRouter(prefix="/pdf", tags=["pdf"])
 
@@ -61,6 +61,7 @@ USAGE = {
 
 async def uploaded_pdf(
     service: ReadyService,
+    _: Admitted,
     file: Annotated[UploadFile, File(description="A PDF, or a TIFF or animation of several frames.")],
     dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw pages at.")] = 144,
     page_from: Annotated[int | None, Form(ge=1, description="First page, counted from 1.")] = None,
@@ -71,20 +72,20 @@ async def uploaded_pdf(
     ] = "ignore",
 ) -> AsyncIterator[Source]:
     """The form's file as a source of pages, open as long as the request lasts."""
-    async with saved_upload(file, service.uploads) as path:
-        source = await on_thread(
-            open_source,
+    async with (
+        saved_upload(file, service.uploads) as path,
+        opened(
+            service,
             path,
-            name=display_name(file),
-            limits=service.limits,
+            display_name(file),
             dpi=dpi,
             page_from=page_from,
             page_to=page_to,
             password=password or None,
             text_layer=text_layer,
-        )
-        with source:
-            yield source
+        ) as source,
+    ):
+        yield source
 
 
 UploadedPdf = Annotated[Source, Depends(uploaded_pdf)]
@@ -150,13 +151,8 @@ async def pdf_ocr(
     options = replace(options, crosscheck=crosscheck)
     document = await unless_gone(request, _read(service, source, options))
     if outputs:
-        return await respond_with_files(document, source, outputs, service.uploads)
-    with tempfile.TemporaryDirectory(dir=service.uploads) as folder:
-        layout = Path(folder) / "layout.pdf"
-        if draw_layouts:
-            await on_thread(export_file, "layout_pdf", document, source, layout)
-        members = _answer(document, source, layout if draw_layouts else None, extract_images)
-        return await json_from_disk(members, service.uploads)
+        return await unless_gone(request, respond_with_files(service, document, source, outputs))
+    return await unless_gone(request, _respond(service, document, source, draw_layouts, extract_images))
 
 
 @router.post("/ocr/simple", summary="Just the text, page by page", responses={200: {"model": PdfText}})
@@ -186,9 +182,20 @@ async def pdf_simple(
 async def _read(service: Service, source: Source, options: ReadOptions) -> Document:
     rule = NGRAM_RULES["pdf"]
     options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
-    async with service.reader.admit():
-        with progress_bar(len(source.numbers), source.name, "page") as advance:
-            return await service.reader.recognize(source, options, lambda page: advance())
+    with progress_bar(len(source.numbers), source.name, "page") as advance:
+        return await service.reader.recognize(source, options, lambda page: advance())
+
+
+async def _respond(
+    service: Service, document: Document, source: Source, draw_layouts: bool, extract_images: bool
+) -> Response:
+    if not draw_layouts:
+        return await json_from_disk(_answer(document, source, None, extract_images), service.uploads)
+    layout, _ = await written_file(service, document, source, ("layout_pdf",))
+    try:
+        return await json_from_disk(_answer(document, source, layout, extract_images), service.uploads)
+    finally:
+        layout.unlink(missing_ok=True)
 
 
 def _answer(document: Document, source: Source, layout: Path | None, extract_images: bool) -> dict[str, Any]:

@@ -27,9 +27,10 @@ from airgap.http.features import Feature, Kinds, mount
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings
-from process.allocator import give_memory_back
-from process.pipeline import Defaults, Reader
+from process.allocator import give_memory_back, hide_from_others
+from process.pipeline import RENDER_AHEAD, Defaults, Reader
 from process.second_reader import SecondReader
+from process.work import Work
 
 log = logging.getLogger("airgap_ocr")
 
@@ -94,13 +95,20 @@ def create_service(settings: Settings) -> Service:
     log.info("engine %s (%s)", choice.name, choice.reason)
     engine = create_engine(settings, choice)
     defaults = Defaults(settings.llm_prompt, settings.default_mode, settings.max_new_tokens)
+    places = settings.max_concurrency or engine.max_concurrency
+    budget = settings.pixel_budget_megapixels
     reader = Reader(
         engine,
         defaults,
-        max_concurrency=settings.max_concurrency or engine.max_concurrency,
+        max_concurrency=places,
         max_queue=settings.max_queue,
         page_timeout=settings.page_timeout_seconds,
         second=_second_reader(settings),
+        work=Work(
+            workers=settings.workers,
+            pages=places + RENDER_AHEAD,
+            pixels=budget * 1_000_000 if budget else None,
+        ),
     )
     return Service(settings, engine, reader, choice.reason)
 
@@ -115,18 +123,14 @@ def _second_reader(settings: Settings) -> SecondReader:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Load the engine while the probes already answer; close it at the end."""
     service: Service = app.state.service
+    await service.prepare()
     loading = asyncio.create_task(_start_engine(service))
     try:
         yield
     finally:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
-        for part in service.parts:
-            await part.close()
-        await service.engine.close()
-        if service.reader.second is not None:
-            await service.reader.second.close()
-        service.scratch.close()
+        await service.close()
 
 
 async def _start_engine(service: Service) -> None:
@@ -142,12 +146,13 @@ async def _start_engine(service: Service) -> None:
         return
     service.started = True
     log.info("ready: engine %s, model %s, device %s", name, service.engine.model, service.engine.device)
-    await asyncio.gather(*(part.start() for part in service.parts))
+    service.start_parts()
 
 
 def main() -> int:
     """Serve until told to stop. Returns the exit code: 1 when the engine did not start, 2 for settings."""
     give_memory_back()
+    hide_from_others()
     try:
         settings = load_settings()
         logs.configure(settings.log_level, settings.log_format)

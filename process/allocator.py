@@ -1,4 +1,6 @@
-"""Keeps glibc's allocator from holding on to memory that pictures have left.
+"""What this process asks of the C library and the kernel for itself, before threads are made.
+
+glibc's allocator is kept from holding on to memory that pictures have left.
 
 Each thread may get an arena of its own, an arena gives its free memory back only from its end, and the
 size from which blocks are mapped, and so given back at once, grows with the blocks that were freed. With
@@ -8,7 +10,7 @@ what each of them once held. Elsewhere than on glibc nothing is done.
 Blocks of a few megabytes stay with the process: mapping them afresh for every line that is read made
 reading a third slower.
 
-Source: mallopt(3).
+Source: mallopt(3), prctl(2).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 ARENAS = 2
 MAPPED_FROM_BYTES = 8 << 20
 KEPT_BYTES = 32 << 20
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def give_memory_back() -> bool:
@@ -32,3 +35,14 @@ def give_memory_back() -> bool:
         return False
     bounds = ((_M_ARENA_MAX, ARENAS), (_M_MMAP_THRESHOLD, MAPPED_FROM_BYTES), (_M_TRIM_THRESHOLD, KEPT_BYTES))
     return all(mallopt(name, value) for name, value in bounds)
+
+
+def hide_from_others() -> bool:
+    """Keep processes of the same user, our children among them, from this one's memory and environment.
+
+    Its environment may hold secrets, and its children read files that may be hostile. It also leaves no
+    core dump. True if it took.
+    """
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)

@@ -1,249 +1,44 @@
-"""Bytes of a picture → an upright RGB image, within limits.
-
-The pixel limit is checked on the header, before anything is decoded, and only the one Pillow plug-in
-that fits the content is let at it. Whatever hostile bytes make a decoder raise becomes a 4xx of
-`airgap.core.errors`.
+"""A page's picture → what DeepSeek-OCR takes: views, tiles, their grid. Bytes become pictures in `decode`.
 
 This module knows nothing about PDFs, pages, engines or HTTP.
 """
 
 from __future__ import annotations
 
-import io
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from airgap.core.document import Mode
-from airgap.core.errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
 from deepseek_ocr import MAX_CROPS, MODES, ModeSpec, num_image_tokens, tile_grid
-from process.sniff import NAMES, sniff_file
+from process.decode import (
+    IMAGE_KINDS,
+    MAX_SIDE,
+    MIN_SIDE,
+    check_size,
+    decoding,
+    normalise,
+    open_frames,
+    open_image,
+)
 
-_T = TypeVar("_T")
+__all__ = [
+    "IMAGE_KINDS",
+    "MAX_SIDE",
+    "MIN_SIDE",
+    "Pixels",
+    "Prepared",
+    "check_size",
+    "decoding",
+    "normalise",
+    "open_frames",
+    "open_image",
+    "prepare",
+]
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-
-MIN_SIDE = 4
-"""Pixels. Nothing that is narrower holds a letter."""
-
-MAX_SIDE = 32_000
-"""Pixels. OpenCV's warps address pixels with signed 16-bit numbers."""
-
-_FORMATS = {
-    "png": "PNG",
-    "jpeg": "JPEG",
-    "webp": "WEBP",
-    "tiff": "TIFF",
-    "bmp": "BMP",
-    "gif": "GIF",
-    "heif": "HEIF",
-    "avif": "AVIF",
-    "jp2": "JPEG2000",
-}
-IMAGE_KINDS = frozenset(_FORMATS)
-"""The kinds of `sniff` that `open_image` reads."""
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ORIENTATION = 0x0112
-_PHOTOMETRIC = 262
-_WHITE_IS_ZERO = 0
-
-# The limit is a setting, checked per call. Pillow's own is global and half of it is a warning.
-Image.MAX_IMAGE_PIXELS = None
-
-
-def open_image(data: bytes | Path, *, max_pixels: int) -> Image.Image:
-    """The first frame of a picture, upright and RGB.
-
-    EXIF orientation is applied, transparency lies on white, and every depth and colour space becomes
-    8-bit RGB. Raises `EmptyFile`, `UnsupportedMedia`, `ImageTooLarge` or `InvalidImage`.
-    """
-    with open_frames(data) as image:
-        check_size(image.size, max_pixels)
-        return normalise(image)
-
-
-@contextmanager
-def open_frames(data: bytes | Path) -> Iterator[Image.Image]:
-    """The picture with its header read and nothing decoded, as Pillow's own object.
-
-    Inside the `with`, whatever a decoder raises on bad bytes becomes an `AirgapError`. The caller
-    calls `check_size` after each `seek` and before the pixels are touched. Raises as `open_image`.
-    """
-    kind = sniff_file(data)
-    if kind not in IMAGE_KINDS:
-        raise _unsupported(kind)
-    with decoding(), _stream(data) as stream:
-        image = _open_header(stream, kind)
-        with image:
-            yield image
-
-
-@contextmanager
-def decoding() -> Iterator[None]:
-    """Turn whatever a decoder raises into an `AirgapError` that says no more than its sender may know.
-
-    Decoders raise nearly everything on fuzzed bytes (OSError, SyntaxError, TypeError, struct.error,
-    …), so the net is as wide as `Exception`.
-    """
-    try:
-        yield
-    except AirgapError:
-        raise
-    except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge("The picture needs more memory than it may take.") from error
-    except Exception as error:
-        what = "ends too early" if "truncated" in str(error).lower() else "is damaged"
-        raise InvalidImage(f"The picture {what} and cannot be decoded.") from error
-
-
-def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise `InvalidImage` or `ImageTooLarge` for a width and height (pixels) out of bounds."""
-    width, height = size
-    if min(width, height) < MIN_SIDE:
-        raise InvalidImage(
-            f"The picture is {width} × {height} pixels: nothing can be written on it.",
-            f"Send a picture of at least {MIN_SIDE} pixels each way; text needs about 20 in height.",
-        )
-    if max(width, height) > MAX_SIDE:
-        raise ImageTooLarge(
-            f"The picture is {width} × {height} pixels; a side may have {MAX_SIDE}.",
-            "Scale the picture down, or cut it into several.",
-        )
-    if width * height > max_pixels:
-        raise ImageTooLarge(f"The picture has {width} × {height} pixels; {max_pixels} are allowed in all.")
-
-
-def normalise(image: Image.Image) -> Image.Image:
-    """Decode (if need be), turn upright by EXIF, and convert to 8-bit RGB on white.
-
-    The result shares nothing with its source, which may be closed. Inside `decoding()` only.
-    """
-    _despite_warnings(image.load)
-    method = _UPRIGHT.get(_orientation(image))
-    rgb = _to_rgb(image)
-    if method is not None:
-        return rgb.transpose(method)
-    return rgb.copy() if rgb is image else rgb
-
-
-def _unsupported(kind: str | None) -> UnsupportedMedia:
-    if kind == "pdf":
-        return UnsupportedMedia("This is a PDF, not a picture.", "Send PDFs to /pdf/ocr.")
-    if kind in NAMES:
-        return UnsupportedMedia(f"This is {NAMES[kind]}, not a picture that can be read.")
-    return UnsupportedMedia("This is not a picture of a known kind.")
-
-
-@contextmanager
-def _stream(data: bytes | Path) -> Iterator[IO[bytes]]:
-    with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as stream:
-        yield stream
-
-
-@cache
-def _register_heif() -> None:
-    from pillow_heif import register_heif_opener
-
-    register_heif_opener()
-
-
-def _open_header(stream: IO[bytes], kind: str) -> Image.Image:
-    if kind == "heif":
-        _register_heif()
-
-    def attempt() -> Image.Image:
-        stream.seek(0)
-        return Image.open(stream, formats=[_FORMATS[kind]])
-
-    return _despite_warnings(attempt)
-
-
-_strictness = threading.Lock()
-
-
-def _despite_warnings(call: Callable[[], _T]) -> _T:
-    """Call, and again without warnings where these are errors: odd metadata cost no picture."""
-    try:
-        return call()
-    except Warning:
-        with _strictness, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return call()
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; damaged EXIF data count as none."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:
-        return 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    mode = image.mode
-    if mode == "RGB" and "transparency" not in image.info:
-        return image
-    if mode.startswith("I") or mode == "F":
-        return _deep_grey_to_rgb(image)
-    if mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
-    if image.has_transparency_data:
-        return _on_white(image if mode == "RGBA" else image.convert("RGBA"))
-    return image.convert("RGB")
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image)
-    return white
-
-
-def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits or in floats → RGB, by the smallest usual range that holds its values.
-
-    Scanners put 10- and 12-bit values into 16 bits, and floats come as 0–1 as well as 0–255.
-    """
-    values: np.ndarray[Any, Any] = np.asarray(image)
-    if values.dtype.kind == "f":
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        ranges: tuple[float, ...] = (1.0, 255.0, 65535.0)
-    else:
-        ranges = (255, 1023, 4095, 65535)
-    low, high = min(0.0, float(values.min())), float(values.max())
-    top = next((top for top in ranges if high <= top), high)
-    scale = 255.0 / max(top - low, 1e-9)
-    grey = np.empty(values.shape, np.uint8)
-    for start in range(0, len(values), 256):  # by strips: whole-page floats would be 8 bytes a pixel
-        strip = values[start : start + 256].astype(np.float64)
-        grey[start : start + 256] = np.clip((strip - low) * scale + 0.5, 0, 255)
-    if _white_is_zero(image):
-        np.subtract(255, grey, out=grey)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _white_is_zero(image: Image.Image) -> bool:
-    """Whether a TIFF of more than 8 bits counts from white, which Pillow leaves as it is."""
-    tags = getattr(image, "tag_v2", None)
-    return tags is not None and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
 
 # --- for DeepSeek-OCR --------------------------------------------------------------------------------
 

@@ -1,41 +1,24 @@
-"""The child process that opens PDFs and draws their pages: the only place PDF libraries run.
+"""PDFs, opened and drawn within a child process: the only place PDF libraries run.
 
-PyMuPDF is not thread-safe, and a hostile PDF can make it run without end or eat all memory. Here it
-may: this process is bounded in memory by `RLIMIT_AS` and in time by `pdf_pool`, which kills it. It
-is run by its path, knows nothing of the project, and imports the standard library and the PDF
-libraries alone, so that a fresh one is ready in a tenth of a second.
-
-Requests come as JSON, one a line, on standard input; the end of the input ends the process. Each is
-answered on standard output with one line of JSON and, after it, `bytes` bytes of payload.
-
-    {"op": "open", "document": id, "path", "password"}          → {"ok", "pages", "renderer"}
-    {"op": "render", …the same…, "page", "dpi", "max_pixels", "max_side", "min_side", "text"}
-        → {"ok", "width", "height", "width_pt", "height_pt", "dpi", "damaged", "doubtful", "text", "bytes"}
-          + RGB rows
-    {"op": "close", "document": id}                              → {"ok"}
-    a failure                                                    → {"ok": false, "reason", "detail"}
-
-Every request but `close` also holds `memory_mb` and `seconds`. `page` counts from 0. A `reason` is
-`password`, `invalid`, `memory` or `page`.
-
-MuPDF draws; PDFium is asked where MuPDF sees no page or a password that PDFium does not need.
+PyMuPDF is not thread-safe, and a hostile PDF can make it run without end or eat all memory; see
+`process.child`, which bounds it. MuPDF draws; PDFium is asked where MuPDF sees no page or a password
+that PDFium does not need.
 """
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import json
 import math
-import os
 import resource
-import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, BinaryIO, Protocol
+from typing import Any
 
 import pymupdf
+
+from process.child import Failure, Pages, Pieces
+
+pymupdf.TOOLS.mupdf_display_errors(False)
+pymupdf.TOOLS.mupdf_display_warnings(False)
 
 RESIDENT_BYTES = 192 * 2**20
 """Memory of this process above which MuPDF's store of decoded fonts and images is emptied."""
@@ -55,31 +38,6 @@ _DAMAGE = (
 _DOUBT = "page may not be correct"  # what MuPDF says of unknown or broken drawing commands
 
 
-class Failure(Exception):
-    """A request that cannot be met, with the reason as a word of the protocol."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
-
-
-class Pages(Protocol):
-    """A document opened by one of the two libraries."""
-
-    renderer: str
-    count: int
-
-    def render(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
-        """Draw one page: the answer's fields, and its RGB rows in pieces.
-
-        The pieces lie in memory that is the library's, and are good until the next call.
-        """
-        ...
-
-    def close(self) -> None: ...
-
-
 class MuPdfPages:
     """Opened by PyMuPDF."""
 
@@ -94,13 +52,13 @@ class MuPdfPages:
             if self._document.needs_pass and not self._document.authenticate(password or ""):
                 raise Failure("password")
             self.count = int(self._document.page_count)
-            if not some_page_loads(self._document.load_page, self.count):
-                raise Failure("invalid", "MuPDF sees no page")
+            page = first_page(self._document.load_page, self.count)
+            self.opened = _size(page.rect.width, page.rect.height) if page else _size(0, 0)
         except BaseException:
             self._document.close()
             raise
 
-    def render(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
+    def render(self, request: dict[str, Any]) -> tuple[dict[str, Any], Pieces]:
         pymupdf.TOOLS.reset_mupdf_warnings()
         self._pixmap = None
         page = self._document.load_page(request["page"])
@@ -146,10 +104,10 @@ class PdfiumPages:
             raise Failure(reason, str(error)) from error
         self._document.init_forms()
         self.count = len(self._document)
-        if not some_page_loads(self._document.get_page, self.count):
-            raise Failure("invalid", "PDFium sees no page")
+        page = first_page(self._document.get_page, self.count)
+        self.opened = _size(*page.get_size()) if page else _size(0, 0)
 
-    def render(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
+    def render(self, request: dict[str, Any]) -> tuple[dict[str, Any], Pieces]:
         self._bitmap = None
         page = self._document[request["page"]]
         width_pt, height_pt = page.get_size()
@@ -178,13 +136,21 @@ class PdfiumPages:
         self._document.close()
 
 
-def some_page_loads(load: Callable[[int], object], count: int) -> bool:
-    """Whether a document has a page at all; where all of many fail at first, it is given the doubt."""
+def _size(width_pt: float, height_pt: float) -> dict[str, Any]:
+    return {"width_pt": width_pt, "height_pt": height_pt}
+
+
+def first_page(load: Callable[[int], Any], count: int) -> Any:
+    """The first page that loads. None where all of many fail at first: these are given the doubt.
+
+    Raises `Failure` where the document has no page.
+    """
     for index in range(min(count, PROBED_PAGES)):
         with suppress(Exception):
-            load(index)
-            return True
-    return count > PROBED_PAGES
+            return load(index)
+    if count <= PROBED_PAGES:
+        raise Failure("invalid", "no page loads")
+    return None
 
 
 def fit(width_pt: float, height_pt: float, request: dict[str, Any]) -> float:
@@ -253,113 +219,6 @@ def open_document(path: str, password: str | None) -> Pages:
             raise first from error
 
 
-class Worker:
-    """Answers requests; holds one document open from one to the next."""
-
-    def __init__(self) -> None:
-        self._held: str | None = None
-        self._pages: Pages | None = None
-
-    def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
-        """One request. Raises `Failure`."""
-        if request["op"] == "close":
-            if request["document"] == self._held:
-                self._drop()
-            return {}, []
-        pages = self._document(request)
-        if request["op"] == "open":
-            return {"pages": pages.count, "renderer": pages.renderer}, []
-        try:
-            return pages.render(request)
-        except (Failure, MemoryError):
-            raise
-        except Exception as error:
-            raise Failure("page", f"{type(error).__name__}: {error}") from error
-
-    def _document(self, request: dict[str, Any]) -> Pages:
-        if self._pages is None or self._held != request["document"]:
-            self._drop()
-            self._pages = open_document(request["path"], request["password"])
-            self._held = request["document"]
-        return self._pages
-
-    def _drop(self) -> None:
-        pages, self._pages, self._held = self._pages, None, None
-        if pages is not None:
-            pages.close()
-            _give_memory_back()
-
-
 def _resident_bytes() -> int:
     with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  (pathlib only costs time here)
         return int(statm.read().split()[1]) * resource.getpagesize()
-
-
-def _give_memory_back() -> None:
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
-def _bound(memory_mb: int, seconds: float) -> None:
-    """Set the bounds of one request. The alarm kills a process that nobody is left to kill."""
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = memory_mb * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
-    signal.setitimer(signal.ITIMER_REAL, seconds + 5)
-
-
-def _die_with_parent(wanted: bool) -> None:
-    """Have the kernel send SIGIO, whose default is death, when the input's other end goes away.
-
-    While a page is drawn no Python runs here, so the end of the input would go unseen. Nothing is
-    written to the input meanwhile, so the signal can mean nothing else.
-    """
-    flags = fcntl.fcntl(0, fcntl.F_GETFL)
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
-
-
-def _failure(error: BaseException) -> dict[str, Any]:
-    failure = error if isinstance(error, Failure) else Failure("memory", str(error))
-    if any(sign in failure.detail for sign in ("malloc", "calloc", "realloc", "out of memory")):
-        failure.reason = "memory"
-    return {"ok": False, "reason": failure.reason, "detail": failure.detail[:500]}
-
-
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until the requests end."""
-    worker = Worker()
-    for line in requests:
-        request = json.loads(line)
-        if request["op"] != "close":
-            _bound(request["memory_mb"], request["seconds"])
-        _die_with_parent(True)
-        try:
-            answer, payload = worker.answer(request)
-            answer |= {"ok": True, "bytes": sum(len(piece) for piece in payload)}
-        except (Failure, MemoryError) as error:
-            answer, payload = _failure(error), []
-        _die_with_parent(False)
-        answers.write(json.dumps(answer).encode() + b"\n")
-        for piece in payload:
-            answers.write(piece)
-        answers.flush()
-        del answer, payload
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def main() -> None:
-    answers = os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 1)  # the libraries print; only answers may go out
-    os.dup2(null, 2)
-    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
-        resource.setrlimit(limit, (0, 0))
-    pymupdf.TOOLS.mupdf_display_errors(False)
-    pymupdf.TOOLS.mupdf_display_warnings(False)
-    serve(sys.stdin.buffer, answers)
-
-
-if __name__ == "__main__":
-    main()

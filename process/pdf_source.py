@@ -1,4 +1,4 @@
-"""A PDF as a source of pages, drawn by the child processes of `pdf_pool`.
+"""A PDF as a source of pages, drawn by the child processes of `child_pool`.
 
 This module turns their answers into pages and their failures into the errors of `airgap.core.errors`. It
 knows no PDF library.
@@ -7,9 +7,6 @@ knows no PDF library.
 from __future__ import annotations
 
 import logging
-import tempfile
-import uuid
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,10 @@ from PIL import Image
 
 from airgap.core.document import Line
 from airgap.core.errors import AirgapError, InvalidPdf, PageRenderFailed, PageTimeout, PdfPasswordRequired
-from process.image_process import MAX_SIDE
+from process.child_pool import Bounds, ChildLate, ChildLost, ChildRefused, shared_pool
+from process.decode import MAX_SIDE
 from process.ink import find_ink
-from process.pdf_pool import Bounds, ChildLate, ChildLost, ChildRefused, shared_pool
-from process.source import DAMAGED, Limits, PageImage, Source, Span, TextLayer
+from process.source import DAMAGED, Limits, OpenedFile, PageImage, Source, Span, TextLayer
 from process.text_layer import sound_lines
 
 log = logging.getLogger(__name__)
@@ -54,30 +51,36 @@ class PdfSource(Source):
         self._pool = shared_pool(limits.render_workers)
         self._dpi = dpi
         self._text_layer = text_layer
-        self._stack = ExitStack()
-        self._closed = False
-        self._id = uuid.uuid4().hex
+        self._file = OpenedFile(path)
+        self.password = password
+        self._request = {
+            "kind": "pdf",
+            "document": self._file.id,
+            "path": str(self._file.path),
+            "password": password,
+        }
         try:
-            on_disk = path if isinstance(path, Path) else self._write(path)
-            self.password = password
-            self._document = {"document": self._id, "path": str(on_disk.resolve()), "password": password}
             opened = self._open()
             self._second = opened["renderer"] != "mupdf"
+            self._largest = self._drawn_size(opened["width_pt"], opened["height_pt"])
             count = int(opened["pages"])
-            super().__init__(on_disk, name, "application/pdf", count, span.of(count))
+            super().__init__(self._file.path, name, "application/pdf", count, span.of(count))
         except BaseException:
             self.close()
             raise
 
-    def _write(self, data: bytes) -> Path:
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="airgap-"))
-        path = Path(folder) / "source.pdf"
-        path.write_bytes(data)
-        return path
+    def _drawn_size(self, width_pt: float, height_pt: float) -> int:
+        """Pixels of a page of this size, at most those that a page may have."""
+        zoom = self._dpi / 72
+        return int(min(max(1.0, width_pt * height_pt * zoom * zoom), self._limits.max_image_pixels))
+
+    def pixels(self, number: int) -> int:
+        return self._largest
 
     def _open(self) -> dict[str, Any]:
         try:
-            return self._ask({"op": "open"})[0]
+            with self._pool.child(self._file.id) as child:
+                return child.ask({"op": "open", **self._request}, self._bounds)
         except ChildRefused as refusal:
             raise self._cannot_open(refusal.reason) from refusal
         except ChildLate as late:
@@ -90,19 +93,20 @@ class PdfSource(Source):
 
     def _cannot_open(self, reason: str) -> AirgapError:
         if reason == "password":
-            if self._document["password"]:
+            if self.password:
                 return PdfPasswordRequired("The password does not open this PDF.", "Send the right password.")
             return PdfPasswordRequired("The PDF is locked with a password.")
         if reason == "memory":
             return InvalidPdf(f"Opening the PDF takes more than {self._bounds.memory_mb} MB of memory.")
         return InvalidPdf("The PDF is damaged, or has no pages.")
 
-    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
-        with self._pool.child(self._id) as child:
-            answer = child.ask({**request, **self._document}, self._bounds)
-        if self._closed:
-            self._pool.forget(self._id, self._bounds)
-        return answer
+    def _picture(self, request: dict[str, Any]) -> tuple[dict[str, Any], Image.Image]:
+        with self._pool.child(self._file.id) as child:
+            answer, image = child.picture({**request, **self._request}, self._bounds)
+        self._largest = max(self._largest, image.width * image.height)
+        if self._file.closed:
+            self._pool.forget(self._file.id, self._bounds)
+        return answer, image
 
     def render(self, number: int) -> PageImage:
         answer, image = self._draw(number, text=self._text_layer == "auto")
@@ -152,7 +156,7 @@ class PdfSource(Source):
             "text": text,
         }
         try:
-            answer, pixels = self._ask(request)
+            return self._picture(request)
         except ChildRefused as refusal:
             log.warning("a PDF page was not drawn: %s", refusal)
             raise self._cannot_draw(refusal.reason) from refusal
@@ -163,8 +167,6 @@ class PdfSource(Source):
             ) from late
         except ChildLost as lost:
             raise PageRenderFailed("The process that drew the page died.") from lost
-        size = (answer["width"], answer["height"])
-        return answer, Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1)
 
     def _cannot_draw(self, reason: str) -> AirgapError:
         if reason == "memory":
@@ -174,11 +176,15 @@ class PdfSource(Source):
             )
         return PageRenderFailed("The page is damaged and cannot be drawn.")
 
+    @property
+    def on_disk(self) -> Path:
+        """Where the file lies."""
+        return self._file.path
+
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._pool.forget(self._id, self._bounds)
-            self._stack.close()
+        if not self._file.closed:
+            self._file.close()
+            self._pool.forget(self._file.id, self._bounds)
 
 
 def _short(value: float) -> str:

@@ -14,7 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
@@ -23,11 +23,22 @@ from PIL.Image import Image
 
 from airgap.core.document import MODES, Document, Mode, Page, ReadOptions
 from airgap.core.engine import Engine, Events, PageRead, check_capabilities
-from airgap.core.errors import AirgapError, EngineBusy, EngineFailed, PageTimeout
+from airgap.core.errors import (
+    AirgapError,
+    EngineBusy,
+    EngineFailed,
+    ImageTooLarge,
+    InvalidImage,
+    PageTimeout,
+    UnsupportedMedia,
+    from_page_error,
+)
 from airgap.layout.known_text import blocks_of
 from airgap.monitoring import metrics, trace
 from process.second_reader import SecondReader
 from process.source import PageImage, Source
+from process.turns import Turns, who
+from process.work import Work, briefly
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +51,8 @@ BLANK_PAGE = "The page is blank: nothing was read and nothing invented."
 LOOP_CUT = "The engine repeated itself in every mode tried; the loop was cut out and text may be missing."
 NO_SECOND_ENGINE = "The page was not cross-checked: there is no second engine here."
 RENDER_AHEAD = 2
+
+_FILE_ERRORS = frozenset({InvalidImage.code, ImageTooLarge.code, UnsupportedMedia.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,8 @@ class Reader:
 
     `max_concurrency` pages are in the engine at once, over all requests; `max_queue` requests are in
     work or waiting, and one more raises `EngineBusy`. `page_timeout` is in seconds, from the moment
-    a page enters the engine. `second` reads the pages of requests with `crosscheck` too.
+    a page enters the engine. `second` reads the pages of requests with `crosscheck` too. `work` is the
+    server's budget; without one there is one for this reader alone.
     """
 
     def __init__(
@@ -68,6 +82,7 @@ class Reader:
         max_queue: int,
         page_timeout: float,
         second: SecondReader | None = None,
+        work: Work | None = None,
     ) -> None:
         self.engine = engine
         self.defaults = defaults
@@ -76,7 +91,8 @@ class Reader:
         self.page_timeout = page_timeout
         self.second = second
         self.requests = 0
-        self._slots = asyncio.Semaphore(max_concurrency)
+        self.work = work or Work(workers=RENDER_AHEAD, pages=max_concurrency + RENDER_AHEAD)
+        self._slots = Turns(max_concurrency)
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[None]:
@@ -95,10 +111,15 @@ class Reader:
         options: ReadOptions,
         on_page: Callable[[Page], None] | None = None,
     ) -> Document:
-        """Read all pages of `source`. `on_page` is called with each, in order, for progress."""
+        """Read all pages of `source`. `on_page` is called with each, in order, for progress.
+
+        Raises what is wrong with a picture that stands alone, for it is wrong with the whole file.
+        """
         pages = []
         async with aclosing(self.pages(source, options)) as stream:
             async for page in stream:
+                if page.error and page.error.code in _FILE_ERRORS and source.page_count == 1:
+                    raise from_page_error(page.error)
                 pages.append(page)
                 if on_page:
                     on_page(page)
@@ -128,9 +149,11 @@ class Reader:
         """Read one page of `source`; whatever goes wrong is written on it."""
         width = height = 0
         try:
-            rendered = await asyncio.to_thread(source.render, number)
-            width, height = rendered.image.size
-            page = await self._read_rendered(rendered, options, on_delta)
+            async with self.work.hold(source.pixels(number)) as held:
+                rendered = await held.draw(source.render, number)
+                width, height = rendered.image.size
+                held.resize(width * height)
+                page = await self._read_rendered(rendered, options, on_delta)
             return replace(page, width_pt=rendered.width_pt, height_pt=rendered.height_pt)
         except AirgapError as error:
             log.warning("page %d failed: %s %s", number, error.code, error.message)
@@ -153,7 +176,7 @@ class Reader:
             return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE))
         if rendered.text_lines is not None:
             trace.note_page(self.engine.name, "ok")
-            blocks = await asyncio.to_thread(blocks_of, rendered.text_lines)
+            blocks = await briefly(blocks_of, rendered.text_lines)
             return Page(number, *image.size, blocks=blocks, warnings=warnings)
         page = await self._checked(await self.read_page([image], options, number, on_delta), image, options)
         status = "degraded" if rendered.damaged and page.status == "ok" else page.status
@@ -205,6 +228,17 @@ class Reader:
             engine=read.engine,
             model=read.model,
         )
+
+    @asynccontextmanager
+    async def pictures(self, sources: Sequence[Source]) -> AsyncIterator[list[Image]]:
+        """The first page of each source, drawn within the budget, to be read at once."""
+        if not sources:
+            yield []
+            return
+        async with self.work.hold(sum(source.pixels(source.numbers[0]) for source in sources)) as held:
+            images = await held.draw(lambda: [source.image(source.numbers[0]) for source in sources])
+            held.resize(sum(image.width * image.height for image in images))
+            yield images
 
     async def _retry(
         self, images: Sequence[Image], options: ReadOptions, first: PageRead, *, retry: bool
@@ -283,13 +317,11 @@ class Reader:
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         """Hold one of the `max_concurrency` places in the engine."""
-        with metrics.PAGES_WAITING.track_inprogress():
-            await self._slots.acquire()
-        try:
+        async with AsyncExitStack() as stack:
+            with metrics.PAGES_WAITING.track_inprogress():
+                await stack.enter_async_context(self._slots.turn(*who()))
             with metrics.PAGES_READING.track_inprogress():
                 yield
-        finally:
-            self._slots.release()
 
     async def _events(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """The engine's events; an error of its own making becomes `EngineFailed`."""

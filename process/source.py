@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import tempfile
+import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -28,6 +30,8 @@ class Limits:
     pdf_max_pages: int = 5000
     page_timeout_seconds: float = 30.0
     page_memory_mb: int = 2048
+    image_timeout_seconds: float = 30.0
+    image_memory_mb: int = 1280
     render_workers: int = 2
 
 
@@ -53,6 +57,28 @@ class PageImage:
         return DAMAGED in self.warnings
 
 
+class OpenedFile:
+    """A file under an id for the processes that read it; on the disk for as long as it is open."""
+
+    def __init__(self, path: Path | bytes) -> None:
+        self.id = uuid.uuid4().hex
+        self.closed = False
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.path = (path if isinstance(path, Path) else self._written(path)).resolve()
+
+    def _written(self, data: bytes) -> Path:
+        self._folder = tempfile.TemporaryDirectory(prefix="airgap-")
+        path = Path(self._folder.name) / "source"
+        path.write_bytes(data)
+        return path
+
+    def close(self) -> None:
+        """May be called twice."""
+        self.closed = True
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
 class Source(ABC):
     """An opened file. A context manager; `render` and `image` block, and any thread may call them.
 
@@ -61,6 +87,8 @@ class Source(ABC):
     """
 
     kind: Literal["image", "pdf"]
+    opening: dict[str, Any]
+    """What `pages.reopened` takes to open the file again, elsewhere: values of JSON."""
 
     def __init__(self, path: Path | bytes, name: str, media_type: str, count: int, numbers: range) -> None:
         self.path = path
@@ -72,6 +100,10 @@ class Source(ABC):
     def read_bytes(self) -> bytes:
         """The original file, whole."""
         return self.path.read_bytes() if isinstance(self.path, Path) else self.path
+
+    @abstractmethod
+    def pixels(self, number: int) -> int:
+        """About how many pixels page `number` will have, from what is known without drawing it."""
 
     @abstractmethod
     def render(self, number: int) -> PageImage:

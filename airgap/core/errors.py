@@ -21,7 +21,8 @@
     ├── TooLarge 413              too_large
     │   ├── UploadTooLarge            upload_too_large     bytes
     │   ├── ImageTooLarge             image_too_large      pixels
-    │   └── TooManyPages              too_many_pages
+    │   ├── TooManyPages              too_many_pages
+    │   └── ExportTooLarge            export_too_large     writing a result takes too long or too much memory
     ├── FeatureDisabled 501       feature_disabled
     ├── EngineUnavailable 503     engine_unavailable
     │   ├── EngineBusy 503            engine_busy          with Retry-After
@@ -173,6 +174,14 @@ class ImageTooLarge(TooLarge):
 class TooManyPages(TooLarge):
     code = "too_many_pages"
     default_remedy = "Ask for a range with `page_from` and `page_to`, or have the site raise PDF_MAX_PAGES."
+
+
+class ExportTooLarge(TooLarge):
+    code = "export_too_large"
+    default_remedy = (
+        "Ask for fewer pages or another output format, or have the site raise EXPORT_TIMEOUT_SECONDS "
+        "or EXPORT_MEMORY_MB."
+    )
 
 
 class FeatureDisabled(AirgapError):

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from airgap.core.document import Document, Page, PageStatus, ReadOptions
 from airgap.core.errors import AirgapError, BadRequest, InvalidOption
-from airgap.dialects.inputs import fetcher_of, file_of, opened_document, opened_picture, plain_prompt
+from airgap.dialects.inputs import fetcher_of, file_of, opened_picture, plain_prompt
 from airgap.dialects.references import TrussFields, truss_fields
 from airgap.dialects.url_fetch import Fetcher
 from airgap.exporters.json_export import (
@@ -42,6 +42,7 @@ from airgap.http.forms import (
     checked_mode,
     checked_temperature,
 )
+from airgap.http.opening import opened
 from airgap.http.responses import json_in_memory, on_thread, raise_if_failed, unless_gone
 from airgap.http.service import ReadyService, Service
 from deepseek_ocr import NGRAM_RULES, PROMPTS
@@ -215,11 +216,11 @@ async def read_images(
 )
 async def read_pdf(request: Request, service: ReadyService, body: PdfRequest) -> Response:
     options = body.options(service, "pdf")
-    data = await file_of(body.file(), fetcher_of(request))
-    pages = body.pdf_pages or PdfPages()
-    opened = opened_document(service, data, pages.dpi, pages.page_from, pages.page_to, body.password)
-    async with opened as source, service.reader.admit():
-        document = await unless_gone(request, service.reader.recognize(source, options))
+    pages = (body.pdf_pages or PdfPages()).model_dump()
+    async with service.reader.admit():
+        data = await file_of(body.file(), fetcher_of(request))
+        async with opened(service, data, "document", password=body.password, **pages) as source:
+            document = await unless_gone(request, service.reader.recognize(source, options))
     return await json_in_memory(await on_thread(_pdf_answer, document))
 
 

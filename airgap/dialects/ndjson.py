@@ -31,6 +31,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Form, UploadFile
 from fastapi.responses import StreamingResponse
+from PIL.Image import Image
 
 from airgap.core.document import Ledger, Page, ReadOptions, Usage
 from airgap.core.engine import check_capabilities
@@ -40,11 +41,12 @@ from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import THUMBNAIL_SIDE, to_preview
 from airgap.http.forms import Crosscheck, FormOptions
 from airgap.http.live import Admitted, LiveResponse, PageDelta, PageEvent, PageStarted, page_events
-from airgap.http.responses import encode_base64, on_thread
+from airgap.http.opening import opened, with_picture
+from airgap.http.responses import encode_base64
 from airgap.http.service import ReadyService, Service
 from airgap.http.uploads import display_name, saved_upload
 from deepseek_ocr import NGRAM_RULES, PROMPTS
-from process.pages import Source, open_source
+from process.pages import Source
 from process.sniff import sniff_file
 
 router = APIRouter(prefix="/api/ocr", tags=["ndjson"])
@@ -73,15 +75,14 @@ FormExtras = Annotated[Extras, Depends(requested_extras)]
 
 async def sent_image(
     service: ReadyService,
+    _: Admitted,
     file: Annotated[UploadFile, File(description="PNG, JPEG, WebP, TIFF, BMP, GIF, HEIC, AVIF, JPEG 2000.")],
 ) -> AsyncIterator[Source]:
     """The form's picture, open until the answer was sent."""
     async with saved_upload(file, service.uploads) as path:
         if sniff_file(path) == "pdf":
             raise UnsupportedMedia("A PDF was sent.", "Send it to /api/ocr/pdf.")
-        with await on_thread(
-            open_source, path, name=display_name(file), limits=service.limits, page_from=1, page_to=1
-        ) as source:
+        async with opened(service, path, display_name(file), page_from=1, page_to=1) as source:
             yield source
 
 
@@ -109,27 +110,29 @@ FormPages = Annotated[PageChoice, Depends(requested_pages)]
 
 async def sent_document(
     service: ReadyService,
+    _: Admitted,
     pages: FormPages,
     file: Annotated[UploadFile, File(description="A PDF, a picture, a TIFF of several frames.")],
 ) -> AsyncIterator[Source]:
     """The form's file, whatever its kind, open until the answer was sent."""
-    async with saved_upload(file, service.uploads) as path:
-        with await on_thread(
-            open_source, path, name=display_name(file), limits=service.limits, **asdict(pages)
-        ) as source:
-            yield source
+    async with (
+        saved_upload(file, service.uploads) as path,
+        opened(service, path, display_name(file), **asdict(pages)) as source,
+    ):
+        yield source
 
 
 async def sent_pdf(
-    service: ReadyService, pages: FormPages, file: Annotated[UploadFile, File(description="A PDF.")]
+    service: ReadyService,
+    _: Admitted,
+    pages: FormPages,
+    file: Annotated[UploadFile, File(description="A PDF.")],
 ) -> AsyncIterator[Source]:
     """The form's PDF, open until the answer was sent. Raises `InvalidPdf` for anything else."""
     async with saved_upload(file, service.uploads) as path:
         if sniff_file(path) != "pdf":
             raise InvalidPdf("The file is not a PDF.", "Send pictures to /api/ocr/image.")
-        with await on_thread(
-            open_source, path, name=display_name(file), limits=service.limits, **asdict(pages)
-        ) as source:
+        async with opened(service, path, display_name(file), **asdict(pages)) as source:
             yield source
 
 
@@ -140,7 +143,6 @@ async def stream_image(
     service: ReadyService,
     options: FormOptions,
     extras: FormExtras,
-    _: Admitted,
     source: Annotated[Source, Depends(sent_image)],
 ) -> StreamingResponse:
     return _respond(service, source, options, extras, "image")
@@ -156,7 +158,6 @@ async def stream_pdf(
     service: ReadyService,
     options: FormOptions,
     extras: FormExtras,
-    _: Admitted,
     source: Annotated[Source, Depends(sent_pdf)],
 ) -> StreamingResponse:
     return _respond(service, source, options, extras, "pdf")
@@ -172,7 +173,6 @@ async def stream_document(
     service: ReadyService,
     options: FormOptions,
     extras: FormExtras,
-    _: Admitted,
     source: Annotated[Source, Depends(sent_document)],
     crosscheck: Crosscheck = False,
 ) -> StreamingResponse:
@@ -188,7 +188,7 @@ def _respond(
     check_capabilities(service.engine.capabilities, 1, options)
     events = page_events(service.reader, source, options)
     prompt = options.prompt or service.reader.defaults.prompt or PROMPTS["document"]
-    account = Account(prompt, source, extras)
+    account = Account(service, prompt, source, extras)
     frames = _image_frames(events, account) if kind == "image" else _pdf_frames(events, account)
     return LiveResponse(_lines(frames), media_type=MEDIA_TYPE)
 
@@ -202,7 +202,8 @@ async def _lines(frames: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator
 class Account:
     """Adds up what the pages of one answer cost, and knows what else is to be told of them."""
 
-    def __init__(self, prompt: str, source: Source, extras: Extras) -> None:
+    def __init__(self, service: Service, prompt: str, source: Source, extras: Extras) -> None:
+        self._service = service
         self._source = source
         self._extras = extras
         self.pages = len(source.numbers)
@@ -230,19 +231,10 @@ class Account:
         if not self._extras.pictures:
             return
         try:
-            image = await on_thread(self._source.image, number)
+            picture = await with_picture(self._service, self._source, number, _picture_frame)
         except AirgapError:
             return  # the page itself fails with the same error, and says so
-        picture = await on_thread(to_preview, image)
-        thumbnail = await on_thread(to_preview, image, THUMBNAIL_SIDE)
-        yield {
-            "type": "page_picture",
-            "page": number,
-            "picture": encode_base64(picture),
-            "thumbnail": encode_base64(thumbnail),
-            "width": image.width,
-            "height": image.height,
-        }
+        yield {"type": "page_picture", "page": number, **picture}
 
     def detail(self, page: Page) -> dict[str, Any]:
         """All that was read on the page, where asked for."""
@@ -261,6 +253,15 @@ class Account:
 
     def ledger(self) -> dict[str, int]:
         return asdict(Ledger.of(self._statuses))
+
+
+def _picture_frame(image: Image) -> dict[str, Any]:
+    return {
+        "picture": encode_base64(to_preview(image)),
+        "thumbnail": encode_base64(to_preview(image, THUMBNAIL_SIDE)),
+        "width": image.width,
+        "height": image.height,
+    }
 
 
 async def _image_frames(

@@ -5,7 +5,6 @@ It knows pictures and options, and nothing of requests or routes.
 
 from __future__ import annotations
 
-import functools
 import json
 import time
 import uuid
@@ -13,16 +12,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
-from PIL.Image import Image
 from typing_extensions import TypedDict
 
 from airgap.core.document import Page, ReadOptions, Usage
-from airgap.core.engine import PageRead
+from airgap.core.engine import Events, PageRead
 from airgap.core.errors import AirgapError
 from airgap.dialects.markup import MarkupFilter
 from airgap.http.responses import raise_if_failed
 from airgap.monitoring import trace
 from process.pipeline import Reader, in_order
+from process.source import Source
 
 BETWEEN_IMAGES = "\n\n"
 _CHUNK = "chat.completion.chunk"
@@ -75,7 +74,7 @@ class Answer:
     def __init__(
         self,
         reader: Reader,
-        groups: list[list[Image]],
+        groups: list[list[Source]],
         options: ReadOptions,
         *,
         raw: bool,
@@ -94,9 +93,8 @@ class Answer:
 
     async def whole(self) -> Completion:
         """The body of an answer that is not streamed. A page that fails is the request's failure."""
-        read = functools.partial(self._reader.read_page, options=self._options)
         pages: list[Page] = []
-        async with aclosing(in_order(self._groups, read, self._reader.max_concurrency)) as stream:
+        async with aclosing(in_order(self._groups, self._read, self._reader.max_concurrency)) as stream:
             async for page in stream:
                 raise_if_failed(page)
                 pages.append(page)
@@ -112,6 +110,18 @@ class Answer:
             "warnings": self._warnings,
         }
 
+    async def _read(self, group: list[Source]) -> Page:
+        async with self._reader.pictures(group) as images:
+            return await self._reader.read_page(images, self._options)
+
+    async def _events(self, group: list[Source]) -> Events:
+        async with (
+            self._reader.pictures(group) as images,
+            aclosing(self._reader.stream(images, self._options)) as events,
+        ):
+            async for event in events:
+                yield event
+
     async def chunks(self, *, include_usage: bool) -> AsyncGenerator[str, None]:
         """Server-sent events: one chunk per piece of text, then the reason, then the usage."""
         yield self._chunk({"role": "assistant", "content": ""})
@@ -122,7 +132,7 @@ class Answer:
                 if index:
                     yield self._chunk({"content": BETWEEN_IMAGES})
                 markup = None if self._raw else MarkupFilter()
-                async with aclosing(self._reader.stream(group, self._options)) as events:
+                async with aclosing(self._events(group)) as events:
                     async for event in events:
                         if isinstance(event, PageRead):
                             usage += event.usage

@@ -8,20 +8,22 @@ prompt holds `<|grounding|>`, or `skip_special_tokens` is false), else the text 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
-from PIL.Image import Image
+from fastapi import APIRouter, Depends, Request, Response
 from typing_extensions import TypedDict
 
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import NotFound
-from airgap.dialects.inputs import fetcher_of, picture_of
+from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.dialects.openai_answer import Answer, Completion
 from airgap.dialects.openai_request import ChatRequest
 from airgap.http.live import Admitted, LiveResponse
+from airgap.http.opening import check_together, opened_together
 from airgap.http.responses import unless_gone
 from airgap.http.service import ReadyService, Service, ServiceDep
+from process.pages import Source
 from process.pipeline import Reader
 
 router = APIRouter(prefix="/v1", tags=["openai"])
@@ -60,6 +62,21 @@ def _model(service: Service) -> Model:
     return {"id": engine.model, "object": "model", "created": 0, "owned_by": engine.name}
 
 
+async def opened_pictures(
+    request: Request, service: ReadyService, body: ChatRequest, _: Admitted
+) -> AsyncIterator[list[Source]]:
+    """The message's pictures, open until the answer was sent; none where the engine cannot read so many."""
+    options, texts = body.options(service), body.images()
+    at_once = len(texts) if _together(service.reader, len(texts)) else 1
+    check_capabilities(service.engine.capabilities, at_once, options)
+    fetcher = fetcher_of(request)
+    files = [await file_of(text, fetcher) for text in texts]
+    async with opened_together(service, files) as sources:
+        if _together(service.reader, len(sources)):
+            check_together(service, sources)
+        yield sources
+
+
 @router.post(
     "/chat/completions",
     summary="Read the pictures of a message",
@@ -67,15 +84,14 @@ def _model(service: Service) -> Model:
     responses={200: {"model": Completion, "content": {"text/event-stream": {}}}},
 )
 async def chat_completions(
-    request: Request, service: ReadyService, body: ChatRequest, _: Admitted
+    request: Request,
+    service: ReadyService,
+    body: ChatRequest,
+    sources: Annotated[list[Source], Depends(opened_pictures)],
 ) -> Completion | Response:
     options = body.options(service)
-    fetcher = fetcher_of(request)
-    limit = service.settings.max_image_pixels
-    images = [await picture_of(text, fetcher, limit) for text in body.images()]
-    groups = _groups(service.reader, images)
-    for group in groups:
-        check_capabilities(service.engine.capabilities, len(group), options)
+    together = _together(service.reader, len(sources))
+    groups = [sources] if together else [[source] for source in sources]
     answer = Answer(service.reader, groups, options, raw=body.is_raw(), warnings=body.ignored(service))
     if not body.stream:
         return await unless_gone(request, answer.whole())
@@ -83,8 +99,6 @@ async def chat_completions(
     return LiveResponse(answer.chunks(include_usage=usage), media_type="text/event-stream")
 
 
-def _groups(reader: Reader, images: list[Image]) -> list[list[Image]]:
-    """What goes to the engine at once: everything where it takes that much, else picture by picture."""
-    if len(images) <= reader.engine.capabilities.max_images:
-        return [images]
-    return [[image] for image in images]
+def _together(reader: Reader, count: int) -> bool:
+    """Whether this many pictures go to the engine at once; else one by one."""
+    return count <= reader.engine.capabilities.max_images

@@ -33,11 +33,13 @@ from airgap.exporters.layout_pdf import join_pdfs
 from airgap.exporters.lines import page_lines
 from airgap.exporters.page_size import page_dpi
 from airgap.exporters.placeholder import placeholder
+from process.child_pool import clean_environment
 
 SECONDS, SECONDS_PER_PAGE = 120, 5
 NOT_PDFA = "the searchable PDF is a plain PDF: this original cannot be made PDF/A without altering it"
 
 _LOSSLESS_FORMATS = frozenset({"JPEG", "PNG", "TIFF"})
+_ROOT = Path(__file__).resolve().parents[2]
 _log = logging.getLogger(__name__)
 
 
@@ -110,10 +112,10 @@ def _corners(box: Box) -> tuple[float, float, float, float]:
 
 def _run_child(job: Path, pages: int) -> dict[str, object]:
     seconds = SECONDS + SECONDS_PER_PAGE * pages
-    environment = {**os.environ, "OMP_THREAD_LIMIT": "1", "TMPDIR": str(job.parent)}
+    environment = clean_environment() | {"TMPDIR": str(job.parent), "PYTHONPATH": str(_ROOT)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "airgap.exporters.searchable_pdf_child", str(job)],
-        cwd=Path(__file__).parents[2],
+        [sys.executable, "-m", "airgap.exporters.searchable_pdf_child", str(job), str(os.getpid())],
+        cwd="/",
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

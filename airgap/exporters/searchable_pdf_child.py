@@ -1,4 +1,4 @@
-"""The process in which OCRmyPDF works: `python -m airgap.exporters.searchable_pdf_child JOB.json`.
+"""The process in which OCRmyPDF works: `python -m airgap.exporters.searchable_pdf_child JOB.json PARENT`.
 
 OCRmyPDF keeps global state and reads PDFs that may be hostile; a process of its own can be bounded
 and killed. The job names the files and the pages; the answer is written beside it as `result.json`.
@@ -6,8 +6,11 @@ and killed. The job names the files and the pages; the answer is written beside 
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import resource
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,13 +25,17 @@ from ocrmypdf.font import system_font_provider
 from airgap.exporters import ocrmypdf_plugin
 from airgap.exporters.ocrmypdf_plugin import PlacedLine, PlacedPage, Rectangle
 
-MEMORY_BYTES = 6 * 1024**3
+MEMORY_BYTES = 6 << 30
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 COVERED = 0.5  # from this part of a line on, text that the page shows already is taken for the line
 FAR = 32_000  # beyond any page: PDF 32000-1, annex C
 
 
-def main(job_path: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+def main(job_path: Path, parent: int) -> None:
+    die_with(parent)
+    bound, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_BYTES if bound < 0 else bound  # a server's processes come with theirs
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     job = json.loads(job_path.read_text("utf-8"))
     # The text layer must not depend on what fonts a machine happens to have: its letters are not seen.
     system_font_provider.SystemFontProvider.SYSTEM_FONT_DIRS = {}
@@ -45,6 +52,13 @@ def main(job_path: Path) -> None:
     ) as error:
         result = {"error": f"{type(error).__name__}: {error}"[:500]}
     job_path.with_name("result.json").write_text(json.dumps(result), "utf-8")
+
+
+def die_with(parent: int) -> None:
+    """End when the process `parent` does, whatever ends it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was quicker
+        sys.exit(1)
 
 
 def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -186,4 +200,4 @@ def _covered(box: Sequence[float], others: list[Rectangle]) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from airgap.core.document import Page, ReadOptions
-from airgap.http.service import ReadyService
+from airgap.http.service import ServiceDep
 from process.pages import Source
 from process.pipeline import RENDER_AHEAD, Reader
 
@@ -25,7 +25,7 @@ STALLED_SECONDS = 300.0
 """A client that takes nothing for this long has vanished without a word."""
 
 
-async def admitted(service: ReadyService) -> AsyncIterator[None]:
+async def admitted(service: ServiceDep) -> AsyncIterator[None]:
     """Hold a place among the requests until the answer was sent. Raises `EngineBusy`."""
     async with service.reader.admit():
         yield

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -18,11 +18,15 @@ from tqdm import tqdm
 
 from airgap.core.document import Document, Page
 from airgap.core.errors import from_page_error
-from airgap.exporters import EXPORTERS, export_file
-from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
 from airgap.exporters.json_export import ledger_to_dict
+from airgap.exporters.writing import save, suffix_of
+from airgap.http.service import Service
 from airgap.http.uploads import temporary_path
 from process.pages import Source
+from process.work import at_length, briefly, stop_if_abandoned
+
+WRITE = "airgap.exporters.writing:write"
+"""What a process runs to write the formats of a document."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,8 +57,8 @@ async def _gone(request: Request) -> None:
 
 
 async def on_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run what would block the event loop on a thread."""
-    return await asyncio.to_thread(function, *args, **kwargs)
+    """Run what would block the event loop for a moment on a thread. Nothing that draws or decodes."""
+    return await briefly(function, *args, **kwargs)
 
 
 @contextmanager
@@ -71,39 +75,59 @@ def raise_if_failed(page: Page) -> None:
 
 
 async def respond_with_files(
-    document: Document, source: Source, outputs: tuple[str, ...], folder: Path
+    service: Service, document: Document, source: Source, outputs: tuple[str, ...]
 ) -> Response:
     """One exporter's file, or a ZIP of several, written to disk first and deleted after it was sent.
 
     What cannot be said inside a file is said in the headers `X-Ledger` and `X-Warnings` (JSON).
     """
-    if len(outputs) == 1 and outputs != ("zip",):
-        exporter = EXPORTERS[outputs[0]]
-        path = await on_thread(temporary_path, folder, exporter.suffix)
-        try:
-            warnings = await on_thread(export_file, outputs[0], document, source, path)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        headers = _accounted(document, warnings)
-        return file_response(path, exporter.media_type, source.name + exporter.suffix, headers)
-    names = tuple(name for name in outputs if name != "zip") or DEFAULT_OUTPUTS
-    path = await on_thread(_write_zip, document, source, names, folder)
-    return file_response(path, "application/zip", f"{source.name}.zip", _accounted(document))
+    suffix, media_type = suffix_of(outputs)
+    path, warnings = await written_file(service, document, source, outputs)
+    headers = accounted(ledger_to_dict(document.ledger), [*document.warnings, *warnings])
+    return file_response(path, media_type, source.name + suffix, headers)
 
 
-def _accounted(document: Document, warnings: Sequence[str] = ()) -> dict[str, str]:
-    return {
-        "X-Ledger": json.dumps(ledger_to_dict(document.ledger)),
-        "X-Warnings": json.dumps([*document.warnings, *warnings][:20]),
-    }
+async def written_file(
+    service: Service, document: Document, source: Source, outputs: tuple[str, ...]
+) -> tuple[Path, list[str]]:
+    """One exporter's file, or a ZIP of several, which the caller deletes; and warnings."""
+    async with saved_document(service, document) as saved:
+        return await written(
+            service,
+            suffix_of(outputs)[0],
+            WRITE,
+            pages=len(document.pages),
+            document=str(saved),
+            source=source.opening,
+            outputs=list(outputs),
+        )
 
 
-def _write_zip(document: Document, source: Source, names: tuple[str, ...], folder: Path) -> Path:
-    path = temporary_path(folder, ".zip")
-    with Archive(path, names) as archive:
-        archive.add(source.name, document, source)
-    return path
+@asynccontextmanager
+async def saved_document(service: Service, document: Document) -> AsyncIterator[Path]:
+    """The document on the disk, for a process that writes a result, for the length of a block."""
+    path = await briefly(temporary_path, service.uploads, ".json")
+    try:
+        await at_length(save, document, path)
+        yield path
+    finally:
+        await briefly(path.unlink, missing_ok=True)
+
+
+async def written(
+    service: Service, suffix: str, call: str, *, pages: int = 1, **arguments: Any
+) -> tuple[Path, Any]:
+    """A new file that a function of ours wrote, as its `target`, in a process; and what it returned."""
+    path = await briefly(temporary_path, service.uploads, suffix)
+    try:
+        return path, await service.tasks.run(call, pages=pages, target=str(path), **arguments)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def accounted(ledger: Mapping[str, object], warnings: Sequence[str]) -> dict[str, str]:
+    return {"X-Ledger": json.dumps(ledger), "X-Warnings": json.dumps(list(warnings)[:20])}
 
 
 async def json_in_memory(members: Mapping[str, Any]) -> Response:
@@ -112,7 +136,7 @@ async def json_in_memory(members: Mapping[str, Any]) -> Response:
     def write() -> bytes:
         return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
-    return Response(await on_thread(write), media_type="application/json")
+    return Response(await at_length(write), media_type="application/json")
 
 
 async def json_from_disk(members: Mapping[str, Any], folder: Path) -> Response:
@@ -121,7 +145,7 @@ async def json_from_disk(members: Mapping[str, Any], folder: Path) -> Response:
     A member that is an iterator becomes an array, item by item; one that is a path becomes the file's
     bytes as base64. So an answer of a thousand pages takes neither the event loop nor the memory.
     """
-    path = await on_thread(_write_json, members, folder)
+    path = await at_length(_write_json, members, folder)
     return FileResponse(
         path, media_type="application/json", background=BackgroundTask(path.unlink, missing_ok=True)
     )
@@ -131,7 +155,9 @@ def _write_json(members: Mapping[str, Any], folder: Path) -> Path:
     path = temporary_path(folder, ".json")
     try:
         with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(_json_pieces(members))
+            for piece in _json_pieces(members):
+                stop_if_abandoned()
+                file.write(piece)
     except BaseException:
         path.unlink()
         raise

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -10,17 +13,29 @@ from typing_extensions import TypedDict
 
 from airgap.core.engine import Engine
 from airgap.core.errors import EngineUnavailable
+from airgap.http.supervisor import Supervisor
 from config import Settings
 from process.pages import Limits
 from process.pipeline import Reader
 from process.scratch import Scratch
+from process.tasks import Tasks
+
+log = logging.getLogger(__name__)
 
 
 class Part(Protocol):
     """What lives as long as the server does."""
 
+    async def prepare(self) -> None:
+        """Called before anything is started; what it raises stops the start."""
+        ...
+
     async def start(self) -> None:
-        """Called once pages can be read. May go on for as long as the server lives."""
+        """Called once pages can be read, and again when it breaks. May go on as long as the server lives."""
+        ...
+
+    def trouble(self) -> str | None:
+        """What keeps it from its work now."""
         ...
 
     async def close(self) -> None:
@@ -49,8 +64,57 @@ class Service:
         self.features: dict[str, str | None] = {}  # name → None when on, else why not
         self.started = False
         self.failure: str | None = None
+        self.tasks = Tasks(
+            workers=settings.export_workers,
+            seconds=settings.export_timeout_seconds,
+            memory_mb=settings.export_memory_mb,
+        )
         self.scratch = Scratch(settings.data_dir / "uploads")
         self.parts: list[Part] = []
+        self.supervisor = Supervisor()
+
+    async def prepare(self) -> None:
+        """Before anything is started: temporary files go to the scratch folder, and parts look around.
+
+        Raises OSError or `AirgapError` where the server could not do its work.
+        """
+        tempfile.tempdir = str(self.scratch.path)
+        try:
+            for part in self.parts:
+                if hasattr(part, "prepare"):  # a site's own part may be older
+                    await part.prepare()
+        except BaseException:
+            await self.close()
+            raise
+
+    def start_parts(self) -> None:
+        """Once pages can be read."""
+        for part in self.parts:
+            self.supervisor.watch(type(part).__name__.lower(), part.start)
+
+    async def close(self) -> None:
+        """Close everything, also where one part of it fails."""
+        second = self.reader.second
+        closing: list[Callable[[], Awaitable[None] | None]] = [
+            self.supervisor.close,
+            *(part.close for part in self.parts),
+            self.engine.close,
+            *([second.close] if second else []),
+            self.tasks.close,
+            self.reader.work.close,
+            self._close_scratch,
+        ]
+        for close in closing:
+            try:
+                done = close()
+                if done is not None:
+                    await done
+            except Exception:
+                log.exception("%s failed while the server closed", getattr(close, "__qualname__", close))
+
+    def _close_scratch(self) -> None:
+        tempfile.tempdir = None
+        self.scratch.close()
 
     def ready(self) -> tuple[bool, str]:
         """Whether pages can be read now, and if not, why."""
@@ -58,7 +122,12 @@ class Service:
             return False, self.failure
         if not self.started:
             return False, f"the engine {self.engine.name} is starting"
-        return self.engine.health()
+        ready, reason = self.engine.health()
+        troubles = [*self.supervisor.troubles.values(), *self._parts_in_trouble()]
+        return (False, "; ".join(troubles)) if ready and troubles else (ready, reason)
+
+    def _parts_in_trouble(self) -> list[str]:
+        return [trouble for part in self.parts if hasattr(part, "trouble") and (trouble := part.trouble())]
 
     @property
     def uploads(self) -> Path:
@@ -73,6 +142,8 @@ class Service:
             pdf_max_pages=settings.pdf_max_pages,
             page_timeout_seconds=settings.pdf_page_timeout_seconds,
             page_memory_mb=settings.pdf_page_memory_mb,
+            image_timeout_seconds=settings.image_timeout_seconds,
+            image_memory_mb=settings.image_memory_mb,
             render_workers=settings.workers,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import shutil
@@ -16,6 +15,7 @@ from fastapi import UploadFile
 from airgap.core.errors import EmptyFile, InvalidBase64
 from airgap.core.file_names import shown_name
 from airgap.monitoring import trace
+from process.work import briefly
 
 
 def decode_base64(text: str) -> bytes:
@@ -41,11 +41,11 @@ def display_name(upload: UploadFile) -> str:
 @asynccontextmanager
 async def saved_upload(upload: UploadFile, folder: Path) -> AsyncIterator[Path]:
     """The upload as a file of our own naming in `folder`, deleted at the end. Raises `EmptyFile`."""
-    path = await asyncio.to_thread(save_upload, upload, folder)
+    path = await briefly(save_upload, upload, folder)
     try:
         yield path
     finally:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await briefly(path.unlink, missing_ok=True)
 
 
 def save_upload(upload: UploadFile, folder: Path) -> Path:

@@ -25,6 +25,11 @@ NOT_READ = PageError(
 )
 
 
+def write(folder: str, limits: Mapping[str, Any], times: Mapping[str, Any], target: str) -> None:
+    """As `write_result`, in a process of its own: values of JSON alone."""
+    write_result(JobFolder(Path(folder)), Limits(**{**limits, "render_workers": 1}), times, Path(target))
+
+
 def write_result(folder: JobFolder, limits: Limits, times: Mapping[str, Any], path: Path) -> None:
     """Write the ZIP of what there is, first beside `path`. Pages that were not read say so."""
     spec, plan = folder.spec(), folder.plan()

@@ -28,6 +28,7 @@ from airgap.monitoring import metrics
 
 log = logging.getLogger(__name__)
 
+_TROUBLE_SECONDS = 15.0
 TICK_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 30.0
 _TICKS_BETWEEN_LOOKS = 3
@@ -125,6 +126,7 @@ class Keeper:
         self._stall = stall_seconds
         self._tidy = tidy
         self._erased = erased
+        self._failing_since: float | None = None
         self._ticks = 0
         self._cleaned = 0.0
 
@@ -133,9 +135,19 @@ class Keeper:
             try:
                 await self._threads(self._tick)
                 await self._tidy()
+                self._failing_since = None
             except Exception:
+                self._failing_since = self._failing_since or time.monotonic()
                 log.exception("keeping house for the jobs failed; trying again")
             await asyncio.sleep(TICK_SECONDS)
+
+    @property
+    def trouble(self) -> str | None:
+        """That it fails, once it has failed for long enough to be no hiccup."""
+        since = self._failing_since
+        if since is None or time.monotonic() - since < _TROUBLE_SECONDS:
+            return None
+        return "the jobs' database cannot be used"
 
     def beat(self) -> None:
         self._tables.beat(self._presence.next_beat())

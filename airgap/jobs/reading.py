@@ -31,10 +31,10 @@ from airgap.jobs.plan import Plan, PlannedInput, Spec, lane, pages_of_a_run, wid
 from airgap.jobs.sources import OpenSources
 from airgap.jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
 from airgap.jobs.tables import Job, Tables
-from airgap.jobs.turns import Turns
 from deepseek_ocr import NGRAM_RULES
 from process.pages import Limits, survey
 from process.pipeline import RENDER_AHEAD, Reader
+from process.turns import Turns, acting_for
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class JobReading:
         self._threads = threads
         self._charge = charge
         self._turns = Turns(reader.max_concurrency + RENDER_AHEAD)
-        self._sources = OpenSources(limits)
+        self._sources = OpenSources(limits, reader.work)
         self._known: dict[str, tuple[Spec, Plan]] = {}
         self._working: defaultdict[str, set[asyncio.Task[PageStatus]]] = defaultdict(set)
         self._news = asyncio.Condition()
@@ -203,7 +203,10 @@ class JobReading:
     async def _survey(self, folder: JobFolder, spec: Spec, file: str) -> PlannedInput:
         asked = {name: spec.opening.get(name) for name in ("page_from", "page_to", "password")}
         try:
-            kind, numbers = await asyncio.to_thread(survey, folder.input(file), limits=self._limits, **asked)
+            with acting_for(spec.caller, spec.id):
+                kind, numbers = await self._reader.work.open(
+                    survey, folder.input(file), limits=self._limits, **asked
+                )
         except AirgapError as error:
             return PlannedInput(1, 1, error=error.as_page_error())
         return PlannedInput(numbers.start, len(numbers), kind)
@@ -299,8 +302,9 @@ class JobReading:
         path = self._store.folder(spec.id).input(entry.file)
         while True:
             try:
-                async with self._sources.borrow(path, entry.name, dict(spec.opening)) as source:
-                    page = await self._reader.page(source, options, number)
+                with acting_for(spec.caller, spec.id):
+                    async with self._sources.borrow(path, entry.name, dict(spec.opening)) as source:
+                        page = await self._reader.page(source, options, number)
             except AirgapError as error:
                 failure = error.as_page_error()
                 page = Page(number, 0, 0, "failed", finish_reason="error", error=failure)
@@ -309,16 +313,22 @@ class JobReading:
             log.info("the engine is not available; a page of job %s waits for it", spec.id)
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def picture(self, job_id: str, index: int) -> Image:
-        """The pixels of a page. Raises `FileNotFoundError` where there is none, and as `open_source`."""
+    async def picture(self, job_id: str, index: int, use: Callable[[Image], T]) -> T:
+        """What `use` makes of the pixels of a page.
+
+        Raises `FileNotFoundError` where there is none, and as `open_source`.
+        """
         spec, plan = await self._load(job_id)
         if not 0 <= index < plan.pages:
             raise FileNotFoundError(index)
         position, number = plan.locate(index)
         entry = spec.inputs[position]
         path = self._store.folder(job_id).input(entry.file)
-        async with self._sources.borrow(path, entry.name, dict(spec.opening)) as source:
-            return await asyncio.to_thread(source.image, number)
+        async with (
+            self._sources.borrow(path, entry.name, dict(spec.opening)) as source,
+            self._reader.work.hold(source.pixels(number)) as held,
+        ):
+            return await held.draw(lambda: use(source.image(number)))
 
     def _given_up(self, plan: Plan, index: int) -> StoredPage:
         log.error("page %d of a job was begun %d times and never finished: given up", index, MAX_TRIES)

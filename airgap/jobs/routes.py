@@ -28,7 +28,7 @@ from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import LONGEST_SIDE, MEDIA_TYPE, to_preview
 from airgap.http.forms import CONFIDENCE, FormOptions, requested_outputs
 from airgap.http.live import LiveResponse
-from airgap.http.responses import content_disposition, on_thread, zip_response
+from airgap.http.responses import content_disposition, on_thread, unless_gone, zip_response
 from airgap.http.service import Service, ServiceDep, ServiceStatus
 from airgap.http.uploads import display_name, save_upload, temporary_path
 from airgap.jobs.description import JobAnswer, describe
@@ -72,7 +72,9 @@ def attach(app: FastAPI, service: Service) -> None:
         if audit is not None:
             audit.note_now(event, who, details)
 
-    app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, charge, note)
+    app.state.jobs = jobs = Jobs(
+        service.settings, service.reader, service.limits, service.tasks, charge, note
+    )
     service.parts.append(jobs)
 
 
@@ -301,8 +303,10 @@ async def _data(jobs: Jobs, event: JobEvent) -> Mapping[str, Any]:
     response_class=Response,
     responses={200: {"content": {"application/zip": {}}}},
 )
-async def result(service: ServiceDep, jobs: JobsDep, job: JobDep) -> FileResponse:
-    path, passing = await jobs.result(job, lambda: temporary_path(service.uploads, ".zip"))
+async def result(request: Request, service: ServiceDep, jobs: JobsDep, job: JobDep) -> FileResponse:
+    path, passing = await unless_gone(
+        request, jobs.result(job, lambda: temporary_path(service.uploads, ".zip"))
+    )
     name = f"results-{job.id[:8]}.zip"
     if passing:
         response = zip_response(path, name)
@@ -339,7 +343,7 @@ async def picture(
     index: Annotated[int, UrlPath(ge=0, le=100_000_000)],
     longest_side: Annotated[int, Query(ge=16, le=LONGEST_SIDE, description="In pixels.")] = LONGEST_SIDE,
 ) -> Response:
-    picture = await on_thread(to_preview, await jobs.picture(job, index), longest_side)
+    picture = await jobs.picture(job, index, lambda image: to_preview(image, longest_side))
     return Response(picture, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 

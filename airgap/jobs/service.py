@@ -16,22 +16,34 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from PIL.Image import Image
 
 from airgap.core.engine import check_capabilities
-from airgap.core.errors import AirgapError, Conflict, JobsUnavailable, NotFound, QuotaExceeded, TooManyJobs
-from airgap.jobs import closing, keeping
+from airgap.core.errors import (
+    AirgapError,
+    Conflict,
+    JobsUnavailable,
+    NotFound,
+    QuotaExceeded,
+    StorageFull,
+    TooManyJobs,
+)
+from airgap.jobs import keeping
 from airgap.jobs.auditing import JobAudit, Note
 from airgap.jobs.plan import FINISHED, UNFINISHED, Plan, Spec, Status
 from airgap.jobs.reading import DISK_FULL, JobReading, Threads
-from airgap.jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
+from airgap.jobs.results import Results
+from airgap.jobs.store import JobFolder, JobStore, StoredPage
 from airgap.jobs.tables import Counts, Job, Tables
 from config import Settings
 from process.pages import Limits
 from process.pipeline import Reader
+from process.tasks import Tasks
+from process.work import briefly
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30
@@ -67,7 +79,8 @@ class _Running:
     presence: keeping.Presence
     reading: JobReading
     flow: ModuleType
-    keeper: asyncio.Task[None]
+    keeper: keeping.Keeper
+    keeping: asyncio.Task[None]
 
 
 class Jobs:
@@ -78,6 +91,7 @@ class Jobs:
         settings: Settings,
         reader: Reader,
         limits: Limits,
+        tasks: Tasks,
         charge: Charge | None = None,
         note: Note | None = None,
     ) -> None:
@@ -89,11 +103,30 @@ class Jobs:
         self._url = settings.database_url.get_secret_value() if settings.database_url else None
         self.store = JobStore(settings.data_dir / "jobs")
         self._threads = Threads()
+        self._results = Results(tasks, self.store, limits)
         self._running: _Running | None = None
         self._starting = asyncio.Lock()
         self._closed = False
 
     # --- life ------------------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Look whether the database can be used, where there is one. Raises `JobsUnavailable`."""
+        if self._url is None and not await self._threads(self._was_used):
+            return
+        try:
+            tables = await self._threads(Tables, self._url, self.store.root)
+        except Exception as error:
+            log.exception("the jobs' database cannot be opened")
+            raise JobsUnavailable(
+                "The jobs' database cannot be opened.",
+                "Make the database of DATABASE_URL, or jobs.sqlite under DATA_DIR, usable; the log says why.",
+            ) from error
+        await self._threads(tables.close)
+
+    def trouble(self) -> str | None:
+        """What keeps the house from being kept."""
+        return self._running.keeper.trouble if self._running else None
 
     async def start(self) -> None:
         """Go on with what is there, as soon as there is something: a job of earlier, or another server's."""
@@ -113,12 +146,12 @@ class Jobs:
         async with self._starting:
             running, self._running = self._running, None
             if running is not None:
-                running.keeper.cancel()
-                await asyncio.gather(running.keeper, return_exceptions=True)
-                await asyncio.to_thread(running.flow.stop)
+                running.keeping.cancel()
+                await asyncio.gather(running.keeping, return_exceptions=True)
+                await briefly(running.flow.stop)
                 await running.reading.close()
                 running.presence.leave()
-                await asyncio.to_thread(running.tables.close)
+                await briefly(running.tables.close)
         self._threads.close()
 
     async def _get(self) -> _Running:
@@ -177,7 +210,7 @@ class Jobs:
         # A thread without an event loop: DBOS would take this one for its own, threads included.
         await self._threads(flow.start, tables, presence.id, loop, steps, reading.places)
         log.info("jobs: taking part in the queue as %s", presence.id)
-        return _Running(tables, presence, reading, flow, asyncio.create_task(keeper.run()))
+        return _Running(tables, presence, reading, flow, keeper, asyncio.create_task(keeper.run()))
 
     # --- taking in -------------------------------------------------------------------------------
 
@@ -290,21 +323,8 @@ class Jobs:
     # --- ending ----------------------------------------------------------------------------------
 
     async def result(self, job: Job, beside: Callable[[], Path]) -> tuple[Path, bool]:
-        """The ZIP, and whether it is to be deleted once it was sent: that of a job that is not done is.
-
-        `beside` names a file to write such a one to. Raises `Conflict` before the pages are counted.
-        """
-        folder = self.store.folder(job.id)
-        if job.status in ("done", "failed") and await self._threads(folder.result.exists):
-            return folder.result, False
-        if job.pages is None:
-            raise Conflict("The job has not begun.", "Ask again in a few seconds.", retry_after=2)
-        path = await self._threads(beside)
-        try:
-            await asyncio.to_thread(closing.write_result, folder, self._limits, _times(job), path)
-        except FileNotFoundError as error:
-            raise NotFound("There is no such job.") from error
-        return path, True
+        """See `Results.result`."""
+        return await self._results.result(job, beside)
 
     async def cancel(self, job: Job) -> Job:
         """Stop a job. On this server the engine lets go of its pages before this returns."""
@@ -341,11 +361,11 @@ class Jobs:
             await self._threads(running.flow.enqueue_open, job.id, job.generation + 1)
         return await self._threads(running.tables.job, job.id) or job
 
-    async def picture(self, job: Job, index: int) -> Image:
-        """The pixels of a page, read or not. Raises `NotFound` for a page that is not there."""
+    async def picture(self, job: Job, index: int, use: Callable[[Image], T]) -> T:
+        """What `use` makes of a page's pixels, read or not. Raises `NotFound` where there is no page."""
         running = await self._get()
         try:
-            return await running.reading.picture(job.id, index)
+            return await running.reading.picture(job.id, index, use)
         except FileNotFoundError as error:
             raise NotFound("There is no such page.") from error
 
@@ -381,20 +401,17 @@ class Jobs:
             if lost:
                 log.error("job %s: pages that were read are gone; reading %d runs again", job_id, len(lost))
                 return await self._threads(tables.restart, job, forget=lost)
-            times = _times(replace(job, finished_at=time.time()))
-            await self._threads(closing.write_result, folder, self._limits, times, folder.result)
+            job = replace(job, finished_at=time.time())
+            unwritten = await self._results.unwritten(job)
         except FileNotFoundError:  # erased meanwhile
             return False
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
+        except StorageFull:
             await self._threads(tables.change, job_id, ("running",), status="paused", reason=DISK_FULL)
             return False
         counts = await self._threads(tables.counts, job_id)
-        read = counts.ok + counts.degraded > 0
-        status: Status = "done" if read else "failed"
-        end = {"status": status, "finished_at": times["finished_at"]}
-        reason = None if read else "no page could be read"
+        reason = unwritten if counts.ok + counts.degraded else "no page could be read"
+        status: Status = "failed" if reason else "done"
+        end = {"status": status, "finished_at": job.finished_at}
         if await self._threads(tables.change, job_id, ("running",), reason=reason, **end):
             await self._threads(self._audit.ended, job, status, counts)
         await running.reading.stop(job_id)
@@ -425,11 +442,3 @@ def _new_job(spec: Spec, key: str | None, fingerprint: str | None) -> Job:
 
 def _missing_runs(folder: JobFolder, plan: Plan) -> list[int]:
     return sorted({plan.run_of(index) for index in range(plan.pages) if not folder.has_page(index)})
-
-
-def _times(job: Job) -> dict[str, Any]:
-    return {
-        "created_at": job.created_at,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-    }

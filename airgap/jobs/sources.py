@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from process.pages import Limits, Source, open_source
+from process.work import Work, briefly
 
 _KEPT_OPEN = 8
 _IDLE_SECONDS = 30.0
@@ -31,8 +32,9 @@ class _Entry:
 class OpenSources:
     """Opens each file once while it is in use, and keeps a few that have more pages a little longer."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, work: Work) -> None:
         self._limits = limits
+        self._work = work
         self._entries: OrderedDict[Path, _Entry] = OrderedDict()
 
     @asynccontextmanager
@@ -40,7 +42,7 @@ class OpenSources:
         """The file at `path`, open. Raises as `open_source`."""
         entry = self._entries.get(path)
         if entry is None:
-            work = asyncio.to_thread(open_source, path, name=name, limits=self._limits, **opening)
+            work = self._work.open(open_source, path, name=name, limits=self._limits, **opening)
             entry = self._entries[path] = _Entry(asyncio.create_task(work))
         entry.users += 1
         try:
@@ -84,4 +86,4 @@ class OpenSources:
         self._entries.pop(path, None)
         (opened,) = await asyncio.gather(entry.opening, return_exceptions=True)
         if isinstance(opened, Source):
-            await asyncio.to_thread(opened.close)
+            await briefly(opened.close)

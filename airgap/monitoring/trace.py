@@ -76,6 +76,13 @@ def note_page(engine: str, status: str) -> None:
         trace.pages[status] += 1
 
 
+def note_exported(pages: int) -> None:
+    """Note pages that were written in another format for this request, and not read for it."""
+    trace = _current.get()
+    if trace is not None:
+        trace.pages["exported"] += pages
+
+
 def _sha256(data: bytes | Path) -> str:
     if isinstance(data, bytes):
         return hashlib.sha256(data).hexdigest()

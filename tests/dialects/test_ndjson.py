@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from airgap.core.engine import Delta, PageRead
+from process.turns import Turns
 from tests.dialects.conftest import InProcess
 from tests.dialects.drawing import TEXTS, pdf, png
 
@@ -211,7 +212,7 @@ def test_twenty_documents_at_once_with_clients_that_dawdle_or_vanish(held: InPro
 
 def test_a_slow_client_does_not_hold_the_engine(held: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who takes nothing lets others pass: the engine is free although his answer is not sent."""
-    held.service.reader._slots = asyncio.Semaphore(1)
+    held.service.reader._slots = Turns(1)
     original = held.engine._read
 
     async def read(images: Any, options: Any) -> AsyncIterator[Delta | PageRead]:

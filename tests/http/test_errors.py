@@ -16,7 +16,7 @@ from PIL import Image
 from airgap.core import errors
 from airgap.core.document import PageError
 from airgap.core.errors import AirgapError, ConfigurationError, from_page_error
-from airgap.exporters import EXPORTERS, Exporter
+from airgap.http import responses
 from airgap.http.features import Feature
 from config import Settings, load_settings
 from serve_ocr import FEATURES, create_app
@@ -136,11 +136,12 @@ def _(client: httpx.Client) -> httpx.Response:
 
 @provokes("export_failed", 500)
 def _(client: httpx.Client) -> httpx.Response:
-    EXPORTERS["broken"] = Exporter("tests.http.test_errors:break_down", "text/plain", ".txt", False)
-    try:
-        return send(client, png(), output="broken")
-    finally:
-        del EXPORTERS["broken"]
+    return _written_by("break_down", client)
+
+
+@provokes("export_too_large", 413)
+def _(client: httpx.Client) -> httpx.Response:
+    return _written_by("eat_memory", client)
 
 
 @provokes("not_found", 404)
@@ -153,8 +154,18 @@ def _(client: httpx.Client) -> httpx.Response:
     return client.delete("/ocr/image/simple")
 
 
-def break_down(document: object, source: object) -> bytes:
+def break_down(**_: object) -> None:
     raise errors.ExportFailed("The output could not be made.")
+
+
+def eat_memory(**_: object) -> None:
+    bytearray(64 << 30)
+
+
+def _written_by(function: str, client: httpx.Client) -> httpx.Response:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(responses, "WRITE", f"tests.http.test_errors:{function}")
+        return send(client, png(), output="text")
 
 
 @pytest.fixture(scope="module")
@@ -185,15 +196,12 @@ def test_code(code: str, tight: TestClient) -> None:
     assert send(tight, png()).status_code == 200
 
 
-def test_an_unexpected_error_is_internal(tight: TestClient) -> None:
-    EXPORTERS["broken"] = Exporter("tests.http.test_errors:no_such_function", "text/plain", ".txt", False)
-    try:
-        response = send(tight, png(), output="broken")
-    finally:
-        del EXPORTERS["broken"]
+def test_an_unexpected_error_is_internal(tight: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "save", None)
+    response = send(tight, png(), output="text")
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "internal_error"
-    assert "no_such_function" not in response.text
+    assert "NoneType" not in response.text
 
 
 def test_a_feature_that_is_off_says_why(tmp_path: Path) -> None:

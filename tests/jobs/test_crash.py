@@ -163,7 +163,7 @@ async def test_a_folder_that_is_not_the_shared_one_is_refused(tmp_path: Path, da
     shared.close()
     settings = Settings(backend="fake", data_dir=tmp_path, database_url=SecretStr(database))
     service = create_service(settings)
-    jobs = Jobs(settings, service.reader, service.limits, None)
+    jobs = Jobs(settings, service.reader, service.limits, service.tasks, None)
     with pytest.raises(JobsUnavailable, match="DATA_DIR"):
         await jobs.jobs("me", None, None, 10)
     await jobs.close()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airgap.core.document import Page, PageError, ReadOptions
 from airgap.jobs.plan import Input, Plan, PlannedInput, Spec, lane, pages_of_a_run, width
 from airgap.jobs.store import JobStore, StoredPage
-from airgap.jobs.turns import Turns
+from process.turns import Turns
 
 
 async def order(turns: Turns, wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:

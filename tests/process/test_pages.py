@@ -29,9 +29,9 @@ from airgap.core.errors import (
     TooManyPages,
     UnsupportedMedia,
 )
-from process import pages
+from process import pages, picture_source
+from process.child_pool import shared_pool
 from process.pages import Limits, PageImage, Source, open_source
-from process.pdf_pool import shared_pool
 
 ROBUST = Path(__file__).parents[1] / "data" / "robust"
 LIMITS = Limits(max_image_pixels=4_000_000, page_timeout_seconds=60, render_workers=1)
@@ -335,7 +335,7 @@ _SERVER = """
 import sys, threading, time
 from pathlib import Path
 from process.pages import Limits, open_source
-from process.pdf_pool import shared_pool
+from process.child_pool import shared_pool
 limits = Limits(page_timeout_seconds=600, render_workers=1)
 source = open_source(Path(sys.argv[1]), name="x", limits=limits)
 threading.Thread(target=source.render, args=(2,), daemon=True).start()
@@ -362,11 +362,11 @@ def test_closing_gives_the_document_up() -> None:
     source.render(1)
     (child,) = shared_pool(1).pids
     fds = [str(fd.readlink()) for fd in Path(f"/proc/{child}/fd").iterdir()]
-    assert any("source.pdf" in fd for fd in fds)
+    assert any(fd.endswith("/source") for fd in fds)
     source.close()
     source.close()
     fds = [str(fd.readlink()) for fd in Path(f"/proc/{child}/fd").iterdir()]
-    assert not any("source.pdf" in fd for fd in fds)
+    assert not any(fd.endswith("/source") for fd in fds)
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_frames_from_many_threads() -> None:
 
 
 def test_frames_without_number_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "MAX_FRAMES", 2)
+    monkeypatch.setattr(picture_source, "MAX_FRAMES", 2)
     for kind in ("TIFF", "GIF"):
         with pytest.raises(TooManyPages, match="more than 2 frames"):
             opened(saved(FRAMES, kind), page_to=1)
@@ -461,10 +461,16 @@ def test_files_that_cannot_be_opened_at_all() -> None:
         (b"", EmptyFile),
         (b"PK\x03\x04 docx", UnsupportedMedia),
         (b"hello", UnsupportedMedia),
-        (png[:60], InvalidImage),
+        (png[:20], InvalidImage),
         (b"%PDF-1.7 and nothing", InvalidPdf),
         (saved([Image.new("1", (3000, 2000))], "PNG"), ImageTooLarge),
     ]
     for data, error in refusals:
         with pytest.raises(error):
             opened(data)
+
+
+def test_opening_decodes_nothing() -> None:
+    cut_off = saved(FRAMES[:1], "PNG")[:60]
+    with opened(cut_off) as source, pytest.raises(InvalidImage):
+        source.render(1)

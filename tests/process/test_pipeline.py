@@ -28,6 +28,9 @@ class Pages:
         self.blank = blank
         self.rendered: list[int] = []
 
+    def pixels(self, number: int) -> int:
+        return 400 * 60
+
     def render(self, number: int) -> PageImage:
         self.rendered.append(number)
         if number in self.broken:

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from process.pdf_pool import Bounds, Child, ChildPool, ChildRefused
+from process.child_pool import Bounds, Child, ChildPool, ChildRefused
+
+
+def request(document: str) -> dict[str, Any]:
+    return {"op": "open", "kind": "pdf", "document": document, "path": "/nowhere", "password": None}
 
 
 def test_closing_beside_other_work_leaves_no_child_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,11 +21,11 @@ def test_closing_beside_other_work_leaves_no_child_too_many(monkeypatch: pytest.
     closing, go_on = threading.Event(), threading.Event()
     ask = Child.ask
 
-    def slow_to_close(child: Child, request: dict[str, Any], bounds: Bounds) -> Any:
-        if request["op"] == "close":
+    def slow_to_close(child: Child, asked: dict[str, Any], bounds: Bounds) -> Any:
+        if asked["op"] == "close":
             closing.set()
             go_on.wait(60)
-        return ask(child, request, bounds)
+        return ask(child, asked, bounds)
 
     monkeypatch.setattr(Child, "ask", slow_to_close)
     try:
@@ -31,7 +35,9 @@ def test_closing_beside_other_work_leaves_no_child_too_many(monkeypatch: pytest.
         forgetting.start()
         assert closing.wait(60)
         with pool.child("b") as child, pytest.raises(ChildRefused):
-            child.ask({"op": "open", "document": "b", "path": "/nowhere", "password": None}, bounds)
+            child.ask(
+                {"op": "open", "kind": "pdf", "document": "b", "path": "/nowhere", "password": None}, bounds
+            )
         go_on.set()
         forgetting.join()
         assert len(pool.pids) == 1
@@ -44,7 +50,10 @@ def test_the_child_sees_no_environment() -> None:
     pool = ChildPool(1)
     try:
         with pool.child("x") as child, pytest.raises(ChildRefused):
-            child.ask({"op": "open", "document": "x", "path": "/nowhere", "password": None}, Bounds(60, 2048))
+            child.ask(
+                {"op": "open", "kind": "pdf", "document": "x", "path": "/nowhere", "password": None},
+                Bounds(60, 2048),
+            )
         (pid,) = pool.pids
         assert b"hunter2" not in Path(f"/proc/{pid}/environ").read_bytes()
     finally:

@@ -1,0 +1,109 @@
+"""A document as somebody sends it: the JSON of `/pdf/ocr` or of `output=json`, checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from airgap.core.document import Document
+from airgap.core.errors import InvalidOption
+from airgap.exporters.json_export import document_from_dict
+
+MAX_PIXELS_PER_SIDE = 1_000_000
+
+Coordinate = Annotated[float, Field(ge=0, le=MAX_PIXELS_PER_SIDE)]
+Confidence = Annotated[float | None, Field(ge=0, le=1)]
+BoxIn = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+
+
+class LineIn(BaseModel):
+    text: str
+    box: BoxIn
+    confidence: Confidence = None
+
+
+class BlockIn(BaseModel):
+    label: str = Field(max_length=100)
+    text: str
+    boxes: list[BoxIn] = []
+    confidence: Confidence = None
+    lines: list[LineIn] = []
+
+
+class UsageIn(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    image_tokens: int = 0
+    seconds: float = 0.0
+
+
+class PageErrorIn(BaseModel):
+    code: str
+    message: str
+    remedy: str
+
+
+class DisagreementIn(BaseModel):
+    kind: Literal["number", "name"]
+    reading: str
+    other_reading: str
+    engine: str = Field(max_length=200)
+    box: BoxIn | None = None
+    other_box: BoxIn | None = None
+
+
+class PageIn(BaseModel):
+    """A page as `airgap.exporters.json_export` writes it; boxes are checked to lie on it."""
+
+    number: int = Field(ge=1, le=1_000_000)
+    width: int = Field(ge=0, le=MAX_PIXELS_PER_SIDE)
+    height: int = Field(ge=0, le=MAX_PIXELS_PER_SIDE)
+    width_pt: float | None = Field(None, gt=0, le=MAX_PIXELS_PER_SIDE)
+    height_pt: float | None = Field(None, gt=0, le=MAX_PIXELS_PER_SIDE)
+    status: Literal["ok", "degraded", "failed"] = "ok"
+    finish_reason: str = "stop"
+    blocks: list[BlockIn] = Field([], max_length=20_000)
+    raw: str = ""
+    usage: UsageIn = UsageIn()
+    warnings: list[str] = []
+    error: PageErrorIn | None = None
+    engine: str | None = Field(None, max_length=200)
+    model: str | None = Field(None, max_length=200)
+    disagreements: list[DisagreementIn] | None = Field(None, max_length=20_000)
+
+    @model_validator(mode="after")
+    def _boxes_lie_on_the_page(self) -> PageIn:
+        boxes = [box for block in self.blocks for box in (*block.boxes, *(line.box for line in block.lines))]
+        for x0, y0, x1, y1 in boxes:
+            if not (x0 <= x1 <= self.width and y0 <= y1 <= self.height):
+                raise ValueError(f"the box {[x0, y0, x1, y1]} does not lie on page {self.number}")
+        return self
+
+
+class DocumentIn(BaseModel):
+    """The JSON of a document, as `output=json` gives it."""
+
+    pages: list[PageIn] = Field(min_length=1)
+    engine: str = Field("", max_length=200)
+    model: str = Field("", max_length=200)
+    mode: str | None = Field(None, max_length=50)
+
+    @model_validator(mode="after")
+    def _pages_are_in_order(self) -> DocumentIn:
+        numbers = [page.number for page in self.pages]
+        if numbers != sorted(set(numbers)):
+            raise ValueError("the pages are not in order, each once")
+        return self
+
+
+def parse_document(data: bytes) -> Document:
+    """The document that this JSON is. Raises `InvalidOption` naming what is wrong with it."""
+    try:
+        checked = DocumentIn.model_validate_json(data)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"`{'.'.join(map(str, e['loc'])) or 'document'}`: {e['msg']}" for e in error.errors()[:5]
+        )
+        raise InvalidOption(f"The document is not one: {problems}.") from error
+    return document_from_dict(checked.model_dump())
