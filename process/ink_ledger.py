@@ -3,7 +3,7 @@
 A mark is accounted for where most of it lies in a place that was read or kept as a figure. Of the rest
 only what looks like writing counts as unread.
 
-Knows pixels and boxes; must not know engines, or what was read in a place.
+Knows pixels and places; must not know engines, or whether what was read in a place is right.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from document import Box
+from airgap.core.document import FIGURE_LABELS, Block, Box
 from process.marks import Sheet, inks, marks_of, share_covered, sheet_of
 from process.writing import TALLEST, Row, is_writing, letters_of, like_letters, rows_of, side_by_side
 
 _ACCOUNTED = 0.5
 """Share of a mark's rectangle that has to lie in a place that was read."""
 
+_MARGIN = 0.008
 _SMALLER = 4
 """How much smaller the page is made to find type taller than `TALLEST`."""
 
@@ -45,6 +46,31 @@ def take_account(image: Image.Image, places: Sequence[Box]) -> Account:
     unread += big_unread * _SMALLER**2
     found = sorted([*boxes, *big_boxes], key=lambda box: (box.y0, box.x0))
     return Account(tuple(found), read / (read + unread) if unread else 1.0)
+
+
+def is_placed(blocks: Sequence[Block]) -> bool:
+    """Whether all that was read has a place on the page; a model without grounding gives none."""
+    return all(block.boxes or block.lines or not block.text.strip() for block in blocks)
+
+
+def places_of(blocks: Sequence[Block]) -> list[Box]:
+    """The places (page pixels) that were read or are kept as figures: lines where they are known."""
+    places = list[Box]()
+    for block in blocks:
+        lines = [line.box for line in block.lines if line.text.strip()]
+        if block.label.strip().lower() in FIGURE_LABELS:
+            places += block.boxes
+        elif lines or not block.text.strip():
+            places += lines
+        else:
+            places += map(_with_margin, block.boxes)
+    return places
+
+
+def _with_margin(box: Box) -> Box:
+    """Models give boxes to a thousandth of the page's sides, and seldom to the pixel."""
+    margin = _MARGIN * max(box.width, box.height)
+    return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin)
 
 
 def _unread(sheet: Sheet, lowest: int) -> tuple[list[Box], int, int]:

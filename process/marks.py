@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from document import Box
+from airgap.core.document import Box
 
 Grey = NDArray[np.uint8]
 Marks = NDArray[np.int32]

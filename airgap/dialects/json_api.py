@@ -35,7 +35,7 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import page_text
-from airgap.http.forms import checked_language, checked_max_tokens, checked_mode, checked_temperature
+from airgap.http.forms import checked_fill, checked_language, checked_max_tokens, checked_mode, checked_temperature
 from airgap.http.responses import json_in_memory, on_thread, raise_if_failed, unless_gone
 from airgap.http.service import ReadyService, Service
 from deepseek_ocr import NGRAM_RULES, PROMPTS
@@ -76,6 +76,7 @@ class ReadRequest(BaseModel):
     language: str | None = Field(default=None, description="A hint: en, ru, zh-Hant, ….")
     max_tokens: int | None = None
     temperature: float | None = None
+    fill: str | None = Field(default=None, description="`auto` (the default) or `off`.")
 
     def options(self, service: Service, rule: Literal["image", "pdf"]) -> ReadOptions:
         """Raises `InvalidOption` for values out of range."""
@@ -92,6 +93,7 @@ class ReadRequest(BaseModel):
             ),
             ngram_size=given.ngram_size or defaults.ngram_size,
             window_size=given.window_size or defaults.window_size,
+            fill=checked_fill(self.fill),
         )
 
 
