@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from PIL.Image import Image
 
-from airgap.core.document import Block, Line, Page
+from airgap.core.document import Block, Box, Page
 from airgap.core.errors import AirgapError
 from airgap.monitoring import metrics
 from process.left_out import insert_missing, left_out
@@ -29,15 +29,24 @@ Again = Callable[[Image], Awaitable[tuple[str, Sequence[Block]]]]
 NOTHING_READ = "Nothing was read on this page, and nothing on it looks like writing."
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The blocks of a page, the places they account for (None: not known), and what was filled by whom."""
+
+    blocks: tuple[Block, ...]
+    places: list[Box] | None
+    filled: int = 0
+    by: str = ""
+
+
 async def account_for(page: Page, image: Image, engine: str, again: Again | None) -> Page:
     """`page`, as `engine` read it, with `unread` and `coverage`, and what `again` read in places left out."""
-    if again is not None:
-        page = await _filled(page, image, engine, again)
-    from process.ink_ledger import is_placed, places_of, take_account
+    from process.ink_ledger import take_account
 
-    if not is_placed(page.blocks):
+    page, places = await _filled(page, image, engine, again)
+    if places is None:
         return page
-    account = await asyncio.to_thread(take_account, image, places_of(page.blocks))
+    account = await asyncio.to_thread(take_account, image, places)
     page = replace(page, unread=account.unread, coverage=account.coverage)
     if account.unread:
         metrics.unread(engine, len(account.unread))
@@ -50,48 +59,64 @@ async def account_for(page: Page, image: Image, engine: str, again: Again | None
 def unread_warning(page: Page) -> str:
     """How much was not read, in words."""
     share = max(1, round(100 * (1 - (page.coverage or 0.0))))
-    count = len(page.unread)
     return (
-        f"{share} % of the ink that looks like text was not read, in {count} place{'s' if count > 1 else ''};"
+        f"{share} % of the ink that looks like text was not read, in {_count(len(page.unread))};"
         " `unread` says where."
     )
 
 
-async def _filled(page: Page, image: Image, engine: str, again: Again) -> Page:
-    """The page with what a second reading adds, or with a warning why it adds nothing."""
+async def _filled(
+    page: Page, image: Image, engine: str, again: Again | None
+) -> tuple[Page, list[Box] | None]:
+    """The page with what a second reading adds, or a warning why it adds nothing; the places of it all."""
     try:
-        blocks, places, other = await _read_again(page.blocks, image, again)
+        reading = await _read_again(page.blocks, image, again)
     except AirgapError as error:
-        return replace(page, warnings=(*page.warnings, f"Places left out were not read again: {error.message}"))
+        return _not_filled(page, error.message)
     except Exception as error:
         log.exception("reading places again broke")
-        why = f"the second reading broke ({type(error).__name__})."
-        return replace(page, warnings=(*page.warnings, f"Places left out were not read again: {why}"))
-    if not places:
-        return page
-    metrics.filled(engine, places)
-    note = f"{places} place{'s' if places > 1 else ''} that {engine} left out {'were' if places > 1 else 'was'} read by {other}."
-    return replace(page, blocks=blocks, warnings=(*page.warnings, note))
+        return _not_filled(page, f"the second reading broke ({type(error).__name__}).")
+    if not reading.filled:
+        return page, reading.places
+    metrics.filled(engine, reading.filled)
+    note = f"What {engine} left out in {_count(reading.filled)} was read by {reading.by} and put there."
+    return replace(page, blocks=reading.blocks, warnings=(*page.warnings, note)), reading.places
 
 
-async def _read_again(
-    blocks: tuple[Block, ...], image: Image, again: Again
-) -> tuple[tuple[Block, ...], int, str]:
-    """The blocks with what was left out, in how many places, and who read it."""
+def _not_filled(page: Page, why: str) -> tuple[Page, list[Box] | None]:
+    from process.ink_ledger import is_placed, places_of
+
+    warning = f"What was left out on the page was not read again: {why}"
+    places = places_of(page.blocks) if is_placed(page.blocks) else None
+    return replace(page, warnings=(*page.warnings, warning)), places
+
+
+async def _read_again(blocks: tuple[Block, ...], image: Image, again: Again | None) -> _Reading:
     from process.ink_ledger import is_placed, places_of, take_account
 
+    places = places_of(blocks)
     if not is_placed(blocks):
-        name, other = await again(image)
-        missing = left_out(blocks, _lines(other))
-        return insert_missing(blocks, missing, name), len(missing), name
-    account = await asyncio.to_thread(take_account, image, places_of(blocks))
+        return _Reading(blocks, None) if again is None else await _compared(blocks, places, image, again)
+    if again is None:
+        return _Reading(blocks, places)
+    account = await asyncio.to_thread(take_account, image, places)
     if not account.unread:
-        return blocks, 0, ""
-    close = await asyncio.to_thread(close_up, image, account.unread, places_of(blocks))
+        return _Reading(blocks, places)
+    close = await asyncio.to_thread(close_up, image, account.unread, places)
     name, read = await again(close.picture)
     found = close.blocks(read, name)
-    return insert(blocks, found), len(found), name
+    blocks = insert(blocks, found)
+    return _Reading(blocks, places_of(blocks), len(found), name)
 
 
-def _lines(blocks: Sequence[Block]) -> list[Line]:
-    return [line for block in blocks for line in block.lines]
+async def _compared(blocks: tuple[Block, ...], places: list[Box], image: Image, again: Again) -> _Reading:
+    """A reading without places, against a second one of the whole page, which knows them."""
+    name, read = await again(image)
+    lines = [line for block in read for line in block.lines]
+    missing = await asyncio.to_thread(left_out, blocks, lines)
+    filled = insert_missing(blocks, missing, name)
+    return _Reading(filled, [*places, *(line.box for line in lines if line.text.strip())], len(missing), name)
+
+
+def _count(places: int) -> str:
+    return "1 place" if places == 1 else f"{places} places"

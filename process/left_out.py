@@ -51,12 +51,11 @@ def left_out(blocks: Sequence[Block], lines: Sequence[Line]) -> list[Missing]:
         if end is not None:
             ends[number] = end
     missing = list[Missing]()
-    last: int | None = None
     for number, line in enumerate(wanted):
-        if number in ends:
-            last = ends[number]
-        else:
-            missing.append(_placed(line, text, last, [ends[n] for n in range(number + 1, len(wanted)) if n in ends][:1]))
+        if number not in ends:
+            before = max((other for other in ends if other < number), default=-1)
+            after = min((other for other in ends if other > number), default=-1)
+            missing.append(_placed(line, text, ends.get(before), ends.get(after)))
     return missing
 
 
@@ -166,13 +165,16 @@ def _readable(text: str) -> Iterable[tuple[str, int]]:
             yield text[position - 1], position
 
 
-def _placed(line: Line, text: _Text, last: int | None, following: Sequence[int]) -> Missing:
-    """After the line before it that was found; in the middle of a paragraph only where that goes on after it."""
-    after = text.place(following[0])[0] if following else None
-    if last is None:
-        return Missing(line, after if after is not None else len(text.blocks), 0)
-    index, offset = text.place(last)
-    if index == after and "<table" not in text.blocks[index].text:
+def _placed(line: Line, text: _Text, before: int | None, after: int | None) -> Missing:
+    """Behind the line before it that was found, in the midst of a paragraph only where that goes on after it.
+
+    `before` and `after` are where the text of the found lines around it ends.
+    """
+    following = len(text.blocks) if after is None else text.place(after)[0]
+    if before is None:
+        return Missing(line, following, 0)
+    index, offset = text.place(before)
+    if index == following and "<table" not in text.blocks[index].text:
         return Missing(line, index, offset)
     return Missing(line, index + 1, 0)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,8 @@ from PIL import Image
 
 from airgap.core.document import Box
 
-Grey = NDArray[np.uint8]
+Grey = NDArray[Any]
+"""Bytes, a row of pixels each."""
 Marks = NDArray[np.int32]
 """Rows of left, top, width, height and ink, in pixels of the working size."""
 
@@ -111,20 +113,20 @@ def _paper(grey: Grey) -> Grey:
 
 
 def inks(sheet: Sheet) -> Iterator[tuple[Grey, bool]]:
-    """Masks (255 where there is ink) and whether it is lighter than its paper; the lighter only where there is any."""
+    """Masks (255 where there is ink), and whether it is lighter than its paper, if there is any such."""
     width, height = sheet.size
     tiles = (max(1, width // _NEIGHBOURHOOD), max(1, height // _NEIGHBOURHOOD))
     strongest = cv2.dilate(sheet.difference, np.ones((_NEIGHBOURHOOD + 1, _NEIGHBOURHOOD + 1), np.uint8))
     strongest = cv2.resize(strongest, tiles, interpolation=cv2.INTER_NEAREST)
     strongest = cv2.dilate(strongest, np.ones((3, 3), np.uint8))
-    threshold = np.maximum(cv2.convertScaleAbs(strongest, alpha=_OF_STRONGEST), _FAINTEST).astype(np.uint8)
-    threshold = cv2.resize(threshold, (width, height), interpolation=cv2.INTER_NEAREST)
+    least = np.maximum(cv2.convertScaleAbs(strongest, alpha=_OF_STRONGEST), _FAINTEST).astype(np.uint8)
+    threshold = cv2.resize(least, (width, height), interpolation=cv2.INTER_NEAREST)
     ink = cv2.compare(sheet.difference, threshold, cv2.CMP_GT)
     dark = cv2.compare(sheet.grey, sheet.paper, cv2.CMP_LT)
     yield cv2.bitwise_and(ink, dark), False
     light = cv2.bitwise_and(ink, cv2.bitwise_not(dark))
-    clearly = cv2.compare(sheet.difference, _CLEARLY_LIGHT, cv2.CMP_GT)
-    if cv2.countNonZero(cv2.bitwise_and(light, clearly)) > _FEWEST_LIGHT * light.size:
+    clearly = np.where(sheet.difference > _CLEARLY_LIGHT, light, 0)
+    if np.count_nonzero(clearly) > _FEWEST_LIGHT * light.size:
         yield light, True
 
 
@@ -144,5 +146,3 @@ def share_covered(marks: Marks, sheet: Sheet) -> NDArray[np.float64]:
     x1, y1 = x0 + width, y0 + height
     inside = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
     return np.asarray(inside / np.maximum(1, width * height), np.float64)
-
-

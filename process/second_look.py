@@ -106,15 +106,14 @@ def close_up(image: Image.Image, places: Sequence[Box], read: Sequence[Box]) -> 
 def _piece(image: Image.Image, cut_out: _CutOut, read: Sequence[Box]) -> Image.Image:
     left, top, right, bottom = cut_out.corners
     piece = image.crop(cut_out.corners)
-    place = tuple(
-        round(value) for value in (cut_out.place.x0, cut_out.place.y0, cut_out.place.x1, cut_out.place.y1)
-    )
+    place = cut_out.place.rounded()
     itself = image.crop(place)
     ground = tuple(round(value) for value in ImageStat.Stat(piece).median)
     for box in read:
         x0, y0, x1, y1 = box.rounded()
         if x0 < right and x1 > left and y0 < bottom and y1 > top:
-            piece.paste(ground, (max(0, x0 - left), max(0, y0 - top), min(right, x1) - left, min(bottom, y1) - top))
+            start = (max(0, x0 - left), max(0, y0 - top))
+            piece.paste(ground, (*start, min(right, x1) - left, min(bottom, y1) - top))
     piece.paste(itself, (place[0] - left, place[1] - top))
     return piece
 

@@ -40,7 +40,7 @@ _FEWEST_IN_ROW, _LENGTH_OF_ROW = 3, 1.25
 _LOWEST, _WIDEST = 5.5, 2.6
 """Median height (pixels) from which marks are letters, and their median width in heights up to which."""
 _LEVEL, _LEAST_LEVEL, _MOST_RAGGED = (0.5, 1.6), 0.5, 0.7
-_DOT, _BAR = 0.62, 0.9
+_DOT, _BAR, _BAR_CODE = 0.62, 0.9, 0.12
 
 _FEWEST_IN_LINE, _CORE_OF_LINE = 12, 0.2
 """Marks from which a row is a line of print, in which letters may be clogged."""
@@ -98,7 +98,7 @@ def like_letters(marks: Marks, sheet: Sheet) -> Marks:
     fits &= (height <= TALLEST) & (width <= _WIDEST_MARK * sheet.size[0])
     fits &= ~((longer > 8 * shorter) & (shorter <= 6))
     fits &= ~((fill > _SOLID) & (shorter > 12))
-    found = marks[fits]
+    found: Marks = marks[fits]
     if len(found) > _MOST_MARKS:
         found = found[np.argsort(-found[:, 4], kind="stable")[:_MOST_MARKS]]
     return found
@@ -149,6 +149,8 @@ def is_writing(row: Row, sheet: Sheet, letters: Letters | None) -> bool:
     if look.dirt > (_DIRTY_BESIDE_RULES if look.core < _CORE / 2 and look.blur < 1 else _DIRTY):
         return False
     x0, y0, x1, y1 = row.corners
+    if len(row.marks) >= _FEWEST_IN_ROW and _is_bar_code(look.ink):
+        return False
     if len(row.marks) >= _FEWEST_IN_ROW and x1 - x0 > _LENGTH_OF_ROW * (y1 - y0):
         return True
     return letters is not None and _is_like(row, look, letters)
@@ -175,6 +177,12 @@ def _is_lettered(row: Row) -> bool:
     return bool(dots.mean() <= 0.6 and bars.mean() <= 0.6)
 
 
+def _is_bar_code(ink: NDArray[np.bool_]) -> bool:
+    """Whether ink changes across the row and hardly from its top to its bottom."""
+    down, across = np.count_nonzero(ink[1:] != ink[:-1]), np.count_nonzero(ink[:, 1:] != ink[:, :-1])
+    return bool(down < _BAR_CODE * across)
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """How black a row is in grey levels; the rest as shares: see `_DIRTY`."""
@@ -198,11 +206,12 @@ def _look(row: Row, sheet: Sheet) -> _Look:
     inner = outer[itself]
     contrast = float(np.percentile(inner, 95))
     open_ink = (outer > 0.4 * contrast) & (sheet.covered[around] == 0)
-    dirt = (open_ink.sum() - open_ink[itself].sum()) / max(1, outer.size - inner.size)
-    black = inner >= 0.6 * contrast
-    blur = np.count_nonzero(inner > 0.25 * contrast) / max(1, np.count_nonzero(black)) - 1
+    dirty = int(open_ink.sum()) - int(open_ink[itself].sum())
+    dirt = dirty / max(1, outer.size - inner.size)
+    black = int(np.count_nonzero(inner >= 0.6 * contrast))
+    blur = int(np.count_nonzero(inner > 0.25 * contrast)) / max(1, black) - 1
     ink = inner > 0.5 * contrast
-    return _Look(contrast, float(dirt), float(blur), _core(ink, float(np.median(row.marks[:, 3]))), ink)
+    return _Look(contrast, dirt, blur, _core(ink, float(np.median(row.marks[:, 3]))), ink)
 
 
 def _core(ink: NDArray[np.bool_], height: float) -> float:

@@ -35,7 +35,13 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import page_text
-from airgap.http.forms import checked_fill, checked_language, checked_max_tokens, checked_mode, checked_temperature
+from airgap.http.forms import (
+    checked_fill,
+    checked_language,
+    checked_max_tokens,
+    checked_mode,
+    checked_temperature,
+)
 from airgap.http.responses import json_in_memory, on_thread, raise_if_failed, unless_gone
 from airgap.http.service import ReadyService, Service
 from deepseek_ocr import NGRAM_RULES, PROMPTS

@@ -25,7 +25,8 @@ def place_among(blocks: Sequence[Block], box: Box) -> int:
     if column:
         return min(index for index, _ in column)
     placed = [(index, place) for index, block in enumerate(blocks) for place in block.boxes]
-    return max((index + 1 for index, place in placed if _begins_above(place, box)), default=0 if placed else len(blocks))
+    before = [index + 1 for index, place in placed if _begins_above(place, box)]
+    return max(before, default=0) if placed else len(blocks)
 
 
 def _shares_x(one: Box, other: Box) -> bool:
