@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from PIL.Image import Image
 
-from airgap.core.document import MODES, Document, Mode, Page, ReadOptions
+from airgap.core.document import MODES, Block, Document, Mode, Page, ReadOptions
 from airgap.core.engine import Engine, Events, PageRead, check_capabilities
 from airgap.core.errors import (
     AirgapError,
@@ -35,6 +35,7 @@ from airgap.core.errors import (
 )
 from airgap.layout.known_text import blocks_of
 from airgap.monitoring import metrics, trace
+from process.accounting import Again, account_for
 from process.second_reader import SecondReader
 from process.source import PageImage, Source
 from process.turns import Turns, who
@@ -69,8 +70,8 @@ class Reader:
 
     `max_concurrency` pages are in the engine at once, over all requests; `max_queue` requests are in
     work or waiting, and one more raises `EngineBusy`. `page_timeout` is in seconds, from the moment
-    a page enters the engine. `second` reads the pages of requests with `crosscheck` too. `work` is the
-    server's budget; without one there is one for this reader alone.
+    a page enters the engine. `second` reads the pages of requests with `crosscheck` too, and the places
+    that a model left out. `work` is the server's budget; without one there is one for this reader alone.
     """
 
     def __init__(
@@ -171,16 +172,54 @@ class Reader:
         self, rendered: PageImage, options: ReadOptions, on_delta: OnDelta | None
     ) -> Page:
         number, image, warnings = rendered.number, rendered.image, rendered.warnings
-        if rendered.blank:
+        if rendered.blank and await self._is_blank(image, options):
             trace.note_page(self.engine.name, "ok")
-            return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE))
+            return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE), coverage=1.0)
         if rendered.text_lines is not None:
-            trace.note_page(self.engine.name, "ok")
             blocks = await briefly(blocks_of, rendered.text_lines)
-            return Page(number, *image.size, blocks=blocks, warnings=warnings)
-        page = await self._checked(await self.read_page([image], options, number, on_delta), image, options)
+            page = await self._accounted(Page(number, *image.size, blocks=blocks), image, options)
+            trace.note_page(self.engine.name, page.status)
+            return replace(page, warnings=(*warnings, *page.warnings))
+        page = await self._read([image], options, number, on_delta)
+        page = await self._checked(page, image, options)
+        if self._reads_all(options):
+            page = await self._accounted(page, image, options)
+        trace.note_page(page.engine or self.engine.name, page.status)
         status = "degraded" if rendered.damaged and page.status == "ok" else page.status
         return replace(page, status=status, warnings=(*warnings, *page.warnings))
+
+    async def _accounted(self, page: Page, image: Image, options: ReadOptions) -> Page:
+        """The page compared with its ink, and filled where the request lets it be."""
+        again = self._again(options) if options.fill == "auto" else None
+        return await account_for(page, image, page.engine or self.engine.name, again)
+
+    def _reads_all(self, options: ReadOptions) -> bool:
+        """Whether the request has the whole page read, and not something asked of it."""
+        return options.prompt in (None, self.defaults.prompt) or not self.engine.capabilities.supports_prompt
+
+    def _again(self, options: ReadOptions) -> Again | None:
+        """Who reads places that were left out: an engine that reads what it sees, and writes nothing else."""
+
+        async def closer(image: Image) -> tuple[str, Sequence[Block]]:
+            read = await self._drain([image], replace(options, prompt=None, max_tokens=None))
+            return read.engine or self.engine.name, read.blocks
+
+        async def second(image: Image) -> tuple[str, Sequence[Block]]:
+            assert self.second is not None
+            name, read = await self.second.read(image, options)
+            return name, read.blocks
+
+        if not self.engine.capabilities.supports_prompt:
+            return closer
+        return second if self.second is not None else None
+
+    async def _is_blank(self, image: Image, options: ReadOptions) -> bool:
+        """Whether a page without contrast has no writing either, for the ledger and for a detector."""
+        page = await account_for(Page(1, *image.size), image, self.engine.name, None)
+        if page.unread:
+            return False
+        again = self._again(options)
+        return again is None or not any(block.text.strip() for block in (await again(image))[1])
 
     async def _checked(self, page: Page, image: Image, options: ReadOptions) -> Page:
         """The page as a second engine reads it too, where the request asks for that."""
@@ -190,7 +229,13 @@ class Reader:
             return replace(page, warnings=(*page.warnings, NO_SECOND_ENGINE))
         return await self.second.checked(page, self.engine.name, image, options)
 
-    async def read_page(
+    async def read_page(self, images: Sequence[Image], options: ReadOptions) -> Page:
+        """Read what one request shows, guarded, and count it; see `_read`. No ledger is kept of it."""
+        page = await self._read(images, options)
+        trace.note_page(page.engine or self.engine.name, page.status)
+        return page
+
+    async def _read(
         self,
         images: Sequence[Image],
         options: ReadOptions,
@@ -214,7 +259,6 @@ class Reader:
             status = "degraded"
             warnings = (*warnings, "The answer reached `max_tokens` and was cut; raise it to get the rest.")
         width, height = images[0].size if images else (0, 0)
-        trace.note_page(read.engine or self.engine.name, status)
         return Page(
             number,
             width,
