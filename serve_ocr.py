@@ -24,6 +24,7 @@ from airgap.core.version import VERSION
 from airgap.engines.table import EngineChoice, choose_engine, create_engine
 from airgap.http import edge, system_routes
 from airgap.http.features import Feature, Kinds, mount
+from airgap.http.protocol import BoundedProtocol
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings
@@ -164,6 +165,7 @@ def main() -> int:
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedProtocol,
         log_level=settings.log_level,
         log_config=None,
         access_log=False,

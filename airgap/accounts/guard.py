@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airgap.accounts.caller import ANONYMOUS, Caller
 from airgap.accounts.service import Accounts
 from airgap.core.errors import AirgapError, Unauthorized
-from airgap.http.edge import error_response
+from airgap.http.error_answers import error_response
 from airgap.monitoring.web import KindOf
 
 OPEN_PATHS = frozenset(

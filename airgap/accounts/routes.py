@@ -14,9 +14,10 @@ from airgap.accounts.caller import AdminDep, Caller, CallerDep, Role, get_caller
 from airgap.accounts.service import Accounts
 from airgap.accounts.store import ApiKey, User
 from airgap.core.errors import AirgapError, Forbidden, Unauthorized
+from airgap.http.bodies import JsonRoute
 from config import Settings
 
-router = APIRouter(prefix="/api/auth", tags=["accounts"])
+router = APIRouter(prefix="/api/auth", tags=["accounts"], route_class=JsonRoute)
 
 
 def get_accounts(request: Request) -> Accounts:

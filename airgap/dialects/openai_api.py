@@ -19,6 +19,7 @@ from airgap.core.errors import NotFound
 from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.dialects.openai_answer import Answer, Completion
 from airgap.dialects.openai_request import ChatRequest
+from airgap.http.bodies import JsonRoute
 from airgap.http.live import Admitted, LiveResponse
 from airgap.http.opening import check_together, opened_together
 from airgap.http.responses import unless_gone
@@ -26,7 +27,7 @@ from airgap.http.service import ReadyService, Service, ServiceDep
 from process.pages import Source
 from process.pipeline import Reader
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=JsonRoute)
 
 
 class Model(TypedDict):

@@ -147,3 +147,25 @@ def test_no_text_of_a_document_is_logged(tmp_path: Path) -> None:
     assert "/generate_with_file" in log
     assert "canary" not in log
     assert "20 20 200 60" not in log
+
+
+OTHERS_PATHS = ("/jobs/{}/", "/ui/{}", "/{}", "/jobs/{}", "/docs/{}/", "/ocr/{}/", "/static-offline-docs/{}")
+
+
+def test_no_client_makes_the_metrics_grow(fresh: httpx.Client) -> None:
+    """Neither a path nor a method of its own becomes a label."""
+
+    def ask(name: str) -> None:
+        for path in OTHERS_PATHS:
+            fresh.get(path.format(name), follow_redirects=False)
+        fresh.request(f"BREW{name.upper()}", "/healthz")
+
+    ask("warm")
+    samples(fresh)
+    before = set(samples(fresh))
+    for number in range(5):
+        ask(f"mine{number}")
+    after = samples(fresh)
+    assert set(after) == before
+    assert not [name for name in after if "mine" in name or "BREW" in name]
+    assert any('handler="/jobs/{job_id}"' in name for name in after)
