@@ -142,7 +142,7 @@ async def _start_engine(service: Service) -> None:
     except Exception as error:
         remedy = error.remedy if isinstance(error, AirgapError) else AirgapError.default_remedy
         service.failure = f"the engine {name} did not start: {error}"
-        log.critical("%s\n    %s", service.failure, remedy, exc_info=not isinstance(error, AirgapError))
+        log.critical("%s. %s", service.failure, remedy, exc_info=not isinstance(error, AirgapError))
         signal.raise_signal(signal.SIGTERM)
         return
     service.started = True
