@@ -166,6 +166,7 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         http=BoundedProtocol,
+        proxy_headers=False,  # TRUSTED_PROXIES says whose are believed
         log_level=settings.log_level,
         log_config=None,
         access_log=False,

@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHING_AT_ONCE = 2  # each takes 64 MiB
-_FAILED_LOGINS = 10
-_FAILED_LOGINS_SECONDS = 300.0
+WRONG_PASSWORDS = 10
+WRONG_PASSWORDS_SECONDS = 300.0
+"""So many wrong passwords, of one client for one account, in so many seconds."""
 _REGISTRATIONS = 30  # a minute, of one client
 
 
@@ -47,7 +48,7 @@ class Accounts:
         url = settings.database_url.get_secret_value() if settings.database_url else None
         self._store = Store(url, settings.data_dir)
         self._rates = Rates()
-        self._failures = Rates(_FAILED_LOGINS_SECONDS)
+        self._attempts = Rates(WRONG_PASSWORDS_SECONDS)
         self._registrations = Rates()
         self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
         self._bootstrap()
@@ -140,15 +141,9 @@ class Accounts:
 
         Raises `Unauthorized`, the same for every reason, or `QuotaExceeded`.
         """
-        throttle = f"{client} {name[:64]}"
-        if wait := self._failures.wait(throttle, _FAILED_LOGINS):
-            raise QuotaExceeded("Too many logins failed.", retry_after=wait)
         user = await asyncio.to_thread(self._store.user_named, name[:64])
-        async with self._hashing:
-            stored = user.password_hash if user else None
-            right = await asyncio.to_thread(self._passwords.matches, password[:1024], stored)
+        right = await self._tried(f"{client} {name[:64]}", user, password)
         if user is None or not right or not user.active:
-            self._failures.take(throttle, _FAILED_LOGINS)
             metrics.LOGIN_FAILURES.labels("password").inc()
             raise Unauthorized(
                 "The name or the password is wrong.", "Check both, and mind upper and lower case."
@@ -156,6 +151,21 @@ class Accounts:
         if self._passwords.is_outdated(user.password_hash):
             await asyncio.to_thread(self._store.rehash, user.id, await self._hashed(password))
         return self._tokens.issue(user.id, user.token_version), self._tokens.seconds, user
+
+    async def _tried(self, throttle: str, user: User | None, password: str) -> bool:
+        """Whether the password is the user's. Raises `QuotaExceeded` after too many that were not.
+
+        The attempt is taken before it is checked, so that many at once are no way round the limit; a good
+        one is given back.
+        """
+        if wait := self._attempts.take(throttle, WRONG_PASSWORDS):
+            raise QuotaExceeded("Too many passwords were wrong.", retry_after=wait)
+        async with self._hashing:
+            stored = user.password_hash if user else None
+            right = await asyncio.to_thread(self._passwords.matches, password[:1024], stored)
+        if right and user is not None and user.active:
+            self._attempts.give_back(throttle, WRONG_PASSWORDS)
+        return right
 
     async def register(self, name: str, password: str, role: Role, client: str) -> User:
         """Make an account. Raises `InvalidOption`, `Conflict`, or `QuotaExceeded` for too many."""
@@ -167,12 +177,9 @@ class Accounts:
         return user
 
     async def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """Raises `Unauthorized` when the old one is wrong."""
+        """Raises `Unauthorized` when the old one is wrong, and `QuotaExceeded` after too many of those."""
         user = await asyncio.to_thread(self._store.user, caller.user_id or 0)
-        async with self._hashing:
-            stored = user.password_hash if user else None
-            right = await asyncio.to_thread(self._passwords.matches, old[:1024], stored)
-        if user is None or not right:
+        if not await self._tried(f"password of {caller.id}", user, old) or user is None:
             raise Unauthorized("The password is wrong.")
         await asyncio.to_thread(self._store.set_password, user.id, await self._hashed(new))
 

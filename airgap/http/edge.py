@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airgap.core.errors import AirgapError, BadRequest, InvalidOption
 from airgap.http.bodies import BodyLimit
 from airgap.http.error_answers import error_response
+from airgap.http.forwarded import Forwarded
 from config import Settings
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ def install(app: FastAPI, settings: Settings) -> None:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(RequestContext)
+    if settings.trusted_proxies:
+        app.add_middleware(Forwarded, trusted=settings.trusted_proxies)
 
 
 

@@ -122,10 +122,19 @@ def test_rates() -> None:
     now = 19.9
     assert rates.take("a", 3) == 1
     now = 20.1
-    assert rates.wait("a", 3) == 0
+    assert rates.take("a", 3) == 0
+    assert rates.take("a", 3) == 20
+    rates.give_back("a", 3)
     assert rates.take("a", 3) == 0
     assert rates.take("a", 3) == 20
     now = 1e6
+    assert [bool(rates.take("a", 3)) for _ in range(4)] == [False, False, False, True]
+
+
+def test_no_more_is_given_back_than_there_was() -> None:
+    rates = Rates(60, lambda: 0.0)
+    for _ in range(5):
+        rates.give_back("a", 3)
     assert [bool(rates.take("a", 3)) for _ in range(4)] == [False, False, False, True]
 
 

@@ -10,7 +10,7 @@ from airgap.engines.openai.stream import kind_of_error
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        (b'{"error": {"type": "invalid_request_error", "message": "sk-1 is no key"}}', "invalid_request_error"),
+        (b'{"error": {"type": "invalid_request_error", "message": "sk-1"}}', "invalid_request_error"),
         (b'{"error": {"type": "BadRequestError"}}', "BadRequestError"),
         (b'{"error": {"type": "sk-1234567890abcdef"}}', "42 bytes"),
         (b'{"error": {"type": "a\\nb"}}', "27 bytes"),
