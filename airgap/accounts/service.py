@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -43,6 +44,7 @@ class Accounts:
         secret = settings.secret_key.get_secret_value() if settings.secret_key else None
         self._settings = settings
         self._tokens = Tokens(derived_key(secret, "login"), settings.access_token_expire_minutes)
+        self._label_key = derived_key(secret, "names")
         self._passwords = Passwords()
         self._file_keys = read_keys_file(settings.api_keys_file) if settings.api_keys_file else {}
         url = settings.database_url.get_secret_value() if settings.database_url else None
@@ -151,6 +153,13 @@ class Accounts:
         if self._passwords.is_outdated(user.password_hash):
             await asyncio.to_thread(self._store.rehash, user.id, await self._hashed(password))
         return self._tokens.issue(user.id, user.token_version), self._tokens.seconds, user
+
+    async def label(self, name: str) -> str:
+        """What a log may call the account of this name; a name that is nobody's by a keyed digest."""
+        user = await asyncio.to_thread(self._store.user_named, name[:64])
+        if user is not None:
+            return f"user:{user.id} {user.name}"
+        return f"unknown:{hmac.new(self._label_key, name[:64].encode(), 'sha256').hexdigest()[:12]}"
 
     async def _tried(self, throttle: str, user: User | None, password: str) -> bool:
         """Whether the password is the user's. Raises `QuotaExceeded` after too many that were not.

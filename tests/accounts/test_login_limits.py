@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import urllib.parse
 from collections import Counter
@@ -77,3 +78,31 @@ def test_the_gateway_tells_clients_apart_and_nobody_else_does(tmp_path: Path) ->
         assert log_in(url, ADMIN[1], "10.0.0.5", gateway) == 200, "another machine behind the same gateway"
         tries = [log_in(url, "wrong", f"10.1.0.{number}", stranger) for number in range(WRONG_PASSWORDS + 5)]
         assert tries == [401] * WRONG_PASSWORDS + [429] * 5, "a header of one's own walks round nothing"
+
+
+def test_the_audit_log_says_whose_logins_failed_from_where(tmp_path: Path) -> None:
+    """Names of nobody are not written out, and what was refused unread is one sum."""
+    settings = {
+        "BACKEND": "fake",
+        "AUTH_ENABLED": "1",
+        "SECRET_KEY": SECRET_KEY,
+        "BOOTSTRAP_USER": ADMIN[0],
+        "BOOTSTRAP_PASS": ADMIN[1],
+        "TRUSTED_PROXIES": "127.0.0.2",
+    }
+    with running_server(tmp_path, **settings) as url:
+        for name in (ADMIN[0], "my-secret-password", "my-secret-password"):
+            form = {"username": name, "password": "wrong"}
+            httpx.post(f"{url}/api/auth/token", data=form, trust_env=False)
+        for _ in range(WRONG_PASSWORDS + 7):
+            log_in(url, "wrong", "10.0.0.66", "127.0.0.2")
+    text = (tmp_path / "data" / "audit" / "audit.jsonl").read_text()
+    entries = [json.loads(line) for line in text.splitlines()]
+    first, second, third = [entry for entry in entries if entry.get("client") == "127.0.0.1"]
+    assert (first["event"], first["account"], first["outcome"]) == ("login", "user:1 root", "unauthorized")
+    assert second["account"] == third["account"]
+    assert second["account"].startswith("unknown:")
+    assert "my-secret-password" not in text
+    elsewhere = [entry for entry in entries if entry.get("client") == "10.0.0.66"]
+    assert [entry["event"] for entry in elsewhere] == ["login"] * WRONG_PASSWORDS + ["login_throttled"]
+    assert (elsewhere[-1]["account"], elsewhere[-1]["tries"]) == ("user:1 root", 7)
