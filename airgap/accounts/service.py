@@ -35,6 +35,7 @@ WRONG_PASSWORDS = 10
 WRONG_PASSWORDS_SECONDS = 300.0
 """So many wrong passwords, of one client for one account, in so many seconds."""
 _REGISTRATIONS = 30  # a minute, of one client
+_CHARGES_DAYS = 400
 
 
 class Accounts:
@@ -54,6 +55,7 @@ class Accounts:
         self._registrations = Rates()
         self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
         self._bootstrap()
+        self._store.counts.forget(_today().date() - timedelta(days=_CHARGES_DAYS))
         metrics.USERS.inc(self._store.count_users())
 
     def close(self) -> None:
@@ -77,7 +79,8 @@ class Accounts:
             if credential.startswith(KEY_PREFIX):
                 return await self._by_key(credential)
             if (name := self._file_keys.get(sha256(credential))) is not None:
-                return self._key_caller(f"key:file:{name}", name, None, None, None)
+                caller_id = f"key:file:{name}"
+                return self._key_caller(caller_id, name, None, None, None, caller_id)
             return await self._by_token(credential)
         except Unauthorized:
             metrics.LOGIN_FAILURES.labels("credential").inc()
@@ -99,12 +102,18 @@ class Accounts:
         if found is None or not matches or not found[1].active:
             raise Unauthorized("The API key is not valid, or was revoked.")
         key, user = found
-        return self._key_caller(
-            f"key:{key.id}", f"{user.name}/{key.name}", user.id, key.pages_per_day, key.requests_per_minute
-        )
+        caller_id, name = f"key:{key.id}", f"{user.name}/{key.name}"
+        account = caller_id if key.pages_per_day else f"user:{user.id}"
+        return self._key_caller(caller_id, name, user.id, key.pages_per_day, key.requests_per_minute, account)
 
     def _key_caller(
-        self, caller_id: str, name: str, user_id: int | None, pages: int | None, requests: int | None
+        self,
+        caller_id: str,
+        name: str,
+        user_id: int | None,
+        pages: int | None,
+        requests: int | None,
+        account: str,
     ) -> Caller:
         return Caller(
             caller_id,
@@ -113,28 +122,57 @@ class Accounts:
             user_id,
             pages or self._settings.key_pages_per_day,
             requests or self._settings.key_requests_per_minute,
+            account,
         )
 
     # --- how much ----------------------------------------------------------------------------------
 
-    async def admit(self, caller: Caller, *, reads: bool) -> None:
+    async def admit(self, caller: Caller) -> None:
         """Take one request from the caller's rate. Raises `QuotaExceeded` with the seconds to wait."""
         if caller.requests_per_minute and (wait := self._rates.take(caller.id, caller.requests_per_minute)):
             raise QuotaExceeded(
                 f"This key may send {caller.requests_per_minute} requests a minute.", retry_after=wait
             )
-        if reads and caller.pages_per_day:
-            used = await asyncio.to_thread(self._store.pages, caller.id, _today().date())
-            if used >= caller.pages_per_day:
-                raise QuotaExceeded(
-                    f"This key has read its {caller.pages_per_day} pages of today (UTC).",
-                    retry_after=_seconds_left_today(),
-                )
 
-    async def charge(self, caller: Caller, pages: int) -> None:
-        """Count pages against the caller's quota."""
-        if pages and caller.pages_per_day:
-            await asyncio.to_thread(self._store.add_pages, caller.id, _today().date(), pages)
+    async def take(
+        self, charge: str, account: str, limit: int | None, pages: int, *, in_all: bool = False
+    ) -> None:
+        """Take pages from an account's day before they are read, all or none; with `in_all` so that the
+        charge holds that many in all. Raises `QuotaExceeded`.
+        """
+        if limit is None:
+            return
+        counts, day = self._store.counts, _today().date()
+        take = counts.raise_to if in_all else counts.take
+        if not await asyncio.to_thread(take, charge, account, day, pages, limit):
+            held = await asyncio.to_thread(counts.held, charge)
+            left = max(0, limit - await asyncio.to_thread(counts.used, account, day) + held)
+            wanted = pages if in_all else pages + held
+            raise QuotaExceeded(
+                f"{wanted} pages are wanted, and {left} of the {limit} of today (UTC) are left.",
+                retry_after=_seconds_left_today(),
+            )
+
+    async def take_again(self, charge: str, account: str, limit: int | None, pages: int) -> None:
+        """Take pages that a charge has paid for once already. Raises `QuotaExceeded`."""
+        if limit is not None and await asyncio.to_thread(self._store.counts.held, charge) > 0:
+            await self.take(charge, account, limit, pages)
+
+    async def require_pages_left(self, account: str, limit: int | None) -> None:
+        """Raise `QuotaExceeded` where an account has used up its day."""
+        if limit is not None and limit <= await asyncio.to_thread(
+            self._store.counts.used, account, _today().date()
+        ):
+            raise QuotaExceeded(
+                f"All of the {limit} pages of today (UTC) are used up.", retry_after=_seconds_left_today()
+            )
+
+    async def give_back(self, charge: str, pages: int) -> None:
+        await asyncio.to_thread(self._store.counts.give_back, charge, pages)
+
+    async def settle(self, charge: str, pages: int) -> None:
+        """End a request's charge, which came to so many pages."""
+        await asyncio.to_thread(self._store.counts.settle, charge, pages)
 
     # --- users -------------------------------------------------------------------------------------
 

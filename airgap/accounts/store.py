@@ -1,4 +1,4 @@
-"""Users, API keys and page counts in a database: SQLite in the data folder, or PostgreSQL.
+"""Users and API keys in a database: SQLite in the data folder, or PostgreSQL.
 
 It stores what it is given and checks no password and no right. Calls block: use threads.
 """
@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
-    Date,
     DateTime,
     ForeignKey,
     Integer,
@@ -27,11 +26,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from airgap.accounts.caller import Role
 from airgap.accounts.migrations import STEPS
+from airgap.accounts.page_counts import PageCounts
 from airgap.core.errors import ConfigurationError, Conflict
 from airgap.db.migrations import upgrade
 from airgap.db.opening import open_database
@@ -59,21 +58,6 @@ _keys = Table(
     Column("pages_per_day", Integer),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True)),
-)
-_pages = Table(
-    "page_counts",
-    _metadata,
-    Column("caller", String(120), primary_key=True),
-    Column("day", Date, primary_key=True),
-    Column("pages", Integer, nullable=False),
-)
-_charges = Table(
-    "page_charges",
-    _metadata,
-    Column("id", String(100), primary_key=True),
-    Column("account", String(120), nullable=False),
-    Column("day", Date, nullable=False, index=True),
-    Column("pages", Integer, nullable=False),
 )
 
 
@@ -109,6 +93,7 @@ class Store:
 
     def __init__(self, url: str | None, data_dir: Path) -> None:
         self._engine = open_database(url, data_dir / "accounts.sqlite")
+        self.counts = PageCounts(self._engine)
         try:
             upgrade(self._engine, "accounts", STEPS)
         except SQLAlchemyError as error:
@@ -189,20 +174,6 @@ class Store:
             change = change.where(_keys.c.user_id == user_id)
         with self._engine.begin() as connection:
             return connection.execute(change.values(revoked_at=_now())).rowcount == 1
-
-    def add_pages(self, caller: str, day: date, pages: int) -> None:
-        """Count pages, safely when several servers do so at once."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        row = dialect.insert(_pages).values(caller=caller, day=day, pages=pages)
-        keys = [_pages.c.caller, _pages.c.day]
-        row = row.on_conflict_do_update(index_elements=keys, set_={"pages": _pages.c.pages + pages})
-        with self._engine.begin() as connection:
-            connection.execute(row)
-
-    def pages(self, caller: str, day: date) -> int:
-        query = select(_pages.c.pages).where(_pages.c.caller == caller, _pages.c.day == day)
-        with self._engine.connect() as connection:
-            return connection.execute(query).scalar_one_or_none() or 0
 
     def _user(self, condition: Any) -> User | None:
         with self._engine.connect() as connection:

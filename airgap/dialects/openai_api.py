@@ -24,6 +24,7 @@ from airgap.http.live import Admitted, LiveResponse
 from airgap.http.opening import check_together, opened_together
 from airgap.http.responses import unless_gone
 from airgap.http.service import ReadyService, Service, ServiceDep
+from airgap.monitoring import trace
 from process.pages import Source
 from process.pipeline import Reader
 
@@ -93,6 +94,7 @@ async def chat_completions(
     options = body.options(service)
     together = _together(service.reader, len(sources))
     groups = [sources] if together else [[source] for source in sources]
+    await trace.promise_pages(len(groups))
     answer = Answer(service.reader, groups, options, raw=body.is_raw(), warnings=body.ignored(service))
     if not body.stream:
         return await unless_gone(request, answer.whole())

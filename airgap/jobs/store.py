@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,15 +130,18 @@ class JobFolder:
         self._tries_path(index).unlink(missing_ok=True)
         return True
 
-    def forget_failed(self, plan: Plan) -> list[int]:
-        """Remove the pages that failed. Returns the indexes that are to be read: those, and any missing."""
-        wanted = []
-        for index in range(plan.pages):
-            stored = self.page(index)
-            if stored is None or stored.page.status == "failed":
-                self.page_path(index).unlink(missing_ok=True)
-                wanted.append(index)
-        return wanted
+    def unread(self, plan: Plan) -> list[int]:
+        """The indexes of the pages that failed, or that are missing."""
+        return [
+            index
+            for index in range(plan.pages)
+            if (stored := self.page(index)) is None or stored.page.status == "failed"
+        ]
+
+    def forget(self, indexes: Sequence[int]) -> None:
+        """Remove pages, which are to be read again."""
+        for index in indexes:
+            self.page_path(index).unlink(missing_ok=True)
 
     def note_try(self, index: int) -> int:
         """Count the times that a page was begun and its server died before it was done."""

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 from airgap.accounts import migrations as accounts_steps
+from airgap.accounts import page_counts
 from airgap.accounts import store as accounts_store
 from airgap.accounts.store import Store
 from airgap.core.errors import ConfigurationError
@@ -22,8 +23,12 @@ from airgap.jobs.tables import Tables
 from tests.conftest import ROOT
 
 RELEASED = ROOT / "tests" / "data" / "upgrade"
+_accounts = MetaData()
+for _tables in (accounts_store._metadata, page_counts.metadata):
+    for _table in _tables.sorted_tables:
+        _table.to_metadata(_accounts)
 ROOMS = {
-    "accounts": (accounts_steps.STEPS, accounts_store._metadata),
+    "accounts": (accounts_steps.STEPS, _accounts),
     "jobs": (jobs_steps.STEPS, jobs_tables._metadata),
 }
 
@@ -143,7 +148,7 @@ def test_accounts_of_0_1_0_keep_their_users_keys_and_counts(url: str | None, tmp
     assert user is not None
     assert (user.id, user.token_version) == (1, 3)
     assert store.key_with_user("c" * 16) is not None
-    counted = [store.pages(name, day) for name in ("user:1", f"key:{'a' * 16}", f"key:{'c' * 16}")]
+    counted = [store.counts.used(name, day) for name in ("user:1", f"key:{'a' * 16}", f"key:{'c' * 16}")]
     assert counted == [10, 0, 5]
     store.close()
 
