@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 
 from airgap.accounts.caller import Caller, Role
@@ -66,7 +67,7 @@ class Accounts:
         if not name or not password or self._store.user_named(_checked_name(name)) is not None:
             return
         try:
-            self._store.add_user(name, self._passwords.hash(password.get_secret_value()), "admin")
+            self._store.add_user(name, self._passwords.hash(password.get_secret_value(), name), "admin")
         except Conflict:  # another server that starts with us was first
             return
         log.info("made the administrator %s", name)
@@ -189,7 +190,7 @@ class Accounts:
                 "The name or the password is wrong.", "Check both, and mind upper and lower case."
             )
         if self._passwords.is_outdated(user.password_hash):
-            await asyncio.to_thread(self._store.rehash, user.id, await self._hashed(password))
+            await self._rehash(user, password)
         return self._tokens.issue(user.id, user.token_version), self._tokens.seconds, user
 
     async def label(self, name: str) -> str:
@@ -218,7 +219,7 @@ class Accounts:
         """Make an account. Raises `InvalidOption`, `Conflict`, or `QuotaExceeded` for too many."""
         if wait := self._registrations.take(client, _REGISTRATIONS):
             raise QuotaExceeded("Too many accounts were registered at once.", retry_after=wait)
-        hashed = await self._hashed(password)
+        hashed = await self._hashed(password, name)
         user = await asyncio.to_thread(self._store.add_user, _checked_name(name), hashed, role)
         metrics.USERS.inc()
         return user
@@ -228,7 +229,7 @@ class Accounts:
         user = await asyncio.to_thread(self._store.user, caller.user_id or 0)
         if not await self._tried(f"password of {caller.id}", user, old) or user is None:
             raise Unauthorized("The password is wrong.")
-        await asyncio.to_thread(self._store.set_password, user.id, await self._hashed(new))
+        await asyncio.to_thread(self._store.set_password, user.id, await self._hashed(new, user.name))
 
     async def deactivate(self, name: str) -> None:
         """End an account, its logins and its keys. Raises `NotFound`."""
@@ -240,9 +241,14 @@ class Accounts:
     async def users(self) -> list[User]:
         return await asyncio.to_thread(self._store.users)
 
-    async def _hashed(self, password: str) -> str:
+    async def _hashed(self, password: str, name: str) -> str:
         async with self._hashing:
-            return await asyncio.to_thread(self._passwords.hash, password)
+            return await asyncio.to_thread(self._passwords.hash, password, name)
+
+    async def _rehash(self, user: User, password: str) -> None:
+        """The same password under newer parameters, unless it is one that is not taken any more."""
+        with suppress(InvalidOption):
+            await asyncio.to_thread(self._store.rehash, user.id, await self._hashed(password, user.name))
 
     # --- keys --------------------------------------------------------------------------------------
 
