@@ -29,8 +29,14 @@ class LoginAudit:
         self._refused: Counter[tuple[str, str]] = Counter()
         self._summing: asyncio.Task[None] | None = None
 
+    async def prepare(self) -> None:
+        """Nothing to do."""
+
     async def start(self) -> None:
         """Nothing to do: sums begin with the first refusal."""
+
+    def trouble(self) -> str | None:
+        return None
 
     async def close(self) -> None:
         if self._summing is not None:

@@ -79,8 +79,6 @@ def install(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(Forwarded, trusted=settings.trusted_proxies)
 
 
-
-
 def request_id_of(request: Request) -> str:
     return str(request.scope.get("request_id", ""))
 

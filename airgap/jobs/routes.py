@@ -69,9 +69,7 @@ def attach(app: FastAPI, service: Service) -> None:
             audit.note_now(event, who, details)
 
     quota = Quota(lambda: getattr(app.state, "accounts", None))
-    app.state.jobs = jobs = Jobs(
-        service.settings, service.reader, service.limits, service.tasks, quota, note
-    )
+    app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, service.tasks, quota, note)
     service.parts.append(jobs)
 
 

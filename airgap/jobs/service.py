@@ -23,6 +23,7 @@ from PIL.Image import Image
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import (
     AirgapError,
+    ConfigurationError,
     Conflict,
     JobsUnavailable,
     NotFound,
@@ -115,6 +116,8 @@ class Jobs:
             return
         try:
             tables = await self._threads(Tables, self._url, self.store.root)
+        except ConfigurationError:
+            raise
         except Exception as error:
             log.exception("the jobs' database cannot be opened")
             raise JobsUnavailable(
