@@ -267,7 +267,7 @@ async def _read_file(
             document = await service.reader.recognize(source, options)
         return FileResult(name, source.opening, cleaned(document) if clean else document)
     except AirgapError as error:
-        log.warning("batch: %s: %s", error.code, error.message)
+        log.warning("batch: a file was not read: %s", error.code)  # the message may hold its name
         return FileResult(name, error=error.as_page_error())
 
 

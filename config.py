@@ -207,6 +207,11 @@ class Settings(BaseSettings):
         168, gt=0, description="A finished job's files, results and rows are erased after this time."
     )
 
+    trusted_proxies: CommaSeparated = Field(
+        (),
+        description="Gateways whose `X-Forwarded-For` is believed: addresses, networks or host names, "
+        "comma-separated. Unset: nobody's, and all behind one gateway count as one client.",
+    )
     cors_allow_origins: CommaSeparated = Field(
         (), description="Origins whose pages may call this server, comma-separated; `*` for any."
     )
@@ -258,7 +263,9 @@ class Settings(BaseSettings):
             raise ValueError("a list names each engine once, and `auto` stands alone")
         return ",".join(names)
 
-    @field_validator("languages", "cors_allow_origins", "url_fetch_allowlist", mode="before")
+    @field_validator(
+        "languages", "trusted_proxies", "cors_allow_origins", "url_fetch_allowlist", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

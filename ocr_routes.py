@@ -33,6 +33,7 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
+from airgap.http.bodies import JsonRoute
 from airgap.http.opening import check_together, opened, opened_together, with_picture
 from airgap.monitoring import trace
 from ocr_utils import (
@@ -58,7 +59,7 @@ from ocr_utils import (
 from process.pages import Source
 from process.sniff import sniff_file
 
-router = APIRouter(tags=["image"])
+router = APIRouter(tags=["image"], route_class=JsonRoute)
 
 USAGE = {
     "advanced": "curl -F file=@page.png http://localhost:8000/ocr/image/advanced",

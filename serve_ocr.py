@@ -24,6 +24,7 @@ from airgap.core.version import VERSION
 from airgap.engines.table import EngineChoice, choose_engine, create_engine
 from airgap.http import edge, system_routes
 from airgap.http.features import Feature, Kinds, mount
+from airgap.http.protocol import BoundedProtocol
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings
@@ -141,7 +142,7 @@ async def _start_engine(service: Service) -> None:
     except Exception as error:
         remedy = error.remedy if isinstance(error, AirgapError) else AirgapError.default_remedy
         service.failure = f"the engine {name} did not start: {error}"
-        log.critical("%s\n    %s", service.failure, remedy, exc_info=not isinstance(error, AirgapError))
+        log.critical("%s. %s", service.failure, remedy, exc_info=not isinstance(error, AirgapError))
         signal.raise_signal(signal.SIGTERM)
         return
     service.started = True
@@ -164,6 +165,8 @@ def main() -> int:
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedProtocol,
+        proxy_headers=False,  # TRUSTED_PROXIES says whose are believed
         log_level=settings.log_level,
         log_config=None,
         access_log=False,

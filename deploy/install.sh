@@ -86,7 +86,7 @@ start_and_check() {
         --wait "$wait_seconds" || return 1
     port="$(get_env PUBLISH_PORT)" address="$(get_env PUBLISH_ADDRESS)"
     [[ -z "$address" || "$address" == 0.0.0.0 ]] && address=127.0.0.1
-    timeout 10 bash -c ": </dev/tcp/$address/${port:-8063}" 2>/dev/null ||
+    timeout 10 bash -c ': <"/dev/tcp/$1/$2"' _ "$address" "${port:-8063}" 2>/dev/null ||
         { echo "port ${port:-8063} of $address does not answer" >&2; return 1; }
     say "serving on $scheme://$address:${port:-8063}"
 }

@@ -139,6 +139,7 @@ class Reader:
     async def pages(self, source: Source, options: ReadOptions) -> AsyncGenerator[Page, None]:
         """Yield every page of `source`, in order. Leaving the loop early stops the pages in flight."""
         check_capabilities(self.engine.capabilities, 1, options)
+        await trace.promise_pages(len(source.numbers))
         read = functools.partial(self.page, source, options)
         async with aclosing(in_order(source.numbers, read, self.max_concurrency + RENDER_AHEAD)) as pages:
             async for page in pages:

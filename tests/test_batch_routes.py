@@ -83,6 +83,21 @@ def test_a_flat_zip_has_markdown_named_like_the_images(api: httpx.Client) -> Non
     assert "docs_llm-raw o.O-j.pdf_4.md" in unzip(response.content)
 
 
+def test_no_entry_of_a_flat_zip_takes_the_place_of_another(api: httpx.Client) -> None:
+    names = ["manifest.png", "b.png", "B.png", "b.raw.png", "b.png", "b_2.png"]
+    response = api.post(
+        "/batch/ocr/download",
+        files=files(*((name, encoded(drawing())) for name in names)),
+        data={"flat": "true", "output": "markdown,json,html"},
+    )
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        members = archive.namelist()
+        manifest = json.loads(archive.read("manifest.json"))
+    assert len({member.casefold() for member in members}) == len(members)
+    assert [entry["filename"] for entry in manifest["inputs"]] == names
+    assert set(manifest["sha256"]) == set(members) - {"manifest.json"}
+
+
 def test_a_failing_engine_fails_every_file_and_loses_none(api: httpx.Client) -> None:
     body = api.post("/batch/ocr", files=mixed(), data={"prompt": "fail"}).json()
     assert (body["succeeded"], body["failed"]) == (0, 4)

@@ -19,25 +19,38 @@ Folder = Annotated[
 ]
 
 
+Anchor = Annotated[
+    str | None,
+    typer.Option("--anchor", help="NUMBER:HASH from a line `the audit log is at …` of the server's log."),
+]
+
+
 @app.callback()
 def main() -> None:
     """Check the audit log."""
 
 
 @app.command()
-def verify(folder: Folder = None) -> None:
+def verify(folder: Folder = None, anchor: Anchor = None) -> None:
     """Name every line that was changed, added or taken out. Exit code 1 where there is one."""
     log = _open(folder)
     if not log.path.exists():
         typer.echo(f"There is no audit log at {log.path}.", err=True)
         raise typer.Exit(2)
-    count, findings = log.verify()
+    count, findings = log.verify(_parsed(anchor) if anchor else None)
     for finding in findings:
         where = f"line {finding.line}" if finding.line else "the log"
         typer.echo(f"{log.path}: {where}: {finding.why}", err=True)
     if findings:
         raise typer.Exit(1)
     typer.echo(f"{log.path}: {count} entries, all as they were written")
+
+
+def _parsed(anchor: str) -> tuple[int, str]:
+    number, _, digest = anchor.partition(":")
+    if not number.isdigit() or len(digest) != 64:
+        raise typer.BadParameter("it is not NUMBER:HASH", param_hint="--anchor")
+    return int(number), digest
 
 
 def _open(folder: Path | None) -> AuditLog:

@@ -23,7 +23,8 @@ class Caller:
 
     `id` is what belongings such as jobs are marked with; it never changes and is never given away again.
     `name` is for people and logs. `user_id` is the account behind it, also of a key. A key is never an
-    administrator.
+    administrator. `account` is what pages are counted under: the keys of a user share one count, but for
+    keys with a quota of their own.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Caller:
     user_id: int | None = None
     pages_per_day: int | None = None
     requests_per_minute: int | None = None
+    account: str = ""
 
     @property
     def is_admin(self) -> bool:

@@ -18,6 +18,7 @@ import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from airgap.accounts.weak_passwords import weakness
 from airgap.core.errors import ConfigurationError, InvalidOption, Unauthorized
 
 MIN_SECRET_CHARS = 32
@@ -51,12 +52,19 @@ class Passwords:
         self._hasher = PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_hex())
 
-    def hash(self, password: str) -> str:
-        """Raises `InvalidOption` for a password that is too short or too long."""
+    def hash(self, password: str, name: str = "") -> str:
+        """Raises `InvalidOption` for a password that is too short, too long or among the first to be
+        guessed for the account `name`.
+        """
         if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
             raise InvalidOption(
                 "The password is too short or too long.",
                 f"Choose {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.",
+            )
+        if reason := weakness(password, name):
+            raise InvalidOption(
+                f"The password is among the first to be guessed: {reason}.",
+                "Choose several words that do not belong together, or let a password manager make one.",
             )
         return self._hasher.hash(password)
 

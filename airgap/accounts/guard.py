@@ -5,13 +5,18 @@ What is not listed here as open is closed, so that a new route is guarded from i
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import uuid
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airgap.accounts.caller import ANONYMOUS, Caller
 from airgap.accounts.service import Accounts
 from airgap.core.errors import AirgapError, Unauthorized
-from airgap.http.edge import error_response
+from airgap.http.error_answers import error_response
+from airgap.monitoring.trace import Trace
 from airgap.monitoring.web import KindOf
 
 OPEN_PATHS = frozenset(
@@ -51,31 +56,46 @@ class Guard:
             return
         path = scope["path"]
         is_open = path in self.open_paths or path.startswith(OPEN_PREFIXES)
+        trace = scope.get("trace") or Trace("")
         try:
             caller = await self._caller(scope, required=not is_open)
+            charge = await self._begin_charge(caller, scope, trace)
         except AirgapError as error:
             await _refuse(error, scope, receive, send)
             return
         scope["caller"] = caller
-        if trace := scope.get("trace"):
-            trace.caller = f"{caller.id} {caller.name}" if caller is not ANONYMOUS else caller.id
-        charged = 0
+        trace.caller = f"{caller.id} {caller.name}" if caller is not ANONYMOUS else caller.id
 
-        async def charge() -> None:
-            nonlocal charged
-            if trace and (pages := trace.pages.total()) > charged:
-                charged, new = pages, pages - charged
-                await self.accounts.charge(caller, new)
-
-        async def charging_send(message: Message) -> None:
-            if not message.get("more_body", False) and message["type"] == "http.response.body":
-                await charge()  # the next request of whoever has the whole answer finds it counted
+        async def settling_send(message: Message) -> None:
+            if charge and message["type"] == "http.response.body" and not message.get("more_body", False):
+                # The next request of whoever has the whole answer finds it counted.
+                await self.accounts.settle(charge, trace.pages.total())
             await send(message)
 
         try:
-            await self.app(scope, receive, charging_send)
+            await self.app(scope, receive, settling_send)
         finally:
-            await charge()
+            if charge:
+                await asyncio.shield(self.accounts.settle(charge, trace.pages.total()))
+
+    async def _begin_charge(self, caller: Caller, scope: Scope, trace: Trace) -> str:
+        """Take the first page of a request that reads, and say how the others are taken.
+
+        Returns the charge to be settled at its end; empty where nothing is counted. A job takes its pages
+        once they are known.
+        """
+        kind, limit = self.kind_of(scope["method"], scope["path"]), caller.pages_per_day
+        if not kind or limit is None:
+            return ""
+        if kind == "job":
+            if scope["path"].rstrip("/") == "/jobs":
+                await self.accounts.require_pages_left(caller.account, limit)
+            return ""
+        charge = f"request:{uuid.uuid4().hex}"
+        trace.take = functools.partial(self.accounts.take, charge, caller.account, limit)
+        await trace.take(1)
+        trace.taken = 1
+        return charge
 
     async def _caller(self, scope: Scope, *, required: bool) -> Caller:
         credential = credential_of(Headers(scope=scope))
@@ -90,8 +110,7 @@ class Guard:
                 raise
             return ANONYMOUS
         if required:
-            reads = bool(self.kind_of(scope["method"], scope["path"]))
-            await self.accounts.admit(caller, reads=reads)
+            await self.accounts.admit(caller)
         return caller
 
 

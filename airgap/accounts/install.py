@@ -8,9 +8,11 @@ from airgap.accounts.audit import FOLDER, AuditLog
 from airgap.accounts.caller import security
 from airgap.accounts.credentials import derived_key
 from airgap.accounts.guard import Guard
+from airgap.accounts.login_audit import LoginAudit
 from airgap.accounts.routes import router
 from airgap.accounts.service import Accounts
 from airgap.core.engine import Engine, who_reads
+from airgap.http.service import Service
 from airgap.monitoring.trace import Trace
 from airgap.monitoring.web import KindOf, Observer
 from config import Settings
@@ -24,6 +26,9 @@ def install(app: FastAPI, settings: Settings, engine: Engine, kind_of: KindOf) -
     app.state.audit = audit = open_audit_log(settings)
     if settings.auth_enabled:
         app.state.accounts = accounts = Accounts(settings)
+        app.state.login_audit = logins = LoginAudit(audit, accounts)
+        service: Service = app.state.service
+        service.parts.append(logins)
         app.include_router(router, dependencies=security(True))
         metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics"})
         app.add_middleware(Guard, accounts=accounts, kind_of=kind_of, open_paths=metrics_open)

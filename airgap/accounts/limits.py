@@ -33,10 +33,10 @@ class Rates:
         bucket.tokens -= 1
         return 0
 
-    def wait(self, name: str, burst: int) -> int:
-        """As `take`, without taking."""
+    def give_back(self, name: str, burst: int) -> None:
+        """Undo one `take`, of an attempt that turned out to be a good one."""
         bucket = self._refilled(name, burst)
-        return 0 if bucket.tokens >= 1 else max(1, math.ceil((1 - bucket.tokens) * self._seconds / burst))
+        bucket.tokens = min(float(burst), bucket.tokens + 1)
 
     def _refilled(self, name: str, burst: int) -> _Bucket:
         now = self._clock()

@@ -11,12 +11,14 @@ from typing_extensions import TypedDict
 
 from airgap.accounts.audit import AuditLog
 from airgap.accounts.caller import AdminDep, Caller, CallerDep, Role, get_caller
+from airgap.accounts.login_audit import LoginAudit
 from airgap.accounts.service import Accounts
 from airgap.accounts.store import ApiKey, User
 from airgap.core.errors import AirgapError, Forbidden, Unauthorized
+from airgap.http.bodies import JsonRoute
 from config import Settings
 
-router = APIRouter(prefix="/api/auth", tags=["accounts"])
+router = APIRouter(prefix="/api/auth", tags=["accounts"], route_class=JsonRoute)
 
 
 def get_accounts(request: Request) -> Accounts:
@@ -29,8 +31,14 @@ def get_audit(request: Request) -> AuditLog | None:
     return audit
 
 
+def get_login_audit(request: Request) -> LoginAudit:
+    audit: LoginAudit = request.app.state.login_audit
+    return audit
+
+
 AccountsDep = Annotated[Accounts, Depends(get_accounts)]
 AuditDep = Annotated[AuditLog | None, Depends(get_audit)]
+LoginAuditDep = Annotated[LoginAudit, Depends(get_login_audit)]
 
 
 class Registration(BaseModel):
@@ -132,15 +140,16 @@ async def register(
 async def token(
     request: Request,
     accounts: AccountsDep,
-    audit: AuditDep,
+    audit: LoginAuditDep,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
 ) -> Token:
+    client = _client(request)
     try:
-        issued, seconds, user = await accounts.login(form.username, form.password, _client(request))
+        issued, seconds, user = await accounts.login(form.username, form.password, client)
     except AirgapError as error:
-        await _note(audit, "login", "anonymous", outcome=error.code)
+        await audit.failed("login", form.username, client, error)
         raise
-    await _note(audit, "login", f"user:{user.id} {user.name}", outcome="ok")
+    await audit.succeeded("login", user, client)
     return {"access_token": issued, "token_type": "bearer", "expires_in": seconds}
 
 
@@ -156,10 +165,21 @@ async def me(caller: CallerDep) -> Me:
 
 
 @router.post("/password", status_code=204, summary="Change my password, which ends my other logins")
-async def password(body: PasswordChange, accounts: AccountsDep, audit: AuditDep, caller: CallerDep) -> None:
+async def password(
+    request: Request,
+    body: PasswordChange,
+    accounts: AccountsDep,
+    audit: AuditDep,
+    logins: LoginAuditDep,
+    caller: CallerDep,
+) -> None:
     if not caller.id.startswith("user:"):
         raise Forbidden("An API key cannot change a password.")
-    await accounts.change_password(caller, body.old_password, body.new_password)
+    try:
+        await accounts.change_password(caller, body.old_password, body.new_password)
+    except AirgapError as error:
+        await logins.failed("password", caller.name, _client(request), error)
+        raise
     await _note(audit, "password", caller.id)
 
 

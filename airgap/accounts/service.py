@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 
 from airgap.accounts.caller import Caller, Role
@@ -30,9 +32,11 @@ log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHING_AT_ONCE = 2  # each takes 64 MiB
-_FAILED_LOGINS = 10
-_FAILED_LOGINS_SECONDS = 300.0
+WRONG_PASSWORDS = 10
+WRONG_PASSWORDS_SECONDS = 300.0
+"""So many wrong passwords, of one client for one account, in so many seconds."""
 _REGISTRATIONS = 30  # a minute, of one client
+_CHARGES_DAYS = 400
 
 
 class Accounts:
@@ -42,15 +46,17 @@ class Accounts:
         secret = settings.secret_key.get_secret_value() if settings.secret_key else None
         self._settings = settings
         self._tokens = Tokens(derived_key(secret, "login"), settings.access_token_expire_minutes)
+        self._label_key = derived_key(secret, "names")
         self._passwords = Passwords()
         self._file_keys = read_keys_file(settings.api_keys_file) if settings.api_keys_file else {}
         url = settings.database_url.get_secret_value() if settings.database_url else None
         self._store = Store(url, settings.data_dir)
         self._rates = Rates()
-        self._failures = Rates(_FAILED_LOGINS_SECONDS)
+        self._attempts = Rates(WRONG_PASSWORDS_SECONDS)
         self._registrations = Rates()
         self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
         self._bootstrap()
+        self._store.counts.forget(_today().date() - timedelta(days=_CHARGES_DAYS))
         metrics.USERS.inc(self._store.count_users())
 
     def close(self) -> None:
@@ -61,7 +67,7 @@ class Accounts:
         if not name or not password or self._store.user_named(_checked_name(name)) is not None:
             return
         try:
-            self._store.add_user(name, self._passwords.hash(password.get_secret_value()), "admin")
+            self._store.add_user(name, self._passwords.hash(password.get_secret_value(), name), "admin")
         except Conflict:  # another server that starts with us was first
             return
         log.info("made the administrator %s", name)
@@ -74,7 +80,8 @@ class Accounts:
             if credential.startswith(KEY_PREFIX):
                 return await self._by_key(credential)
             if (name := self._file_keys.get(sha256(credential))) is not None:
-                return self._key_caller(f"key:file:{name}", name, None, None, None)
+                caller_id = f"key:file:{name}"
+                return self._key_caller(caller_id, name, None, None, None, caller_id)
             return await self._by_token(credential)
         except Unauthorized:
             metrics.LOGIN_FAILURES.labels("credential").inc()
@@ -96,12 +103,18 @@ class Accounts:
         if found is None or not matches or not found[1].active:
             raise Unauthorized("The API key is not valid, or was revoked.")
         key, user = found
-        return self._key_caller(
-            f"key:{key.id}", f"{user.name}/{key.name}", user.id, key.pages_per_day, key.requests_per_minute
-        )
+        caller_id, name = f"key:{key.id}", f"{user.name}/{key.name}"
+        account = caller_id if key.pages_per_day else f"user:{user.id}"
+        return self._key_caller(caller_id, name, user.id, key.pages_per_day, key.requests_per_minute, account)
 
     def _key_caller(
-        self, caller_id: str, name: str, user_id: int | None, pages: int | None, requests: int | None
+        self,
+        caller_id: str,
+        name: str,
+        user_id: int | None,
+        pages: int | None,
+        requests: int | None,
+        account: str,
     ) -> Caller:
         return Caller(
             caller_id,
@@ -110,28 +123,57 @@ class Accounts:
             user_id,
             pages or self._settings.key_pages_per_day,
             requests or self._settings.key_requests_per_minute,
+            account,
         )
 
     # --- how much ----------------------------------------------------------------------------------
 
-    async def admit(self, caller: Caller, *, reads: bool) -> None:
+    async def admit(self, caller: Caller) -> None:
         """Take one request from the caller's rate. Raises `QuotaExceeded` with the seconds to wait."""
         if caller.requests_per_minute and (wait := self._rates.take(caller.id, caller.requests_per_minute)):
             raise QuotaExceeded(
                 f"This key may send {caller.requests_per_minute} requests a minute.", retry_after=wait
             )
-        if reads and caller.pages_per_day:
-            used = await asyncio.to_thread(self._store.pages, caller.id, _today().date())
-            if used >= caller.pages_per_day:
-                raise QuotaExceeded(
-                    f"This key has read its {caller.pages_per_day} pages of today (UTC).",
-                    retry_after=_seconds_left_today(),
-                )
 
-    async def charge(self, caller: Caller, pages: int) -> None:
-        """Count pages against the caller's quota."""
-        if pages and caller.pages_per_day:
-            await asyncio.to_thread(self._store.add_pages, caller.id, _today().date(), pages)
+    async def take(
+        self, charge: str, account: str, limit: int | None, pages: int, *, in_all: bool = False
+    ) -> None:
+        """Take pages from an account's day before they are read, all or none; with `in_all` so that the
+        charge holds that many in all. Raises `QuotaExceeded`.
+        """
+        if limit is None:
+            return
+        counts, day = self._store.counts, _today().date()
+        take = counts.raise_to if in_all else counts.take
+        if not await asyncio.to_thread(take, charge, account, day, pages, limit):
+            held = await asyncio.to_thread(counts.held, charge)
+            left = max(0, limit - await asyncio.to_thread(counts.used, account, day) + held)
+            wanted = pages if in_all else pages + held
+            raise QuotaExceeded(
+                f"{wanted} pages are wanted, and {left} of the {limit} of today (UTC) are left.",
+                retry_after=_seconds_left_today(),
+            )
+
+    async def take_again(self, charge: str, account: str, limit: int | None, pages: int) -> None:
+        """Take pages that a charge has paid for once already. Raises `QuotaExceeded`."""
+        if limit is not None and await asyncio.to_thread(self._store.counts.held, charge) > 0:
+            await self.take(charge, account, limit, pages)
+
+    async def require_pages_left(self, account: str, limit: int | None) -> None:
+        """Raise `QuotaExceeded` where an account has used up its day."""
+        if limit is not None and limit <= await asyncio.to_thread(
+            self._store.counts.used, account, _today().date()
+        ):
+            raise QuotaExceeded(
+                f"All of the {limit} pages of today (UTC) are used up.", retry_after=_seconds_left_today()
+            )
+
+    async def give_back(self, charge: str, pages: int) -> None:
+        await asyncio.to_thread(self._store.counts.give_back, charge, pages)
+
+    async def settle(self, charge: str, pages: int) -> None:
+        """End a request's charge, which came to so many pages."""
+        await asyncio.to_thread(self._store.counts.settle, charge, pages)
 
     # --- users -------------------------------------------------------------------------------------
 
@@ -140,41 +182,54 @@ class Accounts:
 
         Raises `Unauthorized`, the same for every reason, or `QuotaExceeded`.
         """
-        throttle = f"{client} {name[:64]}"
-        if wait := self._failures.wait(throttle, _FAILED_LOGINS):
-            raise QuotaExceeded("Too many logins failed.", retry_after=wait)
         user = await asyncio.to_thread(self._store.user_named, name[:64])
-        async with self._hashing:
-            stored = user.password_hash if user else None
-            right = await asyncio.to_thread(self._passwords.matches, password[:1024], stored)
+        right = await self._tried(f"{client} {name[:64]}", user, password)
         if user is None or not right or not user.active:
-            self._failures.take(throttle, _FAILED_LOGINS)
             metrics.LOGIN_FAILURES.labels("password").inc()
             raise Unauthorized(
                 "The name or the password is wrong.", "Check both, and mind upper and lower case."
             )
         if self._passwords.is_outdated(user.password_hash):
-            await asyncio.to_thread(self._store.rehash, user.id, await self._hashed(password))
+            await self._rehash(user, password)
         return self._tokens.issue(user.id, user.token_version), self._tokens.seconds, user
+
+    async def label(self, name: str) -> str:
+        """What a log may call the account of this name; a name that is nobody's by a keyed digest."""
+        user = await asyncio.to_thread(self._store.user_named, name[:64])
+        if user is not None:
+            return f"user:{user.id} {user.name}"
+        return f"unknown:{hmac.new(self._label_key, name[:64].encode(), 'sha256').hexdigest()[:12]}"
+
+    async def _tried(self, throttle: str, user: User | None, password: str) -> bool:
+        """Whether the password is the user's. Raises `QuotaExceeded` after too many that were not.
+
+        The attempt is taken before it is checked, so that many at once are no way round the limit; a good
+        one is given back.
+        """
+        if wait := self._attempts.take(throttle, WRONG_PASSWORDS):
+            raise QuotaExceeded("Too many passwords were wrong.", retry_after=wait)
+        async with self._hashing:
+            stored = user.password_hash if user else None
+            right = await asyncio.to_thread(self._passwords.matches, password[:1024], stored)
+        if right and user is not None and user.active:
+            self._attempts.give_back(throttle, WRONG_PASSWORDS)
+        return right
 
     async def register(self, name: str, password: str, role: Role, client: str) -> User:
         """Make an account. Raises `InvalidOption`, `Conflict`, or `QuotaExceeded` for too many."""
         if wait := self._registrations.take(client, _REGISTRATIONS):
             raise QuotaExceeded("Too many accounts were registered at once.", retry_after=wait)
-        hashed = await self._hashed(password)
+        hashed = await self._hashed(password, name)
         user = await asyncio.to_thread(self._store.add_user, _checked_name(name), hashed, role)
         metrics.USERS.inc()
         return user
 
     async def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """Raises `Unauthorized` when the old one is wrong."""
+        """Raises `Unauthorized` when the old one is wrong, and `QuotaExceeded` after too many of those."""
         user = await asyncio.to_thread(self._store.user, caller.user_id or 0)
-        async with self._hashing:
-            stored = user.password_hash if user else None
-            right = await asyncio.to_thread(self._passwords.matches, old[:1024], stored)
-        if user is None or not right:
+        if not await self._tried(f"password of {caller.id}", user, old) or user is None:
             raise Unauthorized("The password is wrong.")
-        await asyncio.to_thread(self._store.set_password, user.id, await self._hashed(new))
+        await asyncio.to_thread(self._store.set_password, user.id, await self._hashed(new, user.name))
 
     async def deactivate(self, name: str) -> None:
         """End an account, its logins and its keys. Raises `NotFound`."""
@@ -186,9 +241,14 @@ class Accounts:
     async def users(self) -> list[User]:
         return await asyncio.to_thread(self._store.users)
 
-    async def _hashed(self, password: str) -> str:
+    async def _hashed(self, password: str, name: str) -> str:
         async with self._hashing:
-            return await asyncio.to_thread(self._passwords.hash, password)
+            return await asyncio.to_thread(self._passwords.hash, password, name)
+
+    async def _rehash(self, user: User, password: str) -> None:
+        """The same password under newer parameters, unless it is one that is not taken any more."""
+        with suppress(InvalidOption):
+            await asyncio.to_thread(self._store.rehash, user.id, await self._hashed(password, user.name))
 
     # --- keys --------------------------------------------------------------------------------------
 

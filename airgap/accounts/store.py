@@ -1,44 +1,39 @@
-"""Users, API keys and page counts in a database: SQLite in the data folder, or PostgreSQL.
+"""Users and API keys in a database: SQLite in the data folder, or PostgreSQL.
 
 It stores what it is given and checks no password and no right. Calls block: use threads.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
-    Date,
     DateTime,
-    Engine,
     ForeignKey,
     Integer,
     MetaData,
     Row,
     String,
     Table,
-    create_engine,
-    event,
     func,
     insert,
     select,
-    text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from airgap.accounts.caller import Role
+from airgap.accounts.migrations import STEPS
+from airgap.accounts.page_counts import PageCounts
 from airgap.core.errors import ConfigurationError, Conflict
+from airgap.db.migrations import upgrade
+from airgap.db.opening import open_database
 
 _metadata = MetaData()
 _users = Table(
@@ -64,14 +59,6 @@ _keys = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True)),
 )
-_pages = Table(
-    "page_counts",
-    _metadata,
-    Column("caller", String(120), primary_key=True),
-    Column("day", Date, primary_key=True),
-    Column("pages", Integer, nullable=False),
-)
-_SCHEMA_LOCK = 0x41697267  # any number that only this program takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +92,10 @@ class Store:
     """The tables. Raises `ConfigurationError` when the database cannot be reached or made."""
 
     def __init__(self, url: str | None, data_dir: Path) -> None:
-        # Servers that start together make the tables one after the other.
-        turn = nullcontext() if url else _file_lock(data_dir / "accounts.lock")
-        self._engine = _postgresql(url) if url else _sqlite(data_dir)
+        self._engine = open_database(url, data_dir / "accounts.sqlite")
+        self.counts = PageCounts(self._engine)
         try:
-            with turn, self._engine.begin() as connection:
-                if url:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _SCHEMA_LOCK})
-                _metadata.create_all(connection)
+            upgrade(self._engine, "accounts", STEPS)
         except SQLAlchemyError as error:
             self._engine.dispose()
             raise ConfigurationError(
@@ -192,20 +175,6 @@ class Store:
         with self._engine.begin() as connection:
             return connection.execute(change.values(revoked_at=_now())).rowcount == 1
 
-    def add_pages(self, caller: str, day: date, pages: int) -> None:
-        """Count pages, safely when several servers do so at once."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        row = dialect.insert(_pages).values(caller=caller, day=day, pages=pages)
-        keys = [_pages.c.caller, _pages.c.day]
-        row = row.on_conflict_do_update(index_elements=keys, set_={"pages": _pages.c.pages + pages})
-        with self._engine.begin() as connection:
-            connection.execute(row)
-
-    def pages(self, caller: str, day: date) -> int:
-        query = select(_pages.c.pages).where(_pages.c.caller == caller, _pages.c.day == day)
-        with self._engine.connect() as connection:
-            return connection.execute(query).scalar_one_or_none() or 0
-
     def _user(self, condition: Any) -> User | None:
         with self._engine.connect() as connection:
             row = connection.execute(select(_users).where(condition)).one_or_none()
@@ -222,41 +191,3 @@ def _to_user(row: Row[Any] | Sequence[Any]) -> User:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _sqlite(data_dir: Path) -> Engine:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    path = data_dir / "accounts.sqlite"
-    if not path.exists():  # a second handle, once closed, would drop the locks of SQLite's own
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine
-
-
-def _postgresql(url: str) -> Engine:
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ConfigurationError(
-            "DATABASE_URL is not a PostgreSQL address.",
-            "Write postgresql://user:password@host:5432/name, or unset it for SQLite.",
-        )
-    try:
-        return create_engine(f"postgresql+psycopg://{rest}", pool_pre_ping=True)
-    except (SQLAlchemyError, ValueError) as error:
-        raise ConfigurationError("DATABASE_URL cannot be understood.") from error

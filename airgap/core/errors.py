@@ -12,6 +12,7 @@
     ├── Forbidden 403             forbidden            a valid login without the right
     │   └── UrlRefused                url_refused          a URL that this site does not fetch
     ├── NotFound 404              not_found            nothing of this id that the caller may see
+    ├── RequestTimeout 408        request_timeout      the rest of a request did not come
     ├── Conflict 409              conflict             the name is taken
     ├── QuotaExceeded 429         quota_exceeded       with Retry-After
     ├── UnsupportedMedia 415      unsupported_media    a file of a kind that is not read
@@ -119,6 +120,12 @@ class NotFound(AirgapError):
     code = "not_found"
     status = 404
     default_remedy = "Check the id; what belongs to somebody else is not found either."
+
+
+class RequestTimeout(AirgapError):
+    code = "request_timeout"
+    status = 408
+    default_remedy = "Send the request again over a connection that does not stall."
 
 
 class Conflict(AirgapError):

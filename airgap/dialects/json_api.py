@@ -35,6 +35,7 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import page_text
+from airgap.http.bodies import JsonRoute
 from airgap.http.forms import (
     CONFIDENCE,
     checked_fill,
@@ -49,7 +50,7 @@ from airgap.http.service import ReadyService, Service
 from deepseek_ocr import NGRAM_RULES, PROMPTS
 from process.pipeline import in_order
 
-router = APIRouter(tags=["json"])
+router = APIRouter(tags=["json"], route_class=JsonRoute)
 
 MAX_IMAGES = 64
 _EXAMPLES = {

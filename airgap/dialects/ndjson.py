@@ -45,6 +45,7 @@ from airgap.http.opening import opened, with_picture
 from airgap.http.responses import encode_base64
 from airgap.http.service import ReadyService, Service
 from airgap.http.uploads import display_name, saved_upload
+from airgap.monitoring import trace
 from deepseek_ocr import NGRAM_RULES, PROMPTS
 from process.pages import Source
 from process.sniff import sniff_file
@@ -145,7 +146,7 @@ async def stream_image(
     extras: FormExtras,
     source: Annotated[Source, Depends(sent_image)],
 ) -> StreamingResponse:
-    return _respond(service, source, options, extras, "image")
+    return await _respond(service, source, options, extras, "image")
 
 
 @router.post(
@@ -160,7 +161,7 @@ async def stream_pdf(
     extras: FormExtras,
     source: Annotated[Source, Depends(sent_pdf)],
 ) -> StreamingResponse:
-    return _respond(service, source, options, extras, "pdf")
+    return await _respond(service, source, options, extras, "pdf")
 
 
 @router.post(
@@ -177,15 +178,16 @@ async def stream_document(
     crosscheck: Crosscheck = False,
 ) -> StreamingResponse:
     options = replace(options, crosscheck=crosscheck)
-    return _respond(service, source, options, extras, "pdf")
+    return await _respond(service, source, options, extras, "pdf")
 
 
-def _respond(
+async def _respond(
     service: Service, source: Source, options: ReadOptions, extras: Extras, kind: Literal["image", "pdf"]
 ) -> StreamingResponse:
     rule = NGRAM_RULES[kind]
     options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
     check_capabilities(service.engine.capabilities, 1, options)
+    await trace.promise_pages(len(source.numbers))
     events = page_events(service.reader, source, options)
     prompt = options.prompt or service.reader.defaults.prompt or PROMPTS["document"]
     account = Account(service, prompt, source, extras)

@@ -19,14 +19,16 @@ from airgap.core.errors import NotFound
 from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.dialects.openai_answer import Answer, Completion
 from airgap.dialects.openai_request import ChatRequest
+from airgap.http.bodies import JsonRoute
 from airgap.http.live import Admitted, LiveResponse
 from airgap.http.opening import check_together, opened_together
 from airgap.http.responses import unless_gone
 from airgap.http.service import ReadyService, Service, ServiceDep
+from airgap.monitoring import trace
 from process.pages import Source
 from process.pipeline import Reader
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=JsonRoute)
 
 
 class Model(TypedDict):
@@ -92,6 +94,7 @@ async def chat_completions(
     options = body.options(service)
     together = _together(service.reader, len(sources))
     groups = [sources] if together else [[source] for source in sources]
+    await trace.promise_pages(len(groups))
     answer = Answer(service.reader, groups, options, raw=body.is_raw(), warnings=body.ignored(service))
     if not body.stream:
         return await unless_gone(request, answer.whole())

@@ -27,7 +27,12 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 MAX_REDIRECTS = 3
 MAX_URL_CHARS = 2048
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637
+_SPECIAL = (
+    ipaddress.ip_network("192.0.0.0/24"),  # protocols' own, RFC 6890
+    ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4, RFC 7526
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -88,8 +93,7 @@ class AllowList:
         """Whether a connection may go to `address`: it is public, or listed itself."""
         plain = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         address = plain or address
-        public = address.is_global and not address.is_multicast and not _tunnels(address)
-        return public or self.has_address(address)
+        return _is_public(address) or self.has_address(address)
 
 
 class Fetcher:
@@ -205,8 +209,15 @@ def _address(text: str) -> Address | None:
         return None
 
 
-def _tunnels(address: Address) -> bool:
-    """Whether an IPv6 address stands for an IPv4 one, which may be anywhere."""
-    if isinstance(address, ipaddress.IPv4Address):
+def _is_public(address: Address) -> bool:
+    """Whether an address is somebody's on the internet, and stands for no other address.
+
+    Of IPv6 that is global unicast (2000::/3, RFC 4291) alone: outside of it are site-local addresses,
+    those that hold an IPv4 address (compatible, translated, NAT64), and what was never given out.
+    """
+    if not address.is_global or address.is_multicast or address.is_reserved:
         return False
-    return address.sixtofour is not None or address.teredo is not None or address in _NAT64
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _SPECIAL)
+    inside = address in _GLOBAL_UNICAST and address not in _DOCUMENTATION
+    return inside and address.sixtofour is None and address.teredo is None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -31,6 +32,10 @@ from airgap.exporters.json_export import error_to_dict, ledger_to_dict
 DEFAULT_OUTPUTS = ("markdown", "json")
 MANIFEST_VERSION = 1
 
+_RAW = ".raw.mmd"
+FIGURES = "images/"
+_LINK = re.compile(rb"(?<=\]\()images/(?=\d+_\d+\.jpg\))")
+
 
 class Archive:
     """A ZIP in the making. A context manager; the manifest is written when it closes."""
@@ -44,6 +49,7 @@ class Archive:
         self._names = UniqueNames()
         self._inputs: list[dict[str, Any]] = []
         self._sums: dict[str, str] = {}
+        self._members = {"manifest.json"}
         self.notes: dict[str, Any] = {}
         """What else the manifest is to say."""
 
@@ -63,7 +69,7 @@ class Archive:
 
         A format that fails is named in the manifest and costs no other.
         """
-        name = self._names.claim(filename)
+        name = self._claimed(filename)
         folder = "" if self._flat else f"{name}/"
         errors, warnings = {}, list(document.warnings)
         for output in self._outputs:
@@ -74,8 +80,8 @@ class Archive:
                 except AirgapError as error:
                     errors[output] = error_to_dict(error.as_page_error())
         for figure, data in self._figures(document, source):
-            self._write(f"{folder}{figure}", data)
-        self._write(f"{folder}{name}.raw.mmd", "\n\n".join(page.raw for page in document.pages).encode())
+            self._write(f"{folder}{self._figures_folder()}{figure.removeprefix(FIGURES)}", data)
+        self._write(f"{folder}{name}{_RAW}", "\n\n".join(page.raw for page in document.pages).encode())
         self._inputs.append(
             {
                 "filename": filename,
@@ -91,6 +97,22 @@ class Archive:
                 "output_errors": errors,
             }
         )
+
+    def _claimed(self, filename: str) -> str:
+        """A name for an input under which nothing that is written has the name of another entry."""
+        suffixes = [EXPORTERS[output].suffix for output in self._outputs if output != "images"]
+        while True:
+            name = self._names.claim(filename)
+            if not self._flat:
+                return name
+            members = {f"{name}{suffix}".casefold() for suffix in (*suffixes, _RAW)}
+            if not members & self._members:
+                self._members |= members
+                return name
+
+    def _figures_folder(self) -> str:
+        """Where the figures of the input in work go: in one folder they would take each other's place."""
+        return f"{FIGURES}{len(self._inputs) + 1}-" if self._flat else FIGURES
 
     def add_failure(self, filename: str, error: PageError) -> None:
         """Account for a file that could not be opened at all."""
@@ -125,6 +147,9 @@ class Archive:
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             path = Path(folder) / "output"
             warnings = export_file(output, document, source, path)
+            if self._flat and output == "markdown":
+                linked = _LINK.sub(self._figures_folder().encode(), path.read_bytes())
+                path.write_bytes(linked)
             with path.open("rb") as file, self._zip.open(_entry(name), "w", force_zip64=True) as target:
                 shutil.copyfileobj(file, target, 1 << 20)
             self._sums[name] = sha256_of(path)

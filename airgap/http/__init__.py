@@ -1,6 +1,8 @@
 """HTTP as every feature meets it, and the server's own routes.
 
-edge            request ids, body limits, errors as JSON
+edge            request ids, errors as JSON, safety headers
+bodies          what a request's body may be; JSON parsed on a thread
+protocol        the time that a request's head may take
 service         what a running server holds
 forms           form fields → options
 uploads         bounded files of our own naming

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,7 +20,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airgap.core.errors import AirgapError, BadRequest, InvalidOption, UploadTooLarge
+from airgap.core.errors import AirgapError, BadRequest, InvalidOption
+from airgap.http.bodies import BodyLimit
+from airgap.http.error_answers import error_response
+from airgap.http.forwarded import Forwarded
 from config import Settings
 
 log = logging.getLogger(__name__)
@@ -73,18 +75,8 @@ def install(app: FastAPI, settings: Settings) -> None:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(RequestContext)
-
-
-def error_body(error: AirgapError, request_id: str) -> dict[str, Any]:
-    return {
-        "error": {"code": error.code, "message": error.message, "remedy": error.remedy},
-        "request_id": request_id,
-    }
-
-
-def error_response(error: AirgapError, request_id: str) -> JSONResponse:
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-    return JSONResponse(error_body(error, request_id), error.status, headers=headers)
+    if settings.trusted_proxies:
+        app.add_middleware(Forwarded, trusted=settings.trusted_proxies)
 
 
 def request_id_of(request: Request) -> str:
@@ -118,38 +110,6 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _code(status: int) -> str:
     return {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
-
-
-class BodyLimit:
-    """Refuse a body over `max_bytes`, by its declared length or as soon as it has streamed past."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int, max_mb: int) -> None:
-        self.app = app
-        self.max_bytes = max_bytes
-        self.error = UploadTooLarge(f"The request is larger than {max_mb} MiB.")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self.max_bytes:
-            await error_response(self.error, scope.get("request_id", ""))(scope, receive, send)
-            return
-        await self.app(scope, self._counted(receive), send)
-
-    def _counted(self, receive: Receive) -> Callable[[], Any]:
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.max_bytes:
-                raise self.error
-            return message
-
-        return counted
 
 
 class RequestContext:

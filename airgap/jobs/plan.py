@@ -40,7 +40,7 @@ class Spec:
     """What was asked for, as it stands in `job.json`.
 
     `opening` is what `open_source` takes beside the path (dpi, page_from, page_to, password, text_layer).
-    `pages_per_day` is the caller's quota, where there is one.
+    `pages_per_day` is the quota, where there is one, of `account`; empty stands for the caller.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Spec:
     outputs: tuple[str, ...] = ()
     priority: Priority = "normal"
     pages_per_day: int | None = None
+    account: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -11,7 +11,7 @@ import functools
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
@@ -24,10 +24,12 @@ from airgap.core.errors import (
     EngineBusy,
     EngineFailed,
     EngineUnavailable,
+    QuotaExceeded,
     StorageFull,
     TooManyPages,
 )
 from airgap.jobs.plan import Plan, PlannedInput, Spec, lane, pages_of_a_run, width
+from airgap.jobs.quota import Quota
 from airgap.jobs.sources import OpenSources
 from airgap.jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
 from airgap.jobs.tables import Job, Tables
@@ -84,7 +86,7 @@ class Threads:
 
 
 class JobReading:
-    """Reads runs of pages. `charge` is told the caller's id, its quota and the pages read for it."""
+    """Reads runs of pages. A job's pages are taken from its `quota` before the first of them is read."""
 
     def __init__(
         self,
@@ -95,7 +97,7 @@ class JobReading:
         tables: Tables,
         store: JobStore,
         threads: Threads,
-        charge: Callable[[Spec, int], Awaitable[None]] | None,
+        quota: Quota,
     ) -> None:
         self._server = server
         self._reader = reader
@@ -103,7 +105,7 @@ class JobReading:
         self._tables = tables
         self._store = store
         self._threads = threads
-        self._charge = charge
+        self._quota = quota
         self._turns = Turns(reader.max_concurrency + RENDER_AHEAD)
         self._sources = OpenSources(limits, reader.work)
         self._known: dict[str, tuple[Spec, Plan]] = {}
@@ -159,10 +161,13 @@ class JobReading:
         try:
             spec = await self._threads(folder.spec)
             plan = await self._planned(folder, spec)
+            if job.status == "queued":
+                await self._quota.admit(spec, plan.pages)
         except FileNotFoundError:
             return Opened("")
-        except TooManyPages:
-            end: dict[str, Any] = {"status": "failed", "reason": TOO_MANY_PAGES, "finished_at": time.time()}
+        except (TooManyPages, QuotaExceeded) as error:
+            reason = TOO_MANY_PAGES if isinstance(error, TooManyPages) else error.message[:200]
+            end: dict[str, Any] = {"status": "failed", "reason": reason, "finished_at": time.time()}
             await self._threads(self._tables.change, job_id, ("queued",), **end)
             return Opened("")
         except OSError as error:
@@ -286,9 +291,7 @@ class JobReading:
             except asyncio.CancelledError:
                 folder.forget_tries(index)
                 raise
-            first = await self._threads(folder.publish, index, stored)
-        if first and self._charge is not None:
-            await self._charge(spec, 1)
+            await self._threads(folder.publish, index, stored)
         await self.tell()
         return stored.page.status
 

@@ -19,7 +19,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import format_sse_event
 from typing_extensions import TypedDict
 
-from airgap.accounts.caller import Caller, CallerDep
+from airgap.accounts.caller import CallerDep
 from airgap.core.document import ReadOptions
 from airgap.core.errors import InvalidOption, StorageFull
 from airgap.exporters.archive import sha256_of
@@ -33,6 +33,7 @@ from airgap.http.service import Service, ServiceDep, ServiceStatus
 from airgap.http.uploads import display_name, save_upload, temporary_path
 from airgap.jobs.description import JobAnswer, describe
 from airgap.jobs.plan import Input, Priority, Spec, Status
+from airgap.jobs.quota import Quota
 from airgap.jobs.service import JobEvent, Jobs
 from airgap.jobs.store import JobFolder, is_disk_full
 from airgap.jobs.tables import Job
@@ -62,19 +63,13 @@ def unavailable() -> str | None:
 def attach(app: FastAPI, service: Service) -> None:
     """Give an application its jobs, to be started and closed with it."""
 
-    async def charge(spec: Spec, pages: int) -> None:
-        accounts = getattr(app.state, "accounts", None)
-        if accounts is not None:
-            await accounts.charge(Caller(spec.caller, "", pages_per_day=spec.pages_per_day), pages)
-
     def note(event: str, who: str, details: dict[str, Any]) -> None:
         audit = getattr(app.state, "audit", None)
         if audit is not None:
             audit.note_now(event, who, details)
 
-    app.state.jobs = jobs = Jobs(
-        service.settings, service.reader, service.limits, service.tasks, charge, note
-    )
+    quota = Quota(lambda: getattr(app.state, "accounts", None))
+    app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, service.tasks, quota, note)
     service.parts.append(jobs)
 
 
@@ -169,7 +164,8 @@ async def submit(
             if not is_disk_full(error):
                 raise
             raise StorageFull("There is no room on the server's disk.", retry_after=60) from error
-        spec = Spec("", caller.id, inputs, options, asdict(opening), names, priority, caller.pages_per_day)
+        spec = Spec("", caller.id, inputs, options, asdict(opening), names, priority)
+        spec = replace(spec, pages_per_day=caller.pages_per_day, account=caller.account)
         mark = await on_thread(fingerprint, spec, folder) if key else None
         job, new = await jobs.submit(spec, folder, hashed(key) if key else None, mark)
     finally:
@@ -203,6 +199,7 @@ def fingerprint(spec: Spec, folder: JobFolder) -> str:
     """What tells one job from another: its files and what is to become of them. Blocks."""
     sums = [sha256_of(folder.input(entry.file)) for entry in spec.inputs]
     asked = spec.to_dict() | {"id": "", "sums": sums}
+    del asked["account"]  # who pays changes nothing of it
     return hashed(json.dumps(asked, sort_keys=True))
 
 

@@ -12,7 +12,7 @@ import importlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ from PIL.Image import Image
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import (
     AirgapError,
+    ConfigurationError,
     Conflict,
     JobsUnavailable,
     NotFound,
@@ -33,6 +34,7 @@ from airgap.core.errors import (
 from airgap.jobs import keeping
 from airgap.jobs.auditing import JobAudit, Note
 from airgap.jobs.plan import FINISHED, UNFINISHED, Plan, Spec, Status
+from airgap.jobs.quota import Quota
 from airgap.jobs.reading import DISK_FULL, JobReading, Threads
 from airgap.jobs.results import Results
 from airgap.jobs.store import JobFolder, JobStore, StoredPage
@@ -50,8 +52,6 @@ _RETRY_SECONDS = 30
 _LOOK_SECONDS = 5.0
 _NEWS_SECONDS = 0.5
 _PING_SECONDS = 15.0
-
-Charge = Callable[[Spec, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,13 @@ class Jobs:
         reader: Reader,
         limits: Limits,
         tasks: Tasks,
-        charge: Charge | None = None,
+        quota: Quota | None = None,
         note: Note | None = None,
     ) -> None:
         self._settings = settings
         self._reader = reader
         self._limits = limits
-        self._charge = charge
+        self._quota = quota or Quota()
         self._audit = JobAudit(reader.engine, note)
         self._url = settings.database_url.get_secret_value() if settings.database_url else None
         self.store = JobStore(settings.data_dir / "jobs")
@@ -116,6 +116,8 @@ class Jobs:
             return
         try:
             tables = await self._threads(Tables, self._url, self.store.root)
+        except ConfigurationError:
+            raise
         except Exception as error:
             log.exception("the jobs' database cannot be opened")
             raise JobsUnavailable(
@@ -190,7 +192,7 @@ class Jobs:
             tables=tables,
             store=self.store,
             threads=self._threads,
-            charge=self._charge,
+            quota=self._quota,
         )
         keeper = keeping.Keeper(
             presence=presence,
@@ -335,13 +337,14 @@ class Jobs:
         await self._threads(running.flow.cancel, job.id)
         if ended:
             counts = await self._threads(running.tables.counts, job.id)
+            await self._quota.give_back(job.id, (job.pages or 0) - counts.done)
             await self._threads(self._audit.ended, job, "cancelled", counts)
         return await self._threads(running.tables.job, job.id) or job
 
     async def retry(self, job: Job) -> Job:
         """Read again what failed of a job that has ended, and what was not read of a cancelled one.
 
-        Raises `Conflict` while the job has not ended.
+        Raises `Conflict` while the job has not ended, and `QuotaExceeded`.
         """
         if not job.finished:
             raise Conflict("The job has not ended.", "Wait until it has, or cancel it.")
@@ -349,7 +352,9 @@ class Jobs:
         folder = self.store.folder(job.id)
         try:
             plan = await self._threads(folder.plan)
-            wanted = await self._threads(folder.forget_failed, plan)
+            wanted = await self._threads(folder.unread, plan)
+            await self._quota.admit_again(await self._threads(folder.spec), len(wanted))
+            await self._threads(folder.forget, wanted)
         except FileNotFoundError:  # cancelled before its pages were counted
             runs: list[int] = []
         else:

@@ -2,6 +2,7 @@
 
     <root>/<job id>/job.json  plan.json  inputs/000000 …  pages/000/000000.json …  result.zip
 
+`job.json` says with `schema_version` how the folder is laid out; none stands for 1, that of 0.1.0.
 Everything is written beside its place and moved there, so that what has its name is whole, whatever
 dies and whichever server writes. The root may be a folder that several servers share. All calls block.
 """
@@ -15,17 +16,18 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airgap.core.document import Page
-from airgap.core.errors import StorageFull
+from airgap.core.errors import JobsUnavailable, StorageFull
 from airgap.exporters.json_export import page_from_dict, page_to_dict
 from airgap.jobs.plan import Plan, Spec
 
+SCHEMA_VERSION = 1
 _PAGES_PER_FOLDER = 1000
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK}
@@ -73,11 +75,18 @@ class JobFolder:
         return self.path / "inputs" / file
 
     def write_spec(self, spec: Spec) -> None:
-        write_json(self.path / "job.json", spec.to_dict())
+        write_json(self.path / "job.json", {"schema_version": SCHEMA_VERSION, **spec.to_dict()})
 
     def spec(self) -> Spec:
-        """Raises `FileNotFoundError` when the job was erased."""
-        return Spec.from_dict(json.loads((self.path / "job.json").read_bytes()))
+        """Raises `FileNotFoundError` when the job was erased, `JobsUnavailable` when it is of later."""
+        data = json.loads((self.path / "job.json").read_bytes())
+        version = data.pop("schema_version", 1)
+        if version > SCHEMA_VERSION:
+            raise JobsUnavailable(
+                f"The job's folder is of version {version}, and this release knows {SCHEMA_VERSION}.",
+                "Start the release that wrote it, or a later one.",
+            )
+        return Spec.from_dict(data)
 
     def write_plan(self, plan: Plan) -> None:
         for number in range(-(-plan.pages // _PAGES_PER_FOLDER)):
@@ -121,15 +130,18 @@ class JobFolder:
         self._tries_path(index).unlink(missing_ok=True)
         return True
 
-    def forget_failed(self, plan: Plan) -> list[int]:
-        """Remove the pages that failed. Returns the indexes that are to be read: those, and any missing."""
-        wanted = []
-        for index in range(plan.pages):
-            stored = self.page(index)
-            if stored is None or stored.page.status == "failed":
-                self.page_path(index).unlink(missing_ok=True)
-                wanted.append(index)
-        return wanted
+    def unread(self, plan: Plan) -> list[int]:
+        """The indexes of the pages that failed, or that are missing."""
+        return [
+            index
+            for index in range(plan.pages)
+            if (stored := self.page(index)) is None or stored.page.status == "failed"
+        ]
+
+    def forget(self, indexes: Sequence[int]) -> None:
+        """Remove pages, which are to be read again."""
+        for index in indexes:
+            self.page_path(index).unlink(missing_ok=True)
 
     def note_try(self, index: int) -> int:
         """Count the times that a page was begun and its server died before it was done."""

@@ -6,7 +6,6 @@ threads. DBOS keeps its own tables in the same database, through the same engine
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import Any, cast
 from sqlalchemy import (
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -25,9 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
     delete,
-    event,
     func,
     insert,
     or_,
@@ -39,7 +35,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from airgap.core.document import PageStatus
-from airgap.core.errors import ConfigurationError
+from airgap.db.migrations import upgrade
+from airgap.db.opening import open_database
+from airgap.jobs.migrations import STEPS
 from airgap.jobs.plan import FINISHED, UNFINISHED, Priority, Status
 
 _metadata = MetaData()
@@ -87,7 +85,6 @@ _facts = Table(
     Column("name", String(32), primary_key=True),
     Column("value", String(64), nullable=False),
 )
-_SCHEMA_LOCK = 0x4A6F6273  # any number that only this module takes
 
 _LETTERS: dict[PageStatus, str] = {"ok": "o", "degraded": "d", "failed": "f"}
 _SPEED_SECONDS = 60.0
@@ -143,14 +140,11 @@ class Server:
 
 
 class Tables:
-    """The tables, made where they are missing. Raises SQLAlchemy's errors when they cannot be."""
+    """The tables, made or upgraded. Raises `ConfigurationError`, and SQLAlchemy's errors."""
 
     def __init__(self, url: str | None, root: Path) -> None:
-        self.engine = _postgresql(url) if url else _sqlite(root / "jobs.sqlite")
-        with self.engine.begin() as connection:
-            if url:  # servers that start together make the tables one after the other
-                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _SCHEMA_LOCK})
-            _metadata.create_all(connection)
+        self.engine = open_database(url, root / "jobs.sqlite")
+        upgrade(self.engine, "jobs", STEPS)
 
     @property
     def url(self) -> str:
@@ -335,34 +329,3 @@ class Tables:
     def _all(self, query: Any) -> list[Job]:
         with self.engine.connect() as connection:
             return [Job(**cast(dict[str, Any], dict(row._mapping))) for row in connection.execute(query)]
-
-
-def _sqlite(path: Path) -> Engine:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():  # a second handle, once closed, would drop the locks of SQLite's own
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        connection.isolation_level = "IMMEDIATE"  # writers queue up instead of failing; DBOS asks for it
-        for pragma in (
-            "busy_timeout=30000",
-            "foreign_keys=ON",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "secure_delete=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine
-
-
-def _postgresql(url: str) -> Engine:
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ConfigurationError(
-            "DATABASE_URL is not a PostgreSQL address.",
-            "Write postgresql://user:password@host:5432/name, or unset it for SQLite.",
-        )
-    return create_engine(f"postgresql+psycopg://{rest}", pool_pre_ping=True, pool_size=10, max_overflow=10)

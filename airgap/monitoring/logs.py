@@ -1,7 +1,7 @@
 """Logging: lines for people or JSON for machines, each with the id of the request it belongs to.
 
 No line holds a document's text, a prompt or a file's name: what is logged about a page is its number
-and an error's code.
+and an error's code. What others send, such as the path of a request, can end no line and begin none.
 """
 
 from __future__ import annotations
@@ -27,6 +27,33 @@ class _Context(logging.Filter):
         return True
 
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_CONTROLS |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record. What follows it, the trace of an error, is set in and so no record's beginning."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        plain = logging.makeLogRecord(record.__dict__ | {"args": None, "msg": one_line(record.getMessage())})
+        return super().format(plain)
+
+    def formatException(self, ei: Any) -> str:
+        return _set_in(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:
+        return _set_in(super().formatStack(stack_info))
+
+
+def one_line(text: str) -> str:
+    """The text with every control character and line separator written out: `\\x0a` for a new line."""
+    return text.translate(_CONTROLS)
+
+
+def _set_in(text: str) -> str:
+    return "\n".join(f"    | {one_line(line)}" for line in text.splitlines())
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object per line: time (UTC), level, logger, message, request_id, and `fields`."""
 
@@ -49,5 +76,5 @@ def configure(level: str, form: str) -> None:
     """Set up the root logger; `form` is `text` or `json`."""
     handler = logging.StreamHandler()
     handler.addFilter(_Context())
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT_FORMAT))
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(TEXT_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +27,16 @@ class Input:
     sha256: str | None
 
 
+Take = Callable[[int], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class Trace:
-    """One request, from its first byte to its answer's last. `kind` is empty where nothing is read."""
+    """One request, from its first byte to its answer's last. `kind` is empty where nothing is read.
+
+    `take` takes so many pages from the caller's quota, where there is one, or raises; `taken` have been,
+    and `promised` are going to be read.
+    """
 
     request_id: str
     kind: str = ""
@@ -37,6 +45,9 @@ class Trace:
     inputs: list[Input] = field(default_factory=list)
     pages: Counter[str] = field(default_factory=Counter)
     job: str | None = None
+    take: Take | None = None
+    taken: int = 0
+    promised: int = 0
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -59,6 +70,18 @@ def note_input(data: bytes | Path) -> None:
     metrics.input_received(trace.kind if trace and trace.kind else "other", size)
     if trace is not None:
         trace.inputs.append(Input(size, _sha256(data) if trace.digests else None))
+
+
+async def promise_pages(count: int) -> None:
+    """Before pages are read, take them from the caller's quota. Raises `QuotaExceeded`."""
+    trace = _current.get()
+    if trace is None or trace.take is None:
+        return
+    trace.promised += count
+    missing = trace.promised - trace.taken
+    if missing > 0:
+        await trace.take(missing)
+        trace.taken += missing
 
 
 def note_job(job_id: str) -> None:

@@ -28,6 +28,10 @@ Observer = Callable[[trace.Trace, int], Awaitable[None]]
 KindOf = Callable[[str, str], str]
 """Which kind of reading a method and a path ask for; empty for none."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+NO_ROUTE = "none"
+"""What stands for every path that is no route's: a path is the client's own words."""
+
 PROBES = frozenset({"/healthz", "/readyz", "/health", "/metrics"})
 """Asked every few seconds, and so not worth a line in the log."""
 
@@ -43,8 +47,10 @@ def install(
 
 
 def _count(info: Info) -> None:
-    metrics.HTTP_REQUESTS.labels(info.method, info.modified_handler, info.modified_status).inc()
-    metrics.HTTP_SECONDS.labels(info.method, info.modified_handler).observe(info.modified_duration)
+    method = info.method if info.method in METHODS else "other"
+    handler = str(getattr(info.request.scope.get("route"), "path", NO_ROUTE))
+    metrics.HTTP_REQUESTS.labels(method, handler, info.modified_status).inc()
+    metrics.HTTP_SECONDS.labels(method, handler).observe(info.modified_duration)
 
 
 @router.get(

@@ -154,7 +154,7 @@ def test_a_key_that_is_nearly_right_is_wrong(guarded: httpx.Client, login: Login
 
 
 def test_pages_a_day(guarded: httpx.Client, login: Login) -> None:
-    body = {"name": "few pages", "pages_per_day": 3}
+    body = {"name": "few pages", "pages_per_day": 4}
     assert guarded.post("/api/auth/keys", json=body, headers=login("user2", "user2's pw")).status_code == 403
     key = guarded.post("/api/auth/keys", json=body, headers=login()).json()["key"]
     headers = {"X-API-Key": key}

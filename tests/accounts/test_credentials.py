@@ -41,6 +41,46 @@ def test_passwords_have_bounds(password: str) -> None:
         Passwords().hash(password)
 
 
+@pytest.mark.parametrize(
+    "password",
+    [
+        "        ",
+        "12345678",
+        "87654321",
+        "1234567890",
+        "abcdefgh",
+        "aaaaaaaa",
+        "abababab",
+        "abcdabcd",
+        "password",
+        "Password1!",
+        "P@ssw0rd",
+        "p4ssw0rd2024",
+        "passwordpassword",
+        "qwertyuiop",
+        "QWERTZUI",
+        "asdfghjk",
+        "йцукенгш",
+        "пароль123",
+        "changeme",
+        "admin1234",
+        "alice.b1",
+        "alice.balice.b",
+        "  abc123  ",
+    ],
+)
+def test_what_anybody_tries_first_is_no_password(password: str) -> None:
+    with pytest.raises(InvalidOption, match="first to be guessed"):
+        Passwords().hash(password, "Alice.B")
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse", "alice's password", "user2's pw", "Tr0ub4dor&3", "ключ от склада"]
+)
+def test_other_passwords_are_taken(password: str) -> None:
+    assert Passwords().hash(password, "alice")
+
+
 def test_a_token_says_who() -> None:
     tokens = Tokens(KEY, 5)
     assert tokens.read(tokens.issue(7, 3)) == (7, 3)
@@ -122,10 +162,19 @@ def test_rates() -> None:
     now = 19.9
     assert rates.take("a", 3) == 1
     now = 20.1
-    assert rates.wait("a", 3) == 0
+    assert rates.take("a", 3) == 0
+    assert rates.take("a", 3) == 20
+    rates.give_back("a", 3)
     assert rates.take("a", 3) == 0
     assert rates.take("a", 3) == 20
     now = 1e6
+    assert [bool(rates.take("a", 3)) for _ in range(4)] == [False, False, False, True]
+
+
+def test_no_more_is_given_back_than_there_was() -> None:
+    rates = Rates(60, lambda: 0.0)
+    for _ in range(5):
+        rates.give_back("a", 3)
     assert [bool(rates.take("a", 3)) for _ in range(4)] == [False, False, False, True]
 
 

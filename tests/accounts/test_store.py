@@ -5,15 +5,13 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from airgap.accounts.store import ApiKey, Store
 from airgap.core.errors import ConfigurationError, Conflict
-
-DAY = date(2026, 2, 3)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -62,13 +60,6 @@ def test_keys(store: Store) -> None:
     assert not store.revoke_key("0123456789abcdef", None)
     assert store.key_with_user("0123456789abcdef") is None
     assert store.keys(alice.id)[0].revoked_at is not None
-
-
-def test_pages_are_counted_by_day_and_by_many_at_once(store: Store) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: store.add_pages("key:a", DAY, 2), range(50)))
-    assert store.pages("key:a", DAY) == 100
-    assert store.pages("key:b", DAY) == store.pages("key:a", date(2026, 2, 4)) == 0
 
 
 def test_servers_that_start_together_make_one_schema(url: str | None, tmp_path: Path) -> None:

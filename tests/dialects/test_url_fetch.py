@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -325,3 +326,39 @@ def test_a_server_that_fetches(attacker: Listener, hidden: Listener, tmp_path: P
         for target in (behind, f"{base}/redirect?to={behind}"):
             assert api.post("/ocr", json={"image_url": target}).status_code == 403
     assert not hidden.hits
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("::127.0.0.1", "::10.0.0.1", "::ffff:0:127.0.0.1", "::1", "::"),
+        *("64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2001:0:4136:e378::"),
+        *(
+            "fec0::1",
+            "feff::1",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "2001:db8::1",
+            "3fff::1",
+            "5f00::1",
+            "100::1",
+        ),
+        *("100.64.0.1", "192.0.0.8", "198.18.0.1", "240.0.0.1", "255.255.255.255", "192.88.99.1", "0.0.0.0"),
+        *("10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "127.0.0.1", "224.0.0.1"),
+    ],
+)
+def test_any_host_is_any_public_host(address: str) -> None:
+    assert not AllowList(("*",)).permits(ipaddress.ip_address(address))
+    assert AllowList(("*", address)).permits(ipaddress.ip_address(address)), "listed itself"
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8"])
+def test_public_addresses_are_public(address: str) -> None:
+    assert AllowList(("*",)).permits(ipaddress.ip_address(address))
+
+
+def test_an_address_in_another_ones_writing_is_that_address() -> None:
+    mapped = ipaddress.ip_address("::ffff:127.0.0.1")
+    assert not AllowList(("*",)).permits(mapped)
+    assert AllowList(("127.0.0.1/32",)).permits(mapped)

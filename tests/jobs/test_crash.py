@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from airgap.core.errors import JobsUnavailable
 from airgap.jobs.keeping import Presence
 from airgap.jobs.plan import Input, Spec
+from airgap.jobs.quota import Quota
 from airgap.jobs.reading import MAX_TRIES, JobReading, Threads
 from airgap.jobs.service import Jobs, _new_job
 from airgap.jobs.store import JobStore
@@ -117,7 +118,7 @@ async def test_a_page_that_killed_its_server_again_and_again_is_given_up(tmp_pat
         tables=tables,
         store=store,
         threads=Threads(),
-        charge=None,
+        quota=Quota(),
     )
     spec = Spec("f" * 32, "me", (Input("000000", "a.pdf"),))
     folder = store.folder(spec.id)

@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,3 +148,57 @@ def test_no_text_of_a_document_is_logged(tmp_path: Path) -> None:
     assert "/generate_with_file" in log
     assert "canary" not in log
     assert "20 20 200 60" not in log
+
+
+def test_nobody_forges_a_line_of_the_log(tmp_path: Path) -> None:
+    forged = "2026-01-01 00:00:00,000 INFO airgap_ocr: all is well"
+    with running_server(tmp_path, BACKEND="fake") as url:
+        for end in ("%0a", "%0d", "%0d%0a", "%e2%80%a8", "%c2%85", "%0b", "%0c", "%1b[2J"):
+            httpx.get(f"{url}/x{end}{forged.replace(' ', '%20')}", trust_env=False)
+            httpx.get(f"{url}/jobs/x{end}{forged.replace(' ', '%20')}", trust_env=False)
+    log = (tmp_path / "server.log").read_text()
+    assert log.count(forged) == 16
+    assert not [line for line in log.splitlines() if line.startswith(forged)]
+    assert "\x1b" not in log
+
+
+def test_the_trace_of_an_error_is_no_line_of_its_own() -> None:
+    try:
+        raise ValueError("because\n2026-01-01 INFO forged")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "broke\non %s", ("a\nb",), sys.exc_info())
+    record.request = ""
+    lines = logs.TextFormatter(logs.TEXT_FORMAT).format(record).splitlines()
+    assert lines[0].endswith("x: broke\\x0aon a\\x0ab")
+    assert all(line.startswith("    | ") for line in lines[1:])
+
+
+def test_a_batch_does_not_log_the_names_of_its_files(tmp_path: Path) -> None:
+    with running_server(tmp_path, BACKEND="fake") as url:
+        files = [("files", ("canary one.png", b"")), ("files", ("canary two.png", b"no picture"))]
+        httpx.post(f"{url}/batch/ocr", files=files, trust_env=False)
+    log = (tmp_path / "server.log").read_text()
+    assert log.count("a file was not read") == 2
+    assert "canary" not in log
+
+
+OTHERS_PATHS = ("/jobs/{}/", "/ui/{}", "/{}", "/jobs/{}", "/docs/{}/", "/ocr/{}/", "/static-offline-docs/{}")
+
+
+def test_no_client_makes_the_metrics_grow(fresh: httpx.Client) -> None:
+    """Neither a path nor a method of its own becomes a label."""
+
+    def ask(name: str) -> None:
+        for path in OTHERS_PATHS:
+            fresh.get(path.format(name), follow_redirects=False)
+        fresh.request(f"BREW{name.upper()}", "/healthz")
+
+    ask("warm")
+    samples(fresh)
+    before = set(samples(fresh))
+    for number in range(5):
+        ask(f"mine{number}")
+    after = samples(fresh)
+    assert set(after) == before
+    assert not [name for name in after if "mine" in name or "BREW" in name]
+    assert any('handler="/jobs/{job_id}"' in name for name in after)

@@ -39,7 +39,15 @@ from airgap.core.errors import (
 )
 from airgap.engines.answer import Answer
 from airgap.engines.openai.circuit_breaker import CircuitBreaker
-from airgap.engines.openai.stream import bounded_body, finish_reason, server_sent, text_of, until, usage_of
+from airgap.engines.openai.stream import (
+    bounded_body,
+    finish_reason,
+    kind_of_error,
+    server_sent,
+    text_of,
+    until,
+    usage_of,
+)
 from airgap.models import qwen_vl
 from airgap.models.deepseek_grammar import IMAGE, Parsed, parse
 from deepseek_ocr import SKIP_SPECIAL_TOKENS, WHITELIST_TOKEN_IDS, proper_prompt
@@ -339,8 +347,8 @@ class OpenAiEngine:
     async def _refused(self, response: httpx.Response, deadline: float) -> None:
         status = response.status_code
         async with until(deadline):
-            said = (await bounded_body(response)).decode("utf-8", "replace")
-        log.warning("%s answered %d: %.500s", self.device, status, said)
+            said = await bounded_body(response)
+        log.warning("%s answered %d (%s)", self.device, status, kind_of_error(said))
         if status in _BUSY:
             wait = _seconds(response.headers.get("retry-after"))
             busy = EngineBusy(f"The server at {self.device} is busy.", retry_after=max(1, round(wait or 5)))

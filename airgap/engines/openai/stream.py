@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _MAX_EVENT = 1 << 20
 _MAX_BODY = 1 << 20
+_KIND = re.compile(r"(?=.{1,40}$)[A-Za-z]+(_[a-z]+)*")
 
 
 class until:
@@ -76,9 +79,19 @@ def _event(data: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise EngineFailed("The other server sent an event that is no JSON.") from error
     if not isinstance(event, dict) or "error" in event:
-        log.warning("the other server sent: %.500s", data.decode("utf-8", "replace"))
+        log.warning("the other server sent an error (%s)", kind_of_error(data))
         raise EngineFailed("The other server broke while it was reading this page.")
     return event
+
+
+def kind_of_error(body: bytes) -> str:
+    """What may be logged of an error's body: its kind in one word. The rest may repeat a key or a text."""
+    with suppress(ValueError, AttributeError):
+        error = json.loads(body).get("error")
+        kind = error.get("type") if isinstance(error, dict) else None
+        if isinstance(kind, str) and _KIND.fullmatch(kind):
+            return kind
+    return f"{len(body)} bytes"
 
 
 def _choice(event: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""How the tables of accounts came to be, step by step. See `airgap.db.migrations`."""
+
+from __future__ import annotations
+
+from airgap.db.migrations import Step, statements
+
+_release_0_1_0 = statements(
+    """CREATE TABLE IF NOT EXISTS users (
+    id {serial}, name VARCHAR(64) NOT NULL, password_hash VARCHAR(200) NOT NULL,
+    role VARCHAR(8) NOT NULL, active BOOLEAN NOT NULL, token_version INTEGER NOT NULL,
+    created_at {timestamp} NOT NULL, PRIMARY KEY (id), UNIQUE (name))""",
+    """CREATE TABLE IF NOT EXISTS api_keys (
+    id VARCHAR(16) NOT NULL, user_id INTEGER NOT NULL, name VARCHAR(100) NOT NULL,
+    secret_sha256 VARCHAR(64) NOT NULL, requests_per_minute INTEGER, pages_per_day INTEGER,
+    created_at {timestamp} NOT NULL, revoked_at {timestamp}, PRIMARY KEY (id),
+    FOREIGN KEY(user_id) REFERENCES users (id))""",
+    "CREATE INDEX IF NOT EXISTS ix_api_keys_user_id ON api_keys (user_id)",
+    """CREATE TABLE IF NOT EXISTS page_counts (
+    caller VARCHAR(120) NOT NULL, day DATE NOT NULL, pages INTEGER NOT NULL, PRIMARY KEY (caller, day))""",
+)
+
+# Pages are taken from a quota before they are read. Keys without a quota of their own share their user's.
+_pages_are_taken_beforehand = statements(
+    """CREATE TABLE page_charges (
+    id VARCHAR(100) NOT NULL, account VARCHAR(120) NOT NULL, day DATE NOT NULL,
+    pages INTEGER NOT NULL, PRIMARY KEY (id))""",
+    "CREATE INDEX ix_page_charges_day ON page_charges (day)",
+    """INSERT INTO page_counts (caller, day, pages)
+    SELECT 'user:' || k.user_id, c.day, SUM(c.pages) FROM page_counts c
+    JOIN api_keys k ON c.caller = 'key:' || k.id WHERE k.pages_per_day IS NULL
+    GROUP BY k.user_id, c.day""",
+    """DELETE FROM page_counts WHERE caller IN
+    (SELECT 'key:' || id FROM api_keys WHERE pages_per_day IS NULL)""",
+)
+
+STEPS: tuple[Step, ...] = (_release_0_1_0, _pages_are_taken_beforehand)
