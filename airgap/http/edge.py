@@ -159,7 +159,8 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self.max_bytes:
-                raise self.error
+                # A new one: an exception raised again keeps every traceback that it ever had.
+                raise UploadTooLarge(self.error.message)
             return message
 
         return counted
