@@ -19,8 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from airgap.core.errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
 from process.sniff import NAMES, sniff_file
@@ -235,6 +234,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if mode.startswith("I") or mode == "F":
         return _deep_grey_to_rgb(image)
     if mode == "LAB":
+        from PIL import ImageCms  # a library of its own, for few pictures
+
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
     if image.has_transparency_data:
@@ -253,6 +254,8 @@ def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
 
     Scanners put 10- and 12-bit values into 16 bits, and floats come as 0–1 as well as 0–255.
     """
+    import numpy as np  # takes longer to import than most pictures to decode
+
     values: np.ndarray[Any, Any] = np.asarray(image)
     if values.dtype.kind == "f":
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

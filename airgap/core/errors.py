@@ -7,7 +7,8 @@
     │   ├── InvalidPdf                invalid_pdf
     │   ├── EmptyFile                 empty_file
     │   ├── UnsupportedOption         unsupported_option   the engine cannot do what was asked
-    │   └── UrlFetchFailed            url_fetch_failed     an allowed URL did not give a file
+    │   ├── UrlFetchFailed            url_fetch_failed     an allowed URL did not give a file
+    │   └── ClientGone 499            client_gone          nobody waits for the answer; seen in logs alone
     ├── Unauthorized 401          unauthorized         no valid login or key
     ├── Forbidden 403             forbidden            a valid login without the right
     │   └── UrlRefused                url_refused          a URL that this site does not fetch
@@ -97,6 +98,12 @@ class UnsupportedOption(BadRequest):
 class UrlFetchFailed(BadRequest):
     code = "url_fetch_failed"
     default_remedy = "Fetch the file yourself and send it in the request."
+
+
+class ClientGone(BadRequest):
+    code = "client_gone"
+    status = 499
+    default_remedy = "Wait for the answer, or send a job."
 
 
 class Unauthorized(AirgapError):

@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import docx
+import docx.table
+import docx.text.paragraph
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_BREAK
+from docx.oxml import OxmlElement
+from docx.oxml.table import CT_Tbl
 from docx.shared import Emu, Pt, RGBColor
 from PIL import Image
 
@@ -19,7 +23,7 @@ from airgap.core.document import Block, Document, Page
 from airgap.core.errors import AirgapError
 from airgap.exporters import Source
 from airgap.exporters.figures import figures, is_figure
-from airgap.exporters.html_tables import Table
+from airgap.exporters.html_tables import Cell, Table
 from airgap.exporters.images import jpeg_bytes, page_figures
 from airgap.exporters.lines import xml_text
 from airgap.exporters.markdown import failure_reason
@@ -32,24 +36,81 @@ MAX_COLUMNS = 63  # Word's own limit
 MAX_CELLS = 20_000
 EMU_PER_INCH = 914_400
 
+PlacedCell = tuple[int, int, Cell]
+
 
 def to_docx(document: Document, source: Source | None = None) -> bytes:
     """The document as DOCX; without a source, figures are named instead of shown."""
-    word = docx.Document()
-    properties = word.core_properties
+    word = Word()
+    properties = word.document.core_properties
     properties.author = "Airgap OCR"
     properties.comments = ""
     properties.title = xml_text(source.name)[:255] if source is not None else ""
     for index, page in enumerate(document.pages):
         if index:
-            word.add_paragraph().add_run().add_break(WD_BREAK.PAGE)
+            word.paragraph().add_run().add_break(WD_BREAK.PAGE)
         _page(word, page, source)
     buffer = io.BytesIO()
-    word.save(buffer)
+    word.document.save(buffer)
     return buffer.getvalue()
 
 
-def _page(word: Any, page: Page, source: Source | None) -> None:
+class Word:
+    """A document in the making, to which pieces are added in the same time however many there are.
+
+    The library's own `add_paragraph` and `add_table` look through all that is there for the section's
+    end, and through all styles for each name.
+    """
+
+    def __init__(self) -> None:
+        self.document = docx.Document()
+        self._body = self.document._body
+        self._end = self.document.element.body.sectPr
+        self._style_ids = {style.name: style.style_id for style in self.document.styles}
+        section: Any = self.document.sections[0]
+        self.width = section.page_width - section.left_margin - section.right_margin
+        self.height = section.page_height - section.top_margin - section.bottom_margin
+
+    def paragraph(self, style: str | None = None) -> Any:
+        """A new paragraph at the end."""
+        element = OxmlElement("w:p")
+        self._end.addprevious(element)
+        if style is not None:
+            element.style = self._style_ids[style]
+        return docx.text.paragraph.Paragraph(element, self._body)
+
+    def table(self, rows: int, columns: int, cells: list[PlacedCell]) -> Iterator[tuple[Any, Cell]]:
+        """A new table at the end; the first paragraph of each cell, to be filled.
+
+        Spans are written as they come: the library's `merge` looks through the table for each.
+        """
+        element = CT_Tbl.new_tbl(0, columns, self.width)
+        element.tblStyle_val = self._style_ids["Table Grid"]
+        self._end.addprevious(element)
+        table = docx.table.Table(element, self._body)
+        starts = {(row, column): cell for row, column, cell in cells}
+        below: dict[tuple[int, int], int] = {}  # where a cell from above goes on, and its columns
+        for row in range(rows):
+            line = element.add_tr()
+            column = 0
+            while column < columns:
+                cell = starts.get((row, column))
+                box = line.add_tc()
+                span = cell.colspan if cell else below.get((row, column), 1)
+                if span > 1:
+                    box.grid_span = span
+                if cell and cell.rowspan > 1:
+                    box.vMerge = "restart"
+                    below.update({(row + down, column): span for down in range(1, cell.rowspan)})
+                elif (row, column) in below:
+                    box.vMerge = "continue"
+                paragraph = docx.table._Cell(box, table).paragraphs[0]
+                if cell:
+                    yield paragraph, cell
+                column += span
+
+
+def _page(word: Word, page: Page, source: Source | None) -> None:
     if page.status == "failed":
         _note(word, f"Page {page.number} could not be read: {failure_reason(page)}")
         return
@@ -65,13 +126,11 @@ def _page(word: Any, page: Page, source: Source | None) -> None:
                 _paragraph(word, piece, block)
 
 
-def _paragraph(word: Any, piece: Paragraph, block: Block) -> None:
-    if piece.level:
-        paragraph = word.add_heading(level=piece.level)
-    else:
-        paragraph = word.add_paragraph(style="List Bullet" if piece.item else None)
-    if block.label.strip().lower().endswith("caption"):
-        paragraph.style = "Caption"
+def _paragraph(word: Word, piece: Paragraph, block: Block) -> None:
+    caption = block.label.strip().lower().endswith("caption")
+    style = f"Heading {piece.level}" if piece.level else "List Bullet" if piece.item else None
+    paragraph = word.paragraph("Caption" if caption else style)
+    if caption:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
     _runs(paragraph, piece.runs)
 
@@ -86,23 +145,17 @@ def _runs(paragraph: Any, runs: tuple[Run, ...]) -> None:
         element.font.superscript = True if "sup" in run.styles else None
 
 
-def _table(word: Any, table: Table) -> None:
+def _table(word: Word, table: Table) -> None:
     height, width, placed = table.placed()
     if width > MAX_COLUMNS or height * width > MAX_CELLS:
-        word.add_paragraph(table_text(table))
+        word.paragraph().add_run(table_text(table))
         return
-    grid = word.add_table(rows=height, cols=width)
-    grid.style = "Table Grid"
-    cells = [list(row.cells) for row in grid.rows]
-    for row, column, cell in placed:
-        target = cells[row][column]
-        if cell.rowspan > 1 or cell.colspan > 1:
-            target = target.merge(cells[row + cell.rowspan - 1][column + cell.colspan - 1])
-        _runs(target.paragraphs[0], inline(cell.text))
+    for paragraph, cell in word.table(height, width, placed):
+        _runs(paragraph, inline(cell.text))
         if cell.header:
-            for run in target.paragraphs[0].runs:
+            for run in paragraph.runs:
                 run.bold = True
-    word.add_paragraph().paragraph_format.space_after = Pt(0)
+    word.paragraph().paragraph_format.space_after = Pt(0)
 
 
 def _pictures(page: Page, source: Source | None) -> Iterator[Image.Image | str]:
@@ -117,21 +170,17 @@ def _pictures(page: Page, source: Source | None) -> Iterator[Image.Image | str]:
     yield from (f"Figure {figure.name}: {reason}" for figure in figures(page))
 
 
-def _picture(word: Any, picture: Image.Image | str, page: Page, source: Source | None) -> None:
+def _picture(word: Word, picture: Image.Image | str, page: Page, source: Source | None) -> None:
     if isinstance(picture, str):
         _note(word, picture)
         return
-    section = word.sections[0]
-    room = (
-        section.page_width - section.left_margin - section.right_margin,
-        section.page_height - section.top_margin - section.bottom_margin,
-    )
     per_pixel = EMU_PER_INCH / page_dpi(page, source)
-    scale = min(per_pixel, room[0] / picture.width, 0.9 * room[1] / picture.height)
-    word.add_picture(io.BytesIO(jpeg_bytes(picture)), width=Emu(max(1, int(picture.width * scale))))
+    scale = min(per_pixel, word.width / picture.width, 0.9 * word.height / picture.height)
+    width = Emu(max(1, int(picture.width * scale)))
+    word.paragraph().add_run().add_picture(io.BytesIO(jpeg_bytes(picture)), width=width)
 
 
-def _note(word: Any, text: str) -> None:
-    run = word.add_paragraph().add_run(xml_text(text))
+def _note(word: Word, text: str) -> None:
+    run = word.paragraph().add_run(xml_text(text))
     run.bold = True
     run.font.color.rgb = RGBColor(0xA0, 0x20, 0x20)

@@ -89,7 +89,8 @@ def _watched(
         whole = whole or not message.get("more_body", False)
         seen += len(piece)
         if seen > max_bytes:
-            raise error
+            # A new one: an exception raised again keeps every traceback that it ever had.
+            raise UploadTooLarge(error.message, error.remedy)
         if structure is not None:
             structure.feed(piece)
         return message

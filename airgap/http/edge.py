@@ -24,6 +24,7 @@ from airgap.core.errors import AirgapError, BadRequest, InvalidOption
 from airgap.http.bodies import BodyLimit
 from airgap.http.error_answers import error_response
 from airgap.http.forwarded import Forwarded
+from airgap.http.room import Reservation, Room, is_full, no_room
 from config import Settings
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.add_exception_handler(AirgapError, _airgap_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OSError, _os_error)
+    app.add_middleware(Reservation, room=Room(settings.data_dir), refuse=error_response)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, max_mb=settings.max_upload_mb)
     if settings.cors_allow_origins:
         app.add_middleware(
@@ -102,10 +105,20 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, AirgapError):  # raised while the body was being parsed
         return error_response(error.__cause__, request_id_of(request))
+    if is_full(error.__cause__):
+        return error_response(no_room(), request_id_of(request))
     kind = type("HttpError", (BadRequest,), {"status": error.status_code, "code": _code(error.status_code)})
     response = error_response(kind(str(error.detail)), request_id_of(request))
     response.headers.update(error.headers or {})
     return response
+
+
+async def _os_error(request: Request, error: Exception) -> JSONResponse:
+    """A full disk is said as such; everything else goes the way of the unexpected."""
+    if not is_full(error):
+        raise error
+    log.error("request %s found no room on the disk: %s", request_id_of(request), error)
+    return error_response(no_room(), request_id_of(request))
 
 
 def _code(status: int) -> str:

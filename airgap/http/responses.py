@@ -17,7 +17,7 @@ from starlette.background import BackgroundTask
 from tqdm import tqdm
 
 from airgap.core.document import Document, Page
-from airgap.core.errors import from_page_error
+from airgap.core.errors import ClientGone, from_page_error
 from airgap.exporters.json_export import ledger_to_dict
 from airgap.exporters.writing import save, suffix_of
 from airgap.http.service import Service
@@ -37,14 +37,16 @@ def encode_base64(data: bytes | memoryview) -> str:
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`, and cancel it when the client goes away."""
+    """Await `work`; when the client goes away, end it and raise `ClientGone`."""
     task = asyncio.ensure_future(work)
     watcher = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-        return await task
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise ClientGone("The client hung up; what it had asked for was ended.")
     finally:
         for leftover in (task, watcher):
             leftover.cancel()

@@ -52,12 +52,15 @@ def save_upload(upload: UploadFile, folder: Path) -> Path:
     """Copy an upload to a file of our own naming in `folder`. Blocks. Raises `EmptyFile`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-", delete=False) as file:
-        upload.file.seek(0)
-        shutil.copyfileobj(upload.file, file, 1 << 20)
         path = Path(file.name)
-        if file.tell() == 0:
+        try:
+            upload.file.seek(0)
+            shutil.copyfileobj(upload.file, file, 1 << 20)
+            if file.tell() == 0:
+                raise EmptyFile(f"The file {display_name(upload)!r} is empty.")
+        except BaseException:
             path.unlink()
-            raise EmptyFile(f"The file {display_name(upload)!r} is empty.")
+            raise
     trace.note_input(path)
     return path
 

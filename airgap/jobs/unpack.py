@@ -9,13 +9,16 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 
 from airgap.core.errors import BadRequest, EmptyFile, TooLarge
 from airgap.core.file_names import shown_name
 from airgap.jobs.plan import Input
 
 MAX_FILES = 10_000
+MAX_READ = 4 << 20
+"""Bytes: a directory of `MAX_FILES` entries with names of 300 characters, and its files in pieces."""
+
 _CHUNK = 1 << 20
 _IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 
@@ -40,7 +43,7 @@ def unpack(path: Path, folder: Path, first: int, max_bytes: int) -> tuple[list[I
     inputs: list[Input] = []
     written = 0
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as sent, zipfile.ZipFile(cast(IO[bytes], _Bounded(sent))) as archive:
             for entry in archive.infolist():
                 name = PurePosixPath(entry.filename.replace("\\", "/"))
                 if entry.is_dir() or entry.filename.startswith(_IGNORED) or name.name in _IGNORED:
@@ -59,6 +62,25 @@ def unpack(path: Path, folder: Path, first: int, max_bytes: int) -> tuple[list[I
     if not inputs:
         raise EmptyFile("The ZIP holds no files.")
     return inputs, written
+
+
+class _Bounded:
+    """The archive's file, of which no more than `MAX_READ` bytes are read at once.
+
+    The library reads the whole directory in one piece, and makes an object of each entry, before any can
+    be counted.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_READ:
+            raise TooLarge("The ZIP's directory is too large.", "Send several smaller archives.")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _copy(packed: IO[bytes], target: IO[bytes], room: int) -> int:

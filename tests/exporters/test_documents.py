@@ -1,6 +1,8 @@
 """hOCR, ALTO, HTML and DOCX: complete, valid, and deaf to what a page tries to inject."""
 
+import cProfile
 import io
+import pstats
 import re
 import zipfile
 from html.parser import HTMLParser
@@ -12,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from airgap.core.document import Block, Box, Page
+from airgap.core.document import Block, Box, Document, Page
 from airgap.exporters import export
+from airgap.exporters.docx import to_docx
 from tests.exporters.factory import (
     TABLE,
     PictureSource,
@@ -238,3 +241,30 @@ def test_any_text_gives_valid_files(text: str, label: str, boxed: bool) -> None:
         {"script", "iframe", "a"}
     )
     docx.Document(io.BytesIO(export("docx", pages)))
+
+
+@pytest.mark.parametrize(
+    "piece", ["- a\n", "a\n\n", "|a|\n\n", "<table><tr>" + "<td colspan=2>x</td>" * 25 + "</tr></table>"]
+)
+def test_docx_takes_time_in_proportion(piece: str) -> None:
+    """Counted in calls, which do not depend on the machine."""
+
+    def calls(pieces: int) -> int:
+        profile = cProfile.Profile()
+        block = Block("text", piece * pieces)
+        profile.runcall(to_docx, Document((Page(1, 100, 100, blocks=(block,)),), "e", "m"))
+        return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+    few, many, more = calls(20), calls(120), calls(220)
+    assert more - many < 1.2 * (many - few)
+
+
+def test_docx_spans_in_all_directions() -> None:
+    html = (
+        "<table><tr><th rowspan=2 colspan=2>a</th><td>b</td></tr><tr><td>c</td></tr>"
+        "<tr><td>d</td><td colspan=2>e</td></tr></table>"
+    )
+    data = to_docx(Document((Page(1, 100, 100, blocks=(Block("table", html),)),), "e", "m"))
+    (table,) = docx.Document(io.BytesIO(data)).tables
+    texts = [[cell.text for cell in row.cells] for row in table.rows]
+    assert texts == [["a", "a", "b"], ["a", "a", "c"], ["d", "e", "e"]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
+import tracemalloc
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airgap.core.document import Page, PageError, ReadOptions
+from airgap.core.errors import TooLarge
 from airgap.jobs.plan import Input, Plan, PlannedInput, Spec, lane, pages_of_a_run, width
 from airgap.jobs.store import JobStore, StoredPage
+from airgap.jobs.unpack import unpack
 from process.turns import Turns
 
 
@@ -134,3 +138,20 @@ def test_links_are_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_folder_has_one_identity(tmp_path: Path) -> None:
     assert JobStore(tmp_path).identity() == JobStore(tmp_path).identity()
+
+
+def test_a_zip_of_millions_of_entries_is_refused_before_they_are_read(tmp_path: Path) -> None:
+    entries = 200_000
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, 0, *[0] * 7, 1, *[0] * 6)[:46] + b"/"
+    directory = entry * entries
+    far = struct.pack(
+        "<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, len(directory), 4
+    ) + struct.pack("<4sLQL", b"PK\6\7", 0, 4 + len(directory), 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path = tmp_path / "many.zip"
+    path.write_bytes(b"PK\3\4" + directory + far + end)
+    tracemalloc.start()
+    with pytest.raises(TooLarge, match="directory"):
+        unpack(path, tmp_path, 0, 1 << 30)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
