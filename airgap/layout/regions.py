@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airgap.layout.lines import Inset, Row, TextLine, median_height
+from airgap.layout.running_text import level_share, stacked_share
 
 MAX_DEPTH = 12
 MIN_LINES_IN_COLUMN = 3
@@ -27,6 +28,11 @@ EDGE = 0.2
 LIES_OVER = 0.4
 """Share of a word's width by which its box may lie over its neighbour's: of a short one, `EDGE` is much."""
 MARKER_CAPACITY = 6.0
+STACKED = 0.5
+"""Share of both sides of a strip that is set as running text, from which the strip is a gutter for sure."""
+MIN_LEVEL, MIN_LEVEL_LINES = 0.65, 8
+"""Rows go over a strip only where so many of the lines that may form them are level; needs some lines to tell.
+Measured: 1.00 in tables and receipts, 0.3 to 0.6 in columns that are set apart."""
 NUMBER = re.compile(r"[\W\d]*\d[\W\d]*[A-Za-z%]?")
 
 
@@ -236,8 +242,15 @@ def reads_across(left: list[TextLine], right: list[TextLine], height: float) -> 
     """Whether rows continue over the strip, as in a table or a form, instead of ending at it."""
     left = [line for line in left if not isinstance(line, Inset)]
     right = [line for line in right if not isinstance(line, Inset)]
-    if not left or not right:
+    if not left or not right or not _looks_across(left, right, height):
         return False
+    if min(stacked_share(left), stacked_share(right)) >= STACKED:
+        return False
+    return min(len(left), len(right)) < MIN_LEVEL_LINES or level_share(left, right, height) >= MIN_LEVEL
+
+
+def _looks_across(left: list[TextLine], right: list[TextLine], height: float) -> bool:
+    """Whether rows seem to continue, by how many meet and how they are set."""
     few, many = (left, right) if len(left) < len(right) else (right, left)
     middles = np.array([line.middle for line in many])
     aligned = mean(bool((np.abs(middles - line.middle) < 0.4 * height).any()) for line in few)
