@@ -31,7 +31,7 @@ MARKER_CAPACITY = 6.0
 STACKED = 0.5
 """Share of both sides of a strip that is set as running text, from which the strip is a gutter for sure."""
 MIN_LEVEL, MIN_LEVEL_LINES = 0.65, 8
-"""Rows go over a strip only where so many of the lines that may form them are level; needs some lines to tell.
+"""Rows go over a strip only where so many of the lines that may form them are level, and some lines to tell.
 Measured: 1.00 in tables and receipts, 0.3 to 0.6 in columns that are set apart."""
 NUMBER = re.compile(r"[\W\d]*\d[\W\d]*[A-Za-z%]?")
 
