@@ -24,6 +24,7 @@ ROOMS = (
     "process",
     "airgap.engines",
     "airgap.exporters",
+    "airgap.evaluation",
     "airgap.http",
     "airgap.accounts",
     "airgap.jobs",
