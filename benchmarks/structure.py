@@ -3,7 +3,7 @@
 python -m benchmarks.structure --data DIR [--furniture keep] [--keep DIR] [--json OUT] [--details]
 
 DIR holds annotations as OmniDocBench's (`.json`, the pictures beside it or in `images/`) and facts as
-olmOCR-bench's (`.jsonl`, the PDFs beside it), at any depth. What is scored is the Markdown that the server would
+olmOCR-bench's (`.jsonl`, the PDFs beside it), at any depth. Scored is the Markdown that the server would
 answer with, PDFs drawn at 200 dpi, running headers and footers left out unless `--furniture keep`.
 """
 

@@ -41,6 +41,9 @@ def pieces(region: Region, body_height: float) -> Iterator[Piece]:
         text = "\n".join(line.text for line in region.lines)
         yield Piece("line_number", text, tuple(region.lines))
         return
+    if region.label is not None:
+        yield from _labelled(region, region.label, body_height)
+        return
     paragraph = _Paragraph(region.rows)
     rows = _ReadRows(region.rows)
     while row := rows.next():
@@ -61,6 +64,20 @@ def pieces(region: Region, body_height: float) -> Iterator[Piece]:
         else:
             yield from paragraph.add(row, body_height)
     yield from paragraph.end()
+
+
+def _labelled(region: Region, label: str, body_height: float) -> Iterator[Piece]:
+    """A region that is one piece: its rows joined as a paragraph's; a title gets its level by its height."""
+    text = ""
+    for row in region.rows:
+        if said := "  ".join(line.text for line in row if line.text):
+            text = join_lines(text, said)
+    if not text:
+        return
+    if label == "title":
+        is_high = max(line.height for line in region.lines) > TITLE_HEIGHT * body_height
+        label, text = ("title", f"# {text}") if is_high else ("sub_title", f"## {text}")
+    yield Piece(label, text, tuple(region.lines))
 
 
 class _ReadRows:

@@ -38,10 +38,14 @@ NUMBER = re.compile(r"[\W\d]*\d[\W\d]*[A-Za-z%]?")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Lines that are read together, row by row. `side` marks a column of line numbers or marginal marks."""
+    """Lines that are read together, row by row. `side` marks a column of line numbers or marginal marks.
+
+    `label` is what the whole region is, where that is known: a heading, a caption, a header or a footer.
+    """
 
     rows: list[Row]
     side: bool = False
+    label: str | None = None
 
     @property
     def lines(self) -> list[TextLine]:
