@@ -23,6 +23,7 @@ from tqdm import tqdm
 from airgap.client.scoring import as_json, show
 from airgap.engines.ppocr.engine import RapidOcrEngine
 from airgap.evaluation.folder import score_folder
+from airgap.exporters.furniture import without_furniture
 from airgap.exporters.markdown import page_markdown
 from benchmarks.evaluate import read_page
 
@@ -63,7 +64,9 @@ async def read_all(data: Path, out: Path, furniture: str) -> float:
         page, _ = await read_page(engine, image)
         path = out / f"{name}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page_markdown(page, furniture=furniture), encoding="utf-8")
+        path.write_text(
+            page_markdown(without_furniture(page) if furniture == "drop" else page), encoding="utf-8"
+        )
         count += 1
     seconds = (time.process_time() - started) / max(1, count)
     await engine.close()

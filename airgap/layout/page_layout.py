@@ -6,6 +6,7 @@ network says is taken where the lines bear it out: it gives labels and never an 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -33,6 +34,8 @@ MARGIN = 4
 MIN_SIDE = 20
 MAX_EQUATION_PROSE = 0.5
 HEADLINE_ROWS = 4
+SIGN = re.compile(r"[=<>±×÷∑∏∫√∂∇∞≈≠≤≥∈→⇒+*/^|α-ωΑ-Ω]")
+WORD = re.compile(r"[^\W\d_]{4,}|[\u3400-\u9fff]")
 OF_ROWS = frozenset({"title", "figure_caption", "table_caption"})
 """Labels of areas that part a region's rows."""
 
@@ -128,7 +131,7 @@ class PageLayout:
         for area in self._areas:
             if area.label == "equation":
                 lines = held(area, self._loose())
-                if lines and stacked_share(lines) < MAX_EQUATION_PROSE:
+                if lines and stacked_share(lines) < MAX_EQUATION_PROSE and is_formula(lines):
                     self._put(Inset(area.place, "equation", lines))
 
     def _parts(self, region: Region) -> list[Region]:
@@ -150,6 +153,14 @@ class PageLayout:
             return None
         is_long = area.label == "title" and len(rows(held(area, self._lines))) > HEADLINE_ROWS
         return None if is_long else area
+
+
+def is_formula(lines: Sequence[TextLine]) -> bool:
+    """Whether what was read has signs of mathematics, and words make up less than half of it."""
+    text = " ".join(line.text for line in lines)
+    letters = sum(character.isalnum() for character in text)
+    words = sum(len(word) for word in WORD.findall(text))
+    return bool(SIGN.search(text)) and words < 0.5 * max(1, letters)
 
 
 def _meet(area: Area, place: Place) -> bool:

@@ -111,7 +111,8 @@ def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:
     if len(lines) < MIN_LINES or len({cell.left for cell in filled}) < 2:
         return None
     framed = sum(len(cell.lines) for cell in filled if _is_framed_text(cell))
-    if len(filled) < MIN_FILLED_RULED * len(distinct) or framed > 0.5 * len(lines):
+    is_thin = len(filled) < MIN_FILLED_RULED * len(distinct) and not _is_form(cells, grid)
+    if is_thin or framed > 0.5 * len(lines):
         return None
     used = {column for cell in filled for column in range(cell.left, cell.right + 1)}
     return RuledTable([row for top in range(len(grid.ys) - 1) for row in _plan_rows(top, cells, used)])
@@ -127,6 +128,19 @@ def _part_rows(cells: dict[tuple[int, int], _Cell], grid: Grid) -> None:
             for row, lines in by_row.items():
                 part = _Cell(row, cell.left, row, cell.right, lines)
                 cells.update({(row, column): part for column in range(cell.left, cell.right + 1)})
+
+
+def _is_form(cells: dict[tuple[int, int], _Cell], grid: Grid) -> bool:
+    """Whether a grid is a table that is to be filled in: its first row and its first column have text."""
+    columns, rows = range(len(grid.xs) - 1), range(len(grid.ys) - 1)
+    used_columns = [column for column in columns if any(cells[row, column].lines for row in rows)]
+    used_rows = [row for row in rows if any(cells[row, column].lines for column in columns)]
+    return (
+        len(used_columns) > 1
+        and len(used_rows) > 1
+        and all(cells[used_rows[0], column].lines for column in used_columns)
+        and all(cells[row, used_columns[0]].lines for row in used_rows)
+    )
 
 
 def _is_framed_text(cell: _Cell) -> bool:
