@@ -18,7 +18,7 @@ from airgap.layout.lines import Inset, Row, TextLine, median_height
 from airgap.layout.planned_tables import MAX_BESIDE, TablePlan, beside_share, fitted_table
 from airgap.layout.quads import Picture
 from airgap.layout.regions import Region, insert_figure, regions, rows
-from airgap.layout.rulings import Drawing, Grid, Ink, Place, find_figures, find_grids, is_drawn
+from airgap.layout.rulings import Drawing, Grid, Ink, Place, find_figures, find_grids, is_drawn, is_inside
 from airgap.layout.running_text import stacked_share
 from airgap.layout.tables import RuledTable, plan_table
 from airgap.layout.view import View
@@ -67,10 +67,13 @@ class PageLayout:
         self._take_equations()
         figures = find_figures(drawing, self._lines, grids)
         height = median_height(self._lines)
-        ordered = regions([item for item in self._items if not is_drawn(item, figures, height)])
+        items = [item for item in self._items if not is_drawn(item, figures, height)]
+        clear = [place for place in figures if not any(is_inside(item, place) for item in items)]
+        ordered = regions([*items, *(Inset(place, "image") for place in clear)])
         ordered = [part for region in ordered for part in self._parts(region)]
         for place in figures:
-            insert_figure(ordered, Inset(place, "image"))
+            if place not in clear:
+                insert_figure(ordered, Inset(place, "image"))
         return [*furniture.above(self._view.height), *ordered, *furniture.below(self._view.height)]
 
     def _loose(self) -> list[TextLine]:

@@ -27,6 +27,8 @@ EDGE = 0.2
 """How far a detected line reaches beyond its ink at either end, in line heights."""
 LIES_OVER = 0.4
 """Share of a word's width by which its box may lie over its neighbour's: of a short one, `EDGE` is much."""
+COLUMN_STACK = 8
+"""So many lines of running text are a column of their own, not a caption that columns run around."""
 MARKER_CAPACITY = 6.0
 STACKED = 0.5
 """Share of both sides of a strip that is set as running text, from which the strip is a gutter for sure."""
@@ -101,8 +103,9 @@ def find_gutter(lines: list[TextLine], height: float) -> _Gutter | None:
 
 def _candidates(lines: list[TextLine], height: float) -> list[_Gutter]:
     by_top = sorted(lines, key=lambda line: line.y0)
-    x0 = np.array([line.x0 + EDGE * line.height for line in by_top])
-    x1 = np.array([line.x1 - EDGE * line.height for line in by_top])
+    edges = [0.0 if isinstance(line, Inset) else EDGE * line.height for line in by_top]
+    x0 = np.array([line.x0 + edge for line, edge in zip(by_top, edges, strict=True)])
+    x1 = np.array([line.x1 - edge for line, edge in zip(by_top, edges, strict=True)])
     strip, slack = 0.5 * height, 0.1 * height
     places = np.unique(np.round(np.concatenate([x1 - slack, x0 - strip + slack])))
     found: dict[tuple[int, int, int], _Gutter] = {}
@@ -161,7 +164,7 @@ def _gutter_of(
     if len(left) < MIN_LINES_IN_COLUMN or len(right) < MIN_LINES_IN_COLUMN:
         return None
     floats = [line for line, a, b in zip(run, is_left, is_right, strict=True) if not (a or b)]
-    if len(floats) > 0.12 * len(run):
+    if len(floats) > 0.12 * len(run) or stacked_share(floats, COLUMN_STACK) > 0:
         return None
     top = max(min(line.y0 for line in left), min(line.y0 for line in right))
     bottom = min(max(line.y1 for line in left), max(line.y1 for line in right))
