@@ -2,7 +2,8 @@
 
 Text stands as the engine wrote it, tables as HTML. A figure becomes
 `![](images/<page>_<n>.jpg)`, the name under which `airgap.exporters.images` cuts it out; where characters
-were read on it that are no text, as on an equation, they are its alternative text. In a document of several pages each begins with `<!-- page N -->`, and a horizontal rule stands between two of them,
+were read on it that are no text, as on an equation, they are its alternative text. In a document of
+several pages each begins with `<!-- page N -->`, and a horizontal rule stands between two of them,
 which shows in rendered Markdown and is easy to split at. No page is left out: one that could not be
 read is a quotation that says so, a blank one a comment.
 

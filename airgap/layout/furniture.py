@@ -19,6 +19,7 @@ AREA_EDGE = 0.12
 MAX_ROWS = 2
 MIN_ROWS_INSIDE = 3
 MIN_WHITE = 1.0
+MIN_ROWS_AROUND, MIN_FAR = 8, 2.0
 MAX_HEIGHT = 1.25
 """Against the page's typical line: what is larger is a heading."""
 SIDE = 0.08
@@ -73,7 +74,8 @@ def find_furniture(
         elif area.label == "footer" and area.place[1] > (1 - AREA_EDGE) * height:
             footer.append(line)
     edge = [line for line in rest if not AREA_EDGE * height < line.middle < (1 - AREA_EDGE) * height]
-    numbers = [line for line in edge if _is_page_number(line, rest)]
+    edge += _outermost(rest)
+    numbers = [line for line in rest if line in edge and _is_page_number(line, rest)]
     taken = {id(line) for line in (*margin, *header, *footer, *numbers)}
     return Furniture(
         tuple(line for line in header if line not in numbers),
@@ -98,6 +100,18 @@ def _edge_rows(lines: Sequence[TextLine], height: float, *, upper: bool) -> list
         if _is_at_edge(edge, height, upper) and is_apart and is_small:
             found = edge
     return found
+
+
+def _outermost(lines: Sequence[TextLine]) -> list[TextLine]:
+    """The single lines above and below all others, far from them: a page may end early."""
+    grouped = rows(lines)
+    if len(grouped) < MIN_ROWS_AROUND:
+        return []
+    far = MIN_FAR * median_height(lines)
+    ends = ((grouped[0], grouped[1], True), (grouped[-1], grouped[-2], False))
+    return [
+        edge[0] for edge, inner, upper in ends if len(edge) == 1 and _white_between(edge, inner, upper) > far
+    ]
 
 
 def _is_at_edge(edge: Row, height: float, upper: bool) -> bool:
