@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+Furniture = Literal["keep", "drop"]
 PageStatus = Literal["ok", "degraded", "failed"]
 Mode = Literal["tiny", "small", "base", "large", "gundam"]
 
@@ -143,7 +144,8 @@ class Page:
     are page pixels (0 when the page could not even be opened). `raw` is the engine's output,
     untouched. `width_pt` and `height_pt` are the size in points (1/72 inch) where the source has
     one, as PDF pages do. `engine` and `model` are set where another than the document's first choice
-    read the page. `disagreements` is None where no second engine was asked.
+    read the page. `disagreements` is None where no second engine was asked. `furniture` says whether Markdown
+    and plain text are to hold running headers and footers, page numbers and marks in the margin.
     """
 
     number: int
@@ -161,6 +163,7 @@ class Page:
     engine: str | None = None
     model: str | None = None
     disagreements: tuple[Disagreement, ...] | None = None
+    furniture: Furniture = "keep"
 
     @property
     def confidence(self) -> float | None:
@@ -227,7 +230,7 @@ class ReadOptions:
     a hint to engines that need one. `ngram_size` and `window_size` set the no-repeat rule.
     `crosscheck` has a second engine read the page too, and is the reader's to heed. `confidence` asks an
     engine that would have to compute confidences for them; others give them anyway. `live` says that
-    somebody takes the text while it is read; the reader sets it.
+    somebody takes the text while it is read; the reader sets it. `furniture` is the page's.
     """
 
     prompt: str | None = None
@@ -240,3 +243,4 @@ class ReadOptions:
     crosscheck: bool = False
     confidence: bool = False
     live: bool = False
+    furniture: Furniture = "keep"

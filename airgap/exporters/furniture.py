@@ -7,11 +7,9 @@ left out of Markdown and plain text, here and nowhere else.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
-from airgap.core.document import Block, Document, Page
+from airgap.core.document import Block, Page
 
-Furniture = Literal["keep", "drop"]
 HEADERS, FOOTERS = frozenset({"header", "page_header"}), frozenset({"footer", "page_footer"})
 FURNITURE_LABELS = HEADERS | FOOTERS | {"page_number", "line_number", "margin"}
 
@@ -21,12 +19,12 @@ def is_furniture(block: Block) -> bool:
     return block.label.strip().lower() in FURNITURE_LABELS
 
 
+def as_asked(page: Page) -> Page:
+    """The page with its furniture or without, as its reader asked for it."""
+    return without_furniture(page) if page.furniture == "drop" else page
+
+
 def without_furniture(page: Page) -> Page:
     """The page with its text alone; one of furniture alone stays as it is, lest it pass for blank."""
     blocks = tuple(block for block in page.blocks if not is_furniture(block))
     return replace(page, blocks=blocks) if blocks else page
-
-
-def text_alone(document: Document) -> Document:
-    """The document without its pages' furniture."""
-    return replace(document, pages=tuple(without_furniture(page) for page in document.pages))

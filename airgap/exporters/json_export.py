@@ -18,6 +18,7 @@ from airgap.core.document import (
     Box,
     Disagreement,
     Document,
+    Furniture,
     Ledger,
     Line,
     Page,
@@ -97,6 +98,7 @@ class PageJson(TypedDict):
     engine: str | None
     model: str | None
     disagreements: list[DisagreementJson] | None
+    furniture: Furniture
 
 
 class LedgerJson(TypedDict):
@@ -191,6 +193,7 @@ def page_to_dict(page: Page) -> PageJson:
         "engine": page.engine,
         "model": page.model,
         "disagreements": disagreements_to_list(page.disagreements),
+        "furniture": page.furniture,
     }
 
 
@@ -266,6 +269,7 @@ def page_from_dict(data: Mapping[str, Any]) -> Page:
         engine=data.get("engine"),
         model=data.get("model"),
         disagreements=_disagreements_from_list(data.get("disagreements")),
+        furniture=data.get("furniture", "keep"),
     )
 
 

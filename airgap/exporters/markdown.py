@@ -16,6 +16,7 @@ import re
 
 from airgap.core.document import Document, Page
 from airgap.exporters.figures import IMAGE_FOLDER, figure_reading, figures, is_figure
+from airgap.exporters.furniture import as_asked
 from deepseek_ocr import clean_formula
 
 PAGE_SEPARATOR = "\n\n---\n\n"
@@ -49,6 +50,7 @@ def page_markdown(page: Page, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_f
     """One page as Markdown, without a page marker, or the placeholder that stands for it."""
     if page.status == "failed":
         return failed_placeholder(page)
+    page = as_asked(page)
     names = iter([figure.name for figure in figures(page)])
     parts: list[str] = []
     for block in page.blocks:

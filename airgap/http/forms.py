@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Form
 
-from airgap.core.document import LANGUAGES, MODES, Mode, ReadOptions
+from airgap.core.document import LANGUAGES, MODES, Furniture, Mode, ReadOptions
 from airgap.core.errors import InvalidOption
 from airgap.exporters import EXPORTERS, exporter_name
 from airgap.http.service import ServiceDep
@@ -51,6 +51,11 @@ CONFIDENCE = (
     "for, it is null there. The CPU engine and PyTorch give it in any case."
 )
 
+FURNITURE = (
+    "`drop` leaves running headers and footers, page numbers and marks in the margin out of Markdown and "
+    "plain text. They are labelled in the JSON in any case."
+)
+
 
 def read_options(
     service: ServiceDep,
@@ -61,6 +66,7 @@ def read_options(
     max_tokens: Annotated[int | None, Form()] = None,
     temperature: Annotated[float | None, Form()] = None,
     confidence: Annotated[bool, Form(description=CONFIDENCE)] = False,
+    furniture: Annotated[Furniture, Form(description=FURNITURE)] = "keep",
 ) -> ReadOptions:
     """The form fields that all reading routes share."""
     return ReadOptions(
@@ -70,6 +76,7 @@ def read_options(
         max_tokens=checked_max_tokens(max_tokens, service.settings),
         temperature=checked_temperature(temperature),
         confidence=confidence,
+        furniture=furniture,
     )
 
 

@@ -34,6 +34,7 @@ MARGIN = 4
 MIN_SIDE = 20
 MAX_EQUATION_PROSE = 0.5
 HEADLINE_ROWS = 4
+MAX_TITLES = 0.5
 SIGN = re.compile(r"[=<>±×÷∑∏∫√∂∇∞≈≠≤≥∈→⇒+*/^|α-ωΑ-Ω]")
 WORD = re.compile(r"[^\W\d_]{4,}|[\u3400-\u9fff]")
 OF_ROWS = frozenset({"title", "figure_caption", "table_caption"})
@@ -52,7 +53,7 @@ class PageLayout:
     ) -> None:
         self._view = view
         self._lines = lines
-        self._areas = areas
+        self._areas = _without_idle_titles(areas, lines)
         self._plan = plan
         self._items: list[TextLine] = []
 
@@ -156,6 +157,15 @@ class PageLayout:
             return None
         is_long = area.label == "title" and len(rows(held(area, self._lines))) > HEADLINE_ROWS
         return None if is_long else area
+
+
+def _without_idle_titles(areas: Sequence[Area], lines: Sequence[TextLine]) -> Sequence[Area]:
+    """The areas; without the titles where these hold most of the text: there is nothing that they head."""
+    titles = [area for area in areas if area.label == "title"]
+    headed = sum(line.width for line in lines if any(area.holds(line) for area in titles))
+    if headed <= MAX_TITLES * sum(line.width for line in lines):
+        return areas
+    return [area for area in areas if area.label != "title"]
 
 
 def is_formula(lines: Sequence[TextLine]) -> bool:

@@ -54,9 +54,14 @@ def test_a_title_and_a_caption_are_regions_of_their_own() -> None:
     ]
 
 
+def test_titles_that_head_nothing_are_text() -> None:
+    found = laid_out([line("Some words alone", 100, 100, 400)], Area("title", 0.9, (90, 90, 410, 120)))
+    assert [region.label for region in found] == [None]
+
+
 def test_a_title_of_many_rows_is_text() -> None:
-    [region] = laid_out(body(100, 10), Area("title", 0.9, (90, 90, 710, 360)))
-    assert region.label is None
+    found = laid_out(body(100, 30), Area("title", 0.9, (90, 90, 710, 360)))
+    assert [region.label for region in found] == [None]
 
 
 GRID = TablePlan(
