@@ -73,9 +73,7 @@ def find_furniture(
             header.append(line)
         elif area.label == "footer" and area.place[1] > (1 - AREA_EDGE) * height:
             footer.append(line)
-    edge = [line for line in rest if not AREA_EDGE * height < line.middle < (1 - AREA_EDGE) * height]
-    edge += _outermost(rest)
-    numbers = [line for line in rest if line in edge and _is_page_number(line, rest)]
+    numbers = [line for line in number_places(rest, height) if PAGE_NUMBER.fullmatch(line.text.strip())]
     taken = {id(line) for line in (*margin, *header, *footer, *numbers)}
     return Furniture(
         tuple(line for line in header if line not in numbers),
@@ -137,10 +135,14 @@ def _is_beside(line: TextLine, lines: Sequence[TextLine], width: float) -> bool:
     return False
 
 
-def _is_page_number(line: TextLine, lines: Sequence[TextLine]) -> bool:
-    """Whether a short line at the page's edge, next to no other text, says a page's number."""
-    if line.capacity > NUMBER_CAPACITY or not PAGE_NUMBER.fullmatch(line.text.strip()):
-        return False
+def number_places(lines: Sequence[TextLine], height: float) -> list[TextLine]:
+    """The lines that may be page numbers by their place: these are asked what they say before all others."""
+    edge = [line for line in lines if not AREA_EDGE * height < line.middle < (1 - AREA_EDGE) * height]
+    places = {id(line) for line in (*edge, *_outermost(lines)) if line.capacity <= NUMBER_CAPACITY}
+    return [line for line in lines if id(line) in places and _is_alone(line, lines)]
+
+
+def _is_alone(line: TextLine, lines: Sequence[TextLine]) -> bool:
     return not any(
         min(other.x1, line.x1) > max(other.x0, line.x0) - line.height
         and min(abs(other.y0 - line.y1), abs(line.y0 - other.y1)) < line.height

@@ -20,6 +20,7 @@ from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from airgap.engines.ppocr.scripts import Tesseract, is_foreign
+from airgap.layout.furniture import number_places
 from airgap.layout.lines import Inset, Reading, TextLine, body_height, done
 from airgap.layout.page_layout import PageLayout
 from airgap.layout.paragraphs import Piece, pieces
@@ -150,8 +151,9 @@ class _Page:
         ]
 
     def pieces(self) -> Iterator[ReadPiece]:
-        # The workers read from top to bottom while the layout is found here.
-        for line in sorted(self._lines, key=lambda line: line.y0):
+        # The workers read from top to bottom while the layout is found here, after what it asks for itself.
+        first = {id(line) for line in number_places(self._lines, self._view.height)}
+        for line in sorted(self._lines, key=lambda line: (id(line) not in first, line.y0)):
             line.start()
         ordered = self._lay_out()
         body = body_height(self._lines)
