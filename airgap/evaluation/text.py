@@ -33,10 +33,17 @@ def formula_signs(latex: str) -> str:
 
 
 def formula_text(latex: str) -> str:
-    """A formula in plain signs."""
-    from pylatexenc.latex2text import LatexNodes2Text
+    """A formula's letters and figures: Greek ones by their names, all other commands left out."""
+    return re.sub(r"[{}^_$\s]", "", re.sub(r"\\([A-Za-z]+|.)", _sign, latex))
 
-    return str(LatexNodes2Text().latex_to_text(latex)).strip()
+
+def _sign(command: re.Match[str]) -> str:
+    name = command[1]
+    size = "SMALL" if name[:1].islower() else "CAPITAL"
+    try:
+        return unicodedata.lookup(f"GREEK {size} LETTER {name.removeprefix('var')}")
+    except KeyError:
+        return name if len(name) == 1 and not name.isalpha() else ""
 
 
 def _plain_formula(found: re.Match[str]) -> str:

@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import mean
 
 from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine
 from airgap.layout.regions import Region
@@ -22,6 +21,7 @@ BULLET = re.compile(r"^[•●▪◦‣·]\s*(?=\S)")
 ITEM = re.compile(
     r"^(?:[•●▪◦‣–—-]|\(?\d{1,2}[.)]|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s*\S"
 )
+NUMBERED_HEADING = re.compile(r"[一二三四五六七八九十]{1,3}、[^。；，：！？;,:]{1,18}")
 HYPHENATED = re.compile(r"[^\W\d_][-‐¬]$")
 
 
@@ -161,7 +161,9 @@ def _table_at(first: Row, rows: _ReadRows) -> tuple[list[Row], Cells | None]:
 
 
 def _heading_label(row: Row, body_height: float) -> str | None:
-    height = mean(line.height for line in row)
+    height = min(line.height for line in row)
+    if len(row) == 1 and NUMBERED_HEADING.fullmatch(row[0].text):
+        return "title" if height > TITLE_HEIGHT * body_height else "sub_title"
     if len(row) > 2 or height <= HEADING_HEIGHT * body_height:
         return None
     if not 2 <= sum(len(line.text) for line in row) < MAX_HEADING_LENGTH:

@@ -194,3 +194,13 @@ def test_a_labelled_region_is_one_piece() -> None:
     assert (title.label, title.text) == ("sub_title", "## A title in two lines")
     [header] = pieces(Region(rows(lines), label="header"), 20)
     assert (header.label, header.text) == ("header", "A title in two lines")
+
+
+def test_large_type_beside_text_makes_no_heading_of_the_row() -> None:
+    [piece] = read(line("Headline", 100, 0, 300, 40), line("and its caption, in small type", 320, 12, 700))
+    assert piece.label == "text"
+
+
+@pytest.mark.parametrize(("text", "label"), [("三、小练笔", "sub_title"), ("三、他说完了，就走了。", "text")])
+def test_a_short_line_with_a_chinese_number_is_a_heading(text: str, label: str) -> None:
+    assert [piece.label for piece in read(line(text, 100, 0, 300))] == [label]
