@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval bench web test-browser bench-web test-jobs bench-jobs test-vllm bench-gpu verify-model bundle test-image clean
+.PHONY: help setup serve page test lint format docs eval eval-structure bench web test-browser bench-web test-jobs bench-jobs test-vllm bench-gpu verify-model bundle test-image clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ docs: $(VENV)/.dev ## make docs/configuration.md from config.py
 
 eval: $(VENV)/.dev ## fidelity on pages with ground truth: make eval DATA=folder
 	$(BIN)/python -m benchmarks.evaluate --data $(DATA)
+
+eval-structure: $(VENV)/.dev ## text, tables, order, headings and facts: make eval-structure DATA=folder
+	$(BIN)/python -m benchmarks.structure --data $(DATA)
 
 bench: $(VENV)/.dev ## speed against RapidOCR as it comes: make bench DATA=folder
 	$(BIN)/python -m benchmarks.compare_rapidocr --data $(DATA)

@@ -39,15 +39,21 @@ class Result:
     seconds: float
 
 
-async def read_markdown(engine: RapidOcrEngine, image: Image.Image) -> tuple[str, PageRead]:
-    """The Markdown of one page as the server would answer with it, and the engine's own account."""
+async def read_page(engine: RapidOcrEngine, image: Image.Image) -> tuple[Page, PageRead]:
+    """One page as the server would have it, and the engine's own account."""
     async for item in engine.read([image], ReadOptions()):
         if isinstance(item, PageRead):
             page = Page(
                 1, image.width, image.height, item.status, item.blocks, item.raw, warnings=item.warnings
             )
-            return page_markdown(page), item
+            return page, item
     raise RuntimeError("the engine ended without a page")
+
+
+async def read_markdown(engine: RapidOcrEngine, image: Image.Image) -> tuple[str, PageRead]:
+    """The Markdown of one page as the server would answer with it, and the engine's own account."""
+    page, item = await read_page(engine, image)
+    return page_markdown(page), item
 
 
 async def evaluate(

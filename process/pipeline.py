@@ -156,7 +156,12 @@ class Reader:
                 width, height = rendered.image.size
                 held.resize(width * height)
                 page = await self._read_rendered(rendered, options, on_delta)
-            return replace(page, width_pt=rendered.width_pt, height_pt=rendered.height_pt)
+            return replace(
+                page,
+                width_pt=rendered.width_pt,
+                height_pt=rendered.height_pt,
+                furniture=options.furniture,
+            )
         except AirgapError as error:
             log.warning("page %d failed: %s %s", number, error.code, error.message)
             # Not the exception itself: its traceback would hold this frame, and with it the picture.
@@ -272,6 +277,7 @@ class Reader:
             warnings,
             engine=read.engine,
             model=read.model,
+            furniture=options.furniture,
         )
 
     @asynccontextmanager

@@ -25,6 +25,7 @@ ROOMS = (
     "airgap.engines",
     "airgap.exporters",
     "airgap.db",
+    "airgap.evaluation",
     "airgap.http",
     "airgap.accounts",
     "airgap.jobs",

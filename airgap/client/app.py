@@ -3,6 +3,7 @@
     ocr read scans/ letter.pdf -o out --format md,searchable_pdf
     ocr send letter.pdf -o out --service auto
     ocr watch inbox out
+    ocr eval truth/ out
 
 The first two leave a folder per input in the output folder, laid out as in the server's ZIP, and end with the
 ledger of all pages. Exit codes: 0 when every page was read, 1 when one failed, 2 for wrong usage.
@@ -177,6 +178,25 @@ def watch(
         inbox = Inbox(entrance, settle)
         with inbox.alone(), suppress(KeyboardInterrupt):
             asyncio.run(watch_folder(service, inbox, request, once))
+
+
+@app.command("eval")
+def evaluate(
+    truth: Annotated[
+        Path, typer.Argument(exists=True, help="Annotations (.json), facts (.jsonl), a folder.")
+    ],
+    predictions: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Markdown by page.")],
+    details: Annotated[bool, typer.Option("--details", help="Each page, each fact that fails.")] = False,
+    report: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
+) -> None:
+    """Score Markdown against pages whose text, tables, order and headings are known."""
+    from airgap.client.scoring import as_json, evaluate_folder, show
+
+    with stopping_errors():
+        found = evaluate_folder(truth, predictions)
+    show(found, details)
+    if report is not None:
+        report.write_text(as_json(found), encoding="utf-8")
 
 
 def _reading(

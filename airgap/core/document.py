@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+Furniture = Literal["keep", "drop"]
 PageStatus = Literal["ok", "degraded", "failed"]
 Mode = Literal["tiny", "small", "base", "large", "gundam"]
 Fill = Literal["auto", "off"]
@@ -152,6 +153,8 @@ class Page:
     read the page. `disagreements` is None where no second engine was asked. `unread` are places with ink
     that looks like text and that nothing read accounts for, top to bottom; `coverage` is the share (0–1) of
     such ink that is accounted for, None where the page was not looked at or the engine gives no places.
+    `furniture` says whether Markdown
+    and plain text are to hold running headers and footers, page numbers and marks in the margin.
     """
 
     number: int
@@ -171,6 +174,7 @@ class Page:
     disagreements: tuple[Disagreement, ...] | None = None
     unread: tuple[Box, ...] = ()
     coverage: float | None = None
+    furniture: Furniture = "keep"
 
     @property
     def confidence(self) -> float | None:
@@ -238,7 +242,7 @@ class ReadOptions:
     `confidence` asks an engine that would have to compute confidences for them; others give them anyway.
     `live` says that somebody takes the text while it is read; the reader sets it. `crosscheck` has a
     second engine read the page too, and is the reader's to heed; so is `fill`, by which places that were
-    left out are read again, by the second engine where there is one.
+    left out are read again, by the second engine where there is one. `furniture` is the page's.
     """
 
     prompt: str | None = None
@@ -252,3 +256,4 @@ class ReadOptions:
     confidence: bool = False
     live: bool = False
     fill: Fill = "auto"
+    furniture: Furniture = "keep"

@@ -24,8 +24,18 @@ class Figure:
 
 
 def is_figure(block: Block) -> bool:
-    """Whether a block is a picture that can be cut out; one without boxes cannot."""
-    return block.label.strip().lower() in FIGURE_LABELS and bool(block.boxes)
+    """Whether a block is a picture that can be cut out; one without boxes cannot.
+
+    So is an equation of which there is no text to show: its lines are what was read, and no formula.
+    """
+    label = block.label.strip().lower()
+    is_picture = label in FIGURE_LABELS or (label == "equation" and not block.text.strip())
+    return is_picture and bool(block.boxes)
+
+
+def figure_reading(block: Block) -> str:
+    """What was read on a figure that has no text of its own, on one line; empty where nothing was."""
+    return "" if block.text.strip() else " ".join(" ".join(line.text for line in block.lines).split())
 
 
 def figure_name(page: int, index: int) -> str:

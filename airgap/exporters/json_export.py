@@ -18,6 +18,7 @@ from airgap.core.document import (
     Box,
     Disagreement,
     Document,
+    Furniture,
     Ledger,
     Line,
     Page,
@@ -107,6 +108,7 @@ class PageJson(TypedDict):
     disagreements: list[DisagreementJson] | None
     unread: list[BoxJson]
     coverage: float | None
+    furniture: Furniture
 
 
 class LedgerJson(TypedDict):
@@ -203,6 +205,7 @@ def page_to_dict(page: Page) -> PageJson:
         "disagreements": disagreements_to_list(page.disagreements),
         "unread": [box_to_list(box) for box in page.unread],
         "coverage": _rounded(page.coverage, 4),
+        "furniture": page.furniture,
     }
 
 
@@ -281,6 +284,7 @@ def page_from_dict(data: Mapping[str, Any]) -> Page:
         disagreements=_disagreements_from_list(data.get("disagreements")),
         unread=tuple(Box(*box) for box in data.get("unread") or ()),
         coverage=data.get("coverage"),
+        furniture=data.get("furniture", "keep"),
     )
 
 

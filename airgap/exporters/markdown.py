@@ -1,7 +1,8 @@
 """Document to Markdown.
 
 Text stands as the engine wrote it, tables as HTML. A figure becomes
-`![](images/<page>_<n>.jpg)`, the name under which `airgap.exporters.images` cuts it out. In a document of
+`![](images/<page>_<n>.jpg)`, the name under which `airgap.exporters.images` cuts it out; where characters
+were read on it that are no text, as on an equation, they are its alternative text. In a document of
 several pages each begins with `<!-- page N -->`, and a horizontal rule stands between two of them,
 which shows in rendered Markdown and is easy to split at. No page is left out: one that could not be
 read is a quotation that says so, a blank one a comment. Where text was not read stands `[unread: …]`.
@@ -14,12 +15,14 @@ from __future__ import annotations
 import re
 
 from airgap.core.document import Document, Page
-from airgap.exporters.figures import IMAGE_FOLDER, figures, is_figure
+from airgap.exporters.figures import IMAGE_FOLDER, figure_reading, figures, is_figure
+from airgap.exporters.furniture import as_asked
 from airgap.exporters.unread import blocks_with_marks
 from deepseek_ocr import clean_formula
 
 PAGE_SEPARATOR = "\n\n---\n\n"
 
+_ALTERNATIVE = re.compile(r"([\\\[\]*_`<>!|])")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -48,11 +51,13 @@ def page_markdown(page: Page, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_f
     """One page as Markdown, without a page marker, or the placeholder that stands for it."""
     if page.status == "failed":
         return failed_placeholder(page)
+    page = as_asked(page)
     names = iter([figure.name for figure in figures(page)])
     parts: list[str] = []
     for block in blocks_with_marks(page):
         if is_figure(block):
-            parts.extend(f"![]({image_prefix}{next(names)})" for _ in block.boxes)
+            alternative = _ALTERNATIVE.sub(r"\\\1", figure_reading(block))
+            parts.extend(f"![{alternative}]({image_prefix}{next(names)})" for _ in block.boxes)
         parts.append(block.text.strip())
     text = _BLANK_LINES.sub("\n\n", "\n\n".join(part for part in parts if part))
     if clean_formulas:

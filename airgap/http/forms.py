@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Form
 
-from airgap.core.document import LANGUAGES, MODES, Fill, Mode, ReadOptions
+from airgap.core.document import LANGUAGES, MODES, Fill, Furniture, Mode, ReadOptions
 from airgap.core.errors import InvalidOption
 from airgap.exporters import EXPORTERS, exporter_name
 from airgap.http.service import ServiceDep
@@ -51,6 +51,11 @@ CONFIDENCE = (
     "for, it is null there. The CPU engine and PyTorch give it in any case."
 )
 
+FURNITURE = (
+    "`drop` leaves running headers and footers, page numbers and marks in the margin out of Markdown and "
+    "plain text. They are labelled in the JSON in any case."
+)
+
 
 def checked_fill(fill: str | None) -> Fill:
     """`auto` where nothing is asked for. Raises `InvalidOption`."""
@@ -72,6 +77,7 @@ def read_options(
         str | None,
         Form(description="auto (the default): places that were left out are read again; or off."),
     ] = None,
+    furniture: Annotated[Furniture, Form(description=FURNITURE)] = "keep",
 ) -> ReadOptions:
     """The form fields that all reading routes share."""
     return ReadOptions(
@@ -82,6 +88,7 @@ def read_options(
         temperature=checked_temperature(temperature),
         confidence=confidence,
         fill=checked_fill(fill),
+        furniture=furniture,
     )
 
 

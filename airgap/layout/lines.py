@@ -88,6 +88,10 @@ class TextLine:
         return self.reading.text
 
     @property
+    def place(self) -> tuple[float, float, float, float]:
+        return self.x0, self.y0, self.x1, self.y1
+
+    @property
     def width(self) -> float:
         return self.x1 - self.x0
 

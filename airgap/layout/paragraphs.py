@@ -6,21 +6,22 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import mean
 
 from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine
 from airgap.layout.regions import Region
-from airgap.layout.tables import Cells, aligned_cells, to_html
+from airgap.layout.tables import Cells, aligned_cells, headed_table, with_numbers_apart
 
 TITLE_HEIGHT, HEADING_HEIGHT = 1.9, 1.35
 """Line heights, relative to the body's, from which a short line is a title or a heading."""
 MAX_HEADING_LENGTH = 120
+MAX_HEADS, MIN_FIRST_COLUMN, MAX_HEAD_GAP = 4, 4.0, 1.5
 MAX_TABLE_FAILURES = 5
 """How many beginnings of a table are tried in one run of rows; bounds the work on a long form."""
 BULLET = re.compile(r"^[•●▪◦‣·]\s*(?=\S)")
 ITEM = re.compile(
     r"^(?:[•●▪◦‣–—-]|\(?\d{1,2}[.)]|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s*\S"
 )
+NUMBERED_HEADING = re.compile(r"[一二三四五六七八九十]{1,3}、[^。；，：！？;,:]{1,18}")
 HYPHENATED = re.compile(r"[^\W\d_][-‐¬]$")
 
 
@@ -41,6 +42,9 @@ def pieces(region: Region, body_height: float) -> Iterator[Piece]:
         text = "\n".join(line.text for line in region.lines)
         yield Piece("line_number", text, tuple(region.lines))
         return
+    if region.label is not None:
+        yield from _labelled(region, region.label, body_height)
+        return
     paragraph = _Paragraph(region.rows)
     rows = _ReadRows(region.rows)
     while row := rows.next():
@@ -49,10 +53,10 @@ def pieces(region: Region, body_height: float) -> Iterator[Piece]:
             yield from paragraph.end()
             yield Piece(inset.label, inset.render(), inset.lines, (inset.x0, inset.y0, inset.x1, inset.y1))
             continue
-        table, cells = _table_at(row, rows)
-        if cells is not None:
+        table, text = _headed_table_at(row, rows, paragraph.x0, body_height)
+        if table:
             yield from paragraph.end()
-            yield Piece("table", to_html(cells), tuple(line for r in table for line in r))
+            yield Piece("table", text, tuple(line for r in table for line in r))
             paragraph.previous = table[-1]
             continue
         label = _heading_label(row, body_height)
@@ -61,6 +65,20 @@ def pieces(region: Region, body_height: float) -> Iterator[Piece]:
         else:
             yield from paragraph.add(row, body_height)
     yield from paragraph.end()
+
+
+def _labelled(region: Region, label: str, body_height: float) -> Iterator[Piece]:
+    """A region that is one piece: its rows joined as a paragraph's; a title gets its level by its height."""
+    text = ""
+    for row in region.rows:
+        if said := "  ".join(line.text for line in row if line.text):
+            text = join_lines(text, said)
+    if not text:
+        return
+    if label == "title":
+        is_high = max(line.height for line in region.lines) > TITLE_HEIGHT * body_height
+        label, text = ("title", f"# {text}") if is_high else ("sub_title", f"## {text}")
+    yield Piece(label, text, tuple(region.lines))
 
 
 class _ReadRows:
@@ -84,6 +102,45 @@ class _ReadRows:
         self._waiting.extendleft(reversed([row for row in rows if row]))
 
 
+def _headed_table_at(first: Row, rows: _ReadRows, left: float, body: float) -> tuple[list[Row], str]:
+    """The rows of the table that begins with `first`, headings over its columns included, and its HTML.
+
+    `left`: where the region's text begins. Nothing is consumed where there is none.
+    """
+    heads: list[Row] = []
+    row = first
+    while _may_head(row, heads, left, body):
+        table, cells = _table_at(row, rows)
+        if cells is not None:
+            break
+        heads.append(row)
+        row = rows.next()
+    else:
+        table, cells = _table_at(row, rows) if row else ([], None)
+    if cells is not None:
+        cells = with_numbers_apart(cells)
+        whole = headed_table(cells, heads)
+        if whole is not None and (not heads or _is_close(heads[-1], table[0], body)):
+            return [*heads, *table], whole.to_html()
+        table = [*heads, *table]
+    if cells is None and heads:
+        table = [*heads, row]
+    rows.put_back(table[1:])
+    return [], ""
+
+
+def _may_head(row: Row, heads: Sequence[Row], left: float, body: float) -> bool:
+    """Whether a row may be headings over columns: right of the first one, or close under such headings."""
+    if not row or len(heads) == MAX_HEADS or any(isinstance(line, Inset) for line in row):
+        return False
+    is_right = row[0].x0 > left + MIN_FIRST_COLUMN * body
+    return (is_right and not heads) or (bool(heads) and _is_close(heads[-1], row, body))
+
+
+def _is_close(above: Row, below: Row, body: float) -> bool:
+    return min(line.y0 for line in below) - max(line.y1 for line in above) < MAX_HEAD_GAP * body
+
+
 def _table_at(first: Row, rows: _ReadRows) -> tuple[list[Row], Cells | None]:
     """The rows of the table that begins with `first`, and its cells; nothing is consumed where none does."""
     if len(first) < 2:
@@ -104,7 +161,9 @@ def _table_at(first: Row, rows: _ReadRows) -> tuple[list[Row], Cells | None]:
 
 
 def _heading_label(row: Row, body_height: float) -> str | None:
-    height = mean(line.height for line in row)
+    height = min(line.height for line in row)
+    if len(row) == 1 and NUMBERED_HEADING.fullmatch(row[0].text):
+        return "title" if height > TITLE_HEIGHT * body_height else "sub_title"
     if len(row) > 2 or height <= HEADING_HEIGHT * body_height:
         return None
     if not 2 <= sum(len(line.text) for line in row) < MAX_HEADING_LENGTH:
@@ -117,7 +176,7 @@ class _Paragraph:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         rows = [row for row in rows if not isinstance(row[0], Inset)]
-        self._x0 = min((row[0].x0 for row in rows), default=0.0)
+        self.x0 = min((row[0].x0 for row in rows), default=0.0)
         self._x1 = max((line.x1 for row in rows for line in row), default=0.0)
         self._label = "text"
         self._text = ""
@@ -161,8 +220,8 @@ class _Paragraph:
             return True
         if HYPHENATED.search(self._text) and text[:1].islower():
             return False
-        indented = row[0].x0 - self._x0 > 1.2 * body_height > abs(previous[0].x0 - self._x0)
-        ends_early = previous[-1].x1 < self._x0 + 0.75 * (self._x1 - self._x0)
+        indented = row[0].x0 - self.x0 > 1.2 * body_height > abs(previous[0].x0 - self.x0)
+        ends_early = previous[-1].x1 < self.x0 + 0.75 * (self._x1 - self.x0)
         # Lines that end level are set into a narrower measure, beside a picture for instance.
         is_level = abs(previous[-1].x1 - row[-1].x1) < 0.5 * body_height
         return indented or (ends_early and not is_level)

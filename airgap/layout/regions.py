@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airgap.layout.lines import Inset, Row, TextLine, median_height
+from airgap.layout.running_text import level_share, stacked_share
 
 MAX_DEPTH = 12
 MIN_LINES_IN_COLUMN = 3
@@ -26,16 +27,27 @@ EDGE = 0.2
 """How far a detected line reaches beyond its ink at either end, in line heights."""
 LIES_OVER = 0.4
 """Share of a word's width by which its box may lie over its neighbour's: of a short one, `EDGE` is much."""
+COLUMN_STACK = 8
+"""So many lines of running text are a column of their own, not a caption that columns run around."""
 MARKER_CAPACITY = 6.0
+STACKED = 0.5
+"""Share of both sides of a strip that is set as running text, from which the strip is a gutter for sure."""
+MIN_LEVEL, MIN_LEVEL_LINES = 0.65, 8
+"""Rows go over a strip only where so many of the lines that may form them are level, and some lines to tell.
+Measured: 1.00 in tables and receipts, 0.3 to 0.6 in columns that are set apart."""
 NUMBER = re.compile(r"[\W\d]*\d[\W\d]*[A-Za-z%]?")
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Lines that are read together, row by row. `side` marks a column of line numbers or marginal marks."""
+    """Lines that are read together, row by row. `side` marks a column of line numbers or marginal marks.
+
+    `label` is what the whole region is, where that is known: a heading, a caption, a header or a footer.
+    """
 
     rows: list[Row]
     side: bool = False
+    label: str | None = None
 
     @property
     def lines(self) -> list[TextLine]:
@@ -91,8 +103,9 @@ def find_gutter(lines: list[TextLine], height: float) -> _Gutter | None:
 
 def _candidates(lines: list[TextLine], height: float) -> list[_Gutter]:
     by_top = sorted(lines, key=lambda line: line.y0)
-    x0 = np.array([line.x0 + EDGE * line.height for line in by_top])
-    x1 = np.array([line.x1 - EDGE * line.height for line in by_top])
+    edges = [0.0 if isinstance(line, Inset) else EDGE * line.height for line in by_top]
+    x0 = np.array([line.x0 + edge for line, edge in zip(by_top, edges, strict=True)])
+    x1 = np.array([line.x1 - edge for line, edge in zip(by_top, edges, strict=True)])
     strip, slack = 0.5 * height, 0.1 * height
     places = np.unique(np.round(np.concatenate([x1 - slack, x0 - strip + slack])))
     found: dict[tuple[int, int, int], _Gutter] = {}
@@ -151,7 +164,7 @@ def _gutter_of(
     if len(left) < MIN_LINES_IN_COLUMN or len(right) < MIN_LINES_IN_COLUMN:
         return None
     floats = [line for line, a, b in zip(run, is_left, is_right, strict=True) if not (a or b)]
-    if len(floats) > 0.12 * len(run):
+    if len(floats) > 0.12 * len(run) or stacked_share(floats, COLUMN_STACK) > 0:
         return None
     top = max(min(line.y0 for line in left), min(line.y0 for line in right))
     bottom = min(max(line.y1 for line in left), max(line.y1 for line in right))
@@ -236,8 +249,15 @@ def reads_across(left: list[TextLine], right: list[TextLine], height: float) -> 
     """Whether rows continue over the strip, as in a table or a form, instead of ending at it."""
     left = [line for line in left if not isinstance(line, Inset)]
     right = [line for line in right if not isinstance(line, Inset)]
-    if not left or not right:
+    if not left or not right or not _looks_across(left, right, height):
         return False
+    if min(stacked_share(left), stacked_share(right)) >= STACKED:
+        return False
+    return min(len(left), len(right)) < MIN_LEVEL_LINES or level_share(left, right, height) >= MIN_LEVEL
+
+
+def _looks_across(left: list[TextLine], right: list[TextLine], height: float) -> bool:
+    """Whether rows seem to continue, by how many meet and how they are set."""
     few, many = (left, right) if len(left) < len(right) else (right, left)
     middles = np.array([line.middle for line in many])
     aligned = mean(bool((np.abs(middles - line.middle) < 0.4 * height).any()) for line in few)

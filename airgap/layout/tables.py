@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby, pairwise
 from statistics import mean, median
 
 from airgap.layout.lines import Row, TextLine
@@ -17,6 +20,8 @@ MAX_COLUMNS = 40
 MIN_FILLED = 0.55
 """The least share of cells with text, below which rows are not taken for a table."""
 
+NUMBERED = re.compile(r"(\d{1,3})[.)]?\s+(\D.*)")
+MOSTLY = 0.8
 MIN_LINES = 4
 MIN_FILLED_RULED = 0.25
 WORDS_CAPACITY = 14.0
@@ -45,6 +50,74 @@ def aligned_cells(rows: Sequence[Row]) -> Cells | None:
             overlaps = [min(end, line.x1) - max(start, line.x0) for start, end in columns]
             cells[-1][overlaps.index(max(overlaps))].append(line)
     return cells
+
+
+def headed_table(cells: Cells, heads: Sequence[Row]) -> RuledTable | None:
+    """Rows of cells under rows of headings, each over one column or several; None where headings fit none.
+
+    A column is headed by the line of a row that is nearest to it, the first one only by a line over it.
+    """
+    columns = _extents(cells)
+    if heads and not _are_headings(heads, cells, columns):
+        return None
+    rows = [_heading_cells(head, columns) for head in heads]
+    if any(row is None for row in rows):
+        return None
+    body = [[(cell, 1, 1) for cell in row] for row in cells]
+    return RuledTable([*(row for row in rows if row is not None), *body])
+
+
+def _are_headings(heads: Sequence[Row], cells: Cells, columns: Sequence[tuple[float, float]]) -> bool:
+    """Whether the first row leaves the first column free, as no title does, and one has several headings."""
+    has_several = any(len(head) > 1 for head in heads) or not cells[0][0]
+    return heads[0][0].x0 > columns[0][1] and has_several
+
+
+def _extents(cells: Cells) -> list[tuple[float, float]]:
+    """How far each column reaches."""
+    columns = [[line for cell in column for line in cell] for column in zip(*cells, strict=True)]
+    return [(min(line.x0 for line in lines), max(line.x1 for line in lines)) for lines in columns]
+
+
+def _away(column: tuple[float, float], line: TextLine) -> tuple[float, float]:
+    gap = max(0.0, line.x0 - column[1], column[0] - line.x1)
+    return gap, abs(line.x0 + line.x1 - column[0] - column[1])
+
+
+def _heading_cells(
+    head: Row, columns: Sequence[tuple[float, float]]
+) -> list[tuple[list[TextLine], int, int]] | None:
+    nearest = [min(head, key=partial(_away, column)) for column in columns]
+    result: list[tuple[list[TextLine], int, int]] = []
+    if _away(columns[0], nearest[0])[0] > 0:
+        result.append(([], 1, 1))
+        nearest = nearest[1:]
+    for line, group in groupby(nearest, key=id):
+        count = len(list(group))
+        result.append(([member for member in head if id(member) == line], 1, count))
+    placed = [member for cell, _, _ in result for member in cell]
+    return result if len(placed) == len(head) else None
+
+
+def with_numbers_apart(cells: Cells) -> Cells:
+    """The cells; numbers that count up at the beginning of the first column in a column of their own."""
+    firsts = [" ".join(line.text for line in row[0]) for row in cells]
+    numbered = [NUMBERED.fullmatch(text) for text in firsts]
+    values = [int(found[1]) for found in numbered if found]
+    counts_up = len(values) >= MIN_ROWS and all(b == a + 1 for a, b in pairwise(values))
+    if not counts_up or len(values) < MOSTLY * len(cells) or any(len(row[0]) > 1 for row in cells):
+        return cells
+    return [
+        [*(_parted(row[0][0], found) if found else ([], row[0])), *row[1:]]
+        for row, found in zip(cells, numbered, strict=True)
+    ]
+
+
+def _parted(line: TextLine, found: re.Match[str]) -> tuple[list[TextLine], list[TextLine]]:
+    """A line in two, cut between its number and its words about where the characters are."""
+    cut = line.x0 + line.width * found.end(1) / max(1, len(line.text))
+    number = TextLine.known((line.x0, line.y0, cut, line.y1), found[1])
+    return [number], [TextLine.known((cut, line.y0, line.x1, line.y1), found[2])]
 
 
 def _columns(lines: Iterable[TextLine]) -> list[tuple[float, float]]:
@@ -111,7 +184,8 @@ def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:
     if len(lines) < MIN_LINES or len({cell.left for cell in filled}) < 2:
         return None
     framed = sum(len(cell.lines) for cell in filled if _is_framed_text(cell))
-    if len(filled) < MIN_FILLED_RULED * len(distinct) or framed > 0.5 * len(lines):
+    is_thin = len(filled) < MIN_FILLED_RULED * len(distinct) and not _is_form(cells, grid)
+    if is_thin or framed > 0.5 * len(lines):
         return None
     used = {column for cell in filled for column in range(cell.left, cell.right + 1)}
     return RuledTable([row for top in range(len(grid.ys) - 1) for row in _plan_rows(top, cells, used)])
@@ -127,6 +201,19 @@ def _part_rows(cells: dict[tuple[int, int], _Cell], grid: Grid) -> None:
             for row, lines in by_row.items():
                 part = _Cell(row, cell.left, row, cell.right, lines)
                 cells.update({(row, column): part for column in range(cell.left, cell.right + 1)})
+
+
+def _is_form(cells: dict[tuple[int, int], _Cell], grid: Grid) -> bool:
+    """Whether a grid is a table that is to be filled in: its first row and its first column have text."""
+    columns, rows = range(len(grid.xs) - 1), range(len(grid.ys) - 1)
+    used_columns = [column for column in columns if any(cells[row, column].lines for row in rows)]
+    used_rows = [row for row in rows if any(cells[row, column].lines for column in columns)]
+    return (
+        len(used_columns) > 1
+        and len(used_rows) > 1
+        and all(cells[used_rows[0], column].lines for column in used_columns)
+        and all(cells[row, used_columns[0]].lines for row in used_rows)
+    )
 
 
 def _is_framed_text(cell: _Cell) -> bool:

@@ -44,6 +44,16 @@ class View:
             [[cosine, sine, x - cosine * x - sine * y], [-sine, cosine, y + sine * x - cosine * y]]
         )
 
+    @cached_property
+    def straight(self) -> Picture:
+        """The view's pixels, straightened; themselves where they are straight."""
+        import cv2
+
+        if not self.slant:
+            return self.pixels
+        size = (self.width, self.height)
+        return cv2.warpAffine(self.pixels, self.rotation, size, borderMode=cv2.BORDER_REPLICATE)
+
     def straighten(self, points: Points) -> Points:
         """View pixels → pixels in which lines of text run level; shape (…, 2) both."""
         result: Points = points @ self.rotation[:, :2].T + self.rotation[:, 2]

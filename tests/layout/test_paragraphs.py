@@ -153,3 +153,54 @@ def test_a_long_form_without_columns_takes_linear_time() -> None:
         )
     assert len(list(pieces(Region(region), 20))) >= 1
     assert asked < 20 * 800
+
+
+def figures(top: float) -> list[TextLine]:
+    """Three rows of a name and two figures."""
+    lines = []
+    for row, name in enumerate(("Cost of revenue", "Research", "Total")):
+        y = top + PITCH * row
+        lines += [line(name, 100, y, 250), line(f"{row}78", 500, y, 540), line(f"{row}41", 700, y, 740)]
+    return lines
+
+
+def test_headings_over_the_columns_of_a_table_are_of_it() -> None:
+    above = [line("Year ended", 570, 0, 680), line("2025", 495, PITCH, 545), line("2024", 695, PITCH, 745)]
+    [piece] = read(*above, *figures(2 * PITCH))
+    assert piece.label == "table"
+    assert piece.text.startswith(
+        '<table><tr><td></td><td colspan="2">Year ended</td></tr>'
+        "<tr><td></td><td>2025</td><td>2024</td></tr><tr><td>Cost of revenue</td>"
+    )
+    assert len(piece.lines) == 12
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        line("A sentence about the figures that follow, indented", 180, 0, 740),
+        line("SUMMARY", 560, 0, 680),
+        line("Year ended", 570, -60, 680),
+    ],
+)
+def test_what_stands_above_a_table_and_heads_no_columns_is_text(above: TextLine) -> None:
+    first, table = read(above, *figures(PITCH))
+    assert (first.text, table.label) == (above.text, "table")
+
+
+def test_a_labelled_region_is_one_piece() -> None:
+    lines = [line("A title in", 100, 0, 300, 24), line("two lines", 100, 30, 300, 24)]
+    [title] = pieces(Region(rows(lines), label="title"), 20)
+    assert (title.label, title.text) == ("sub_title", "## A title in two lines")
+    [header] = pieces(Region(rows(lines), label="header"), 20)
+    assert (header.label, header.text) == ("header", "A title in two lines")
+
+
+def test_large_type_beside_text_makes_no_heading_of_the_row() -> None:
+    [piece] = read(line("Headline", 100, 0, 300, 40), line("and its caption, in small type", 320, 12, 700))
+    assert piece.label == "text"
+
+
+@pytest.mark.parametrize(("text", "label"), [("三、小练笔", "sub_title"), ("三、他说完了，就走了。", "text")])
+def test_a_short_line_with_a_chinese_number_is_a_heading(text: str, label: str) -> None:
+    assert [piece.label for piece in read(line(text, 100, 0, 300))] == [label]

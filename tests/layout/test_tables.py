@@ -9,7 +9,7 @@ import pytest
 from airgap.layout.lines import TextLine
 from airgap.layout.quads import Picture
 from airgap.layout.rulings import Drawing, Grid, Ink, find_figures, find_grids
-from airgap.layout.tables import plan_table
+from airgap.layout.tables import plan_table, with_numbers_apart
 from airgap.layout.view import View
 
 XS, YS = (100, 400, 600, 800), (100, 160, 220, 280)
@@ -170,3 +170,40 @@ def test_a_dark_edge_of_the_scan_is_no_figure() -> None:
 def test_a_blank_page_has_neither() -> None:
     assert figures(paper(), []) == []
     assert grids(paper()) == []
+
+
+def test_a_table_to_be_filled_in_is_a_table() -> None:
+    """Nine columns to tick, all empty but for the headings of rows and columns."""
+    grid = Grid(
+        tuple(100.0 + 60 * i for i in range(10)),
+        tuple(100.0 + 40 * i for i in range(11)),
+        np.ones((10, 9), bool),
+        np.ones((10, 9), bool),
+    )
+
+    def at(row: int, column: int, text: str) -> TextLine:
+        x, y = 105.0 + 60 * column, 110.0 + 40 * row
+        return TextLine.known((x, y, x + 40, y + 20), text)
+
+    heads = [at(0, column, f"c{column}") for column in range(9)]
+    sides = [at(row, 0, f"r{row}") for row in range(1, 10)]
+    planned = plan_table(grid, [*heads, *sides])
+    assert planned is not None
+    assert [len(row) for row in planned.rows] == [9] * 10
+    assert plan_table(grid, [*heads, *(at(row, 3 + row % 4, "note") for row in range(1, 10))]) is None
+
+
+def test_numbers_that_count_up_are_a_column_of_their_own() -> None:
+    def row(index: int, text: str) -> list[list[TextLine]]:
+        y = 30.0 * index
+        return [[TextLine.known((0, y, 200, y + 20), text)], [TextLine.known((300, y, 340, y + 20), "0.5")]]
+
+    cells = [row(i, f"{25 + i} Topic {i}") for i in range(6)] + [row(6, "Average")]
+    parted = with_numbers_apart(cells)
+    assert [[line.text for cell in row for line in cell] for row in parted[:2]] == [
+        ["25", "Topic 0", "0.5"],
+        ["26", "Topic 1", "0.5"],
+    ]
+    assert [[line.text for line in cell] for cell in parted[-1]] == [[], ["Average"], ["0.5"]]
+    years = [row(i, f"{2019 + 3 * i} report") for i in range(6)]
+    assert with_numbers_apart(years) is years

@@ -25,6 +25,7 @@ from airgap.core.engine import Capabilities, Delta, PageRead, check_capabilities
 from airgap.core.errors import EngineFailed, EngineUnavailable
 
 if TYPE_CHECKING:
+    from airgap.engines.ppocr.layout_networks import LayoutNetworks
     from airgap.engines.ppocr.networks import Networks
     from airgap.engines.ppocr.reader import PageReader, ReadPiece
     from airgap.engines.ppocr.scripts import Tesseract
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     networks: Networks
+    layout: LayoutNetworks
     tesseract: Tesseract | None
     no_tesseract: str
     lines: Executor
@@ -97,6 +99,7 @@ class RapidOcrEngine:
 
     def _load(self) -> _Loaded:
         try:
+            from airgap.engines.ppocr.layout_networks import load_layout_networks
             from airgap.engines.ppocr.networks import load_networks, model_digest, model_directory
             from airgap.engines.ppocr.scripts import open_tesseract
         except ImportError as error:
@@ -109,6 +112,7 @@ class RapidOcrEngine:
         tesseract, no_tesseract = open_tesseract(self._tessdata_dir, self._languages)
         return _Loaded(
             networks,
+            load_layout_networks(self._num_workers),
             tesseract,
             no_tesseract,
             ThreadPoolExecutor(self._num_workers, thread_name_prefix="ocr-line"),
@@ -152,7 +156,12 @@ class RapidOcrEngine:
         from airgap.engines.ppocr.reader import PageReader
 
         return PageReader(
-            loaded.networks, loaded.lines, loaded.tesseract, loaded.no_tesseract, options.language
+            loaded.networks,
+            loaded.lines,
+            loaded.tesseract,
+            loaded.no_tesseract,
+            options.language,
+            loaded.layout,
         )
 
     def health(self) -> tuple[bool, str]:

@@ -133,26 +133,27 @@ def _varint(data: bytearray, position: int) -> tuple[int, int]:
         shift += 7
 
 
-class _Network:
+class Network:
     """A model compiled for this processor, its runs shared out over `threads` cores, `streams` at once.
 
-    In bfloat16 where the processor multiplies it (AVX-512 BF16, AMX), which halves the time; else in
-    float32. `run` may be called from any thread.
+    In bfloat16 where the processor multiplies it (AVX-512 BF16, AMX), which halves the time; else, and where
+    `exact`, in float32. `run` may be called from any thread. `model`: the bytes of an ONNX file, or an
+    OpenVINO model's `.xml`.
     """
 
-    def __init__(self, model: bytes, threads: int, streams: int) -> None:
+    def __init__(self, model: bytes | Path, threads: int, streams: int, exact: bool = False) -> None:
         # Else `import openvino` alone sends a report to its maker; without the module it has a stand-in.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
 
         core = openvino.Core()
-        has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        fast = not exact and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._model = core.read_model(model)
         compiled = core.compile_model(
             self._model,
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": "bf16" if has_bfloat16 else "f32",
+                "INFERENCE_PRECISION_HINT": "bf16" if fast else "f32",
                 "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": streams,
                 "ENABLE_CPU_PINNING": False,
@@ -170,12 +171,15 @@ class _Network:
         return str(self._model.get_rt_info(path).astype(str)).splitlines() if known else []
 
     def run(self, blob: NDArray[Any], digest: Callable[[NDArray[Any]], T]) -> T:
-        """What `digest` makes of the network's one output for a batch of one; it must keep no view of it."""
+        """What `digest` makes of the network's first output for a batch of one; keeps no view of it."""
+        return self.run_all(blob, lambda outputs: digest(outputs[0]))
+
+    def run_all(self, blob: NDArray[Any], digest: Callable[[list[NDArray[Any]]], T]) -> T:
+        """What `digest` makes of all outputs for a batch of one; it must keep no view of them."""
         request = self._requests.get()
         try:
-            return digest(
-                next(iter(request.infer([blob], share_inputs=True, share_outputs=True).values()))[0]
-            )
+            results = request.infer([blob], share_inputs=True, share_outputs=True)
+            return digest([output[0] for output in results.values()])
         finally:
             self._requests.put(request)
 
@@ -194,7 +198,7 @@ class TextDetector:
     MIN_SIDE = 64
 
     def __init__(self, model: bytes, threads: int) -> None:
-        self._network = _Network(model, threads, streams=1)
+        self._network = Network(model, threads, streams=1)
 
     def probabilities(self, picture: Picture, long_side: int) -> NDArray[Any]:
         """The network's map for the picture scaled to `long_side`; enlarged only to reach `MIN_SIDE`."""
@@ -305,7 +309,7 @@ class TextRecognizer:
     """SVTR-style line recognizer with a CTC head; reads one strip at a time, from any thread."""
 
     def __init__(self, model: bytes, threads: int) -> None:
-        self._network = _Network(model, threads, streams=threads)
+        self._network = Network(model, threads, streams=threads)
         characters = self._network.characters
         if not characters:
             raise EngineUnavailable(
@@ -337,7 +341,7 @@ class TextRecognizer:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Both networks, loaded."""
+    """The networks, loaded."""
 
     detector: TextDetector
     recognizer: TextRecognizer

@@ -16,15 +16,16 @@ import numpy as np
 
 from airgap.core.document import Box, Line
 from airgap.engines.ppocr.foreign import ForeignLines
+from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from airgap.engines.ppocr.scripts import Tesseract, is_foreign
-from airgap.layout.lines import Inset, Reading, TextLine, body_height, done, median_height
+from airgap.layout.furniture import number_places
+from airgap.layout.lines import Inset, Reading, TextLine, body_height, done
+from airgap.layout.page_layout import PageLayout
 from airgap.layout.paragraphs import Piece, pieces
 from airgap.layout.quads import Picture, Quads, quad_size
-from airgap.layout.regions import Region, insert_figure, regions
-from airgap.layout.rulings import Drawing, Ink, find_figures, find_grids, is_drawn
-from airgap.layout.tables import plan_table
+from airgap.layout.regions import Region
 from airgap.layout.view import View, places, slant_of
 
 DETECTION_SIDE = 1280
@@ -72,6 +73,7 @@ class PageReader:
     tesseract: Tesseract | None
     no_tesseract: str = ""
     language: str | None = None
+    layout: LayoutNetworks | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     warnings: list[str] = field(default_factory=list)
     degraded: bool = False
@@ -149,8 +151,9 @@ class _Page:
         ]
 
     def pieces(self) -> Iterator[ReadPiece]:
-        # The workers read from top to bottom while the layout is found here.
-        for line in sorted(self._lines, key=lambda line: line.y0):
+        # The workers read from top to bottom while the layout is found here, after what it asks for itself.
+        first = {id(line) for line in number_places(self._lines, self._view.height)}
+        for line in sorted(self._lines, key=lambda line: (id(line) not in first, line.y0)):
             line.start()
         ordered = self._lay_out()
         body = body_height(self._lines)
@@ -166,26 +169,13 @@ class _Page:
         yield from self._unreadable_pieces()
 
     def _lay_out(self) -> list[Region]:
-        """Regions in reading order; ruled tables and figures stand in them as insets."""
-        ink = Ink.of(self._view)
-        drawing = Drawing.of(ink, self._lines)
+        """Regions in reading order; tables, equations and figures stand in them as insets."""
+        networks = self._reader.layout
+        if networks is None:
+            return PageLayout(self._view, self._lines).regions()
+        areas = networks.areas.find(self._view.straight)
         self._reader.check()
-        items: list[TextLine] = list(self._lines)
-        grids = []
-        for grid in find_grids(ink, self._lines):
-            inside = [line for line in items if not isinstance(line, Inset) and grid.holds(line)]
-            table = None if drawing.fills(grid.place) else plan_table(grid, inside)
-            if table is not None:
-                taken = {id(line) for line in inside}
-                items = [line for line in items if id(line) not in taken]
-                items.append(Inset(grid.place, "table", inside, table.to_html))
-                grids.append(grid)
-        figures = find_figures(drawing, self._lines, grids)
-        height = median_height(self._lines)
-        ordered = regions([item for item in items if not is_drawn(item, figures, height)])
-        for place in figures:
-            insert_figure(ordered, Inset(place, "image"))
-        return ordered
+        return PageLayout(self._view, self._lines, areas, networks.tables.plan).regions()
 
     def _placed(self, piece: Piece) -> ReadPiece:
         lines = tuple(
