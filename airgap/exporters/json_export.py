@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
 from airgap.core.document import (
@@ -28,7 +29,7 @@ from airgap.core.document import (
 
 SCHEMA_VERSION: Final = 1
 
-BoxJson = list[float]
+BoxJson = Annotated[list[float], Field(min_length=4, max_length=4)]
 """`[x0, y0, x1, y1]` in page pixels."""
 
 

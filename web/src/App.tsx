@@ -1,14 +1,13 @@
 import { lazy, Suspense, useState } from "react";
 
 import { Header } from "./panels/Header";
+import type { Panel } from "./panels/panel";
 import { Messages } from "./panels/Messages";
 import { Sidebar } from "./panels/Sidebar";
 import { useSelected } from "./state/documents";
 import { service } from "./state/service";
 import { useStore } from "./state/store";
 import { useTexts } from "./texts";
-
-export type Panel = "jobs" | "usage" | "account";
 
 const Viewer = lazy(async () => ({ default: (await import("./viewer/Viewer")).Viewer }));
 const Jobs = lazy(async () => ({ default: (await import("./panels/Jobs")).Jobs }));

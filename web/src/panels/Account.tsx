@@ -1,4 +1,4 @@
-import { type FormEvent, useCallback, useEffect, useState } from "react";
+import { type SubmitEvent, useCallback, useEffect, useState } from "react";
 
 import { describe, json, post, request } from "../api/client";
 import { say } from "../state/messages";
@@ -23,7 +23,7 @@ interface ApiKey {
 export function Login() {
   const { t } = useTexts();
   const [problem, setProblem] = useState("");
-  const submit = (event: FormEvent<HTMLFormElement>): void => {
+  const submit = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     login(field(form, "username"), field(form, "password")).catch((error: unknown) => setProblem(describe(error).message));
@@ -80,7 +80,7 @@ function Keys() {
   const { t } = useTexts();
   const [keys, load] = useList<ApiKey>("/api/auth/keys");
   const [made, setMade] = useState("");
-  const make = (event: FormEvent<HTMLFormElement>): void => {
+  const make = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = event.currentTarget;
     void attempt(async () => {
@@ -130,7 +130,7 @@ function Keys() {
 function Users({ me }: { me: Me }) {
   const { t } = useTexts();
   const [users, load] = useList<User>("/api/auth/users");
-  const add = (event: FormEvent<HTMLFormElement>): void => {
+  const add = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const element = event.currentTarget;
     const form = new FormData(element);
@@ -190,7 +190,7 @@ function Users({ me }: { me: Me }) {
 
 function Password() {
   const { t } = useTexts();
-  const submit = (event: FormEvent<HTMLFormElement>): void => {
+  const submit = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const body = { old_password: field(form, "old"), new_password: field(form, "new") };

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "react";
 
-import type { Panel } from "../App";
 import { has, service } from "../state/service";
 import { useStore } from "../state/store";
 import { chooseLanguage, type Language, LANGUAGES, useTexts } from "../texts";
+import type { Panel } from "./panel";
 
 const THEMES = ["auto", "light", "dark"] as const;
 type Theme = (typeof THEMES)[number];

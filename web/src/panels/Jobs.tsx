@@ -1,7 +1,8 @@
 import { useEffect, useState } from "react";
 
 import { describe, request, save } from "../api/client";
-import { act, eraseJob, type Job } from "../api/jobs";
+import { act, eraseJob } from "../api/jobs";
+import type { Job } from "../api/types";
 import { closeJob, jobs, openJob, refreshJobs } from "../state/jobs";
 import { say } from "../state/messages";
 import { has, service } from "../state/service";

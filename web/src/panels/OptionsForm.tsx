@@ -1,4 +1,4 @@
-import type { Options } from "../api/types";
+import type { Options } from "../api/options";
 import { service } from "../state/service";
 import { useStore } from "../state/store";
 import { type Key, type Language, useTexts } from "../texts";

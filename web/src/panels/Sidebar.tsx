@@ -1,10 +1,9 @@
 import { useState } from "react";
 
-import type { Panel } from "../App";
 import { describe, request, save } from "../api/client";
 import { sendJob } from "../api/jobs";
 import { optionsForm } from "../api/reading";
-import type { Options } from "../api/types";
+import { type Options, START_OPTIONS } from "../api/options";
 import { documents, remove, selected, useDocuments } from "../state/documents";
 import { say } from "../state/messages";
 import { readFiles } from "../state/reader";
@@ -14,25 +13,13 @@ import { useStore } from "../state/store";
 import { formatBytes, useTexts } from "../texts";
 import { DropZone } from "./DropZone";
 import { OptionsForm } from "./OptionsForm";
-
-const START: Options = {
-  mode: "",
-  preset: "document",
-  prompt: "",
-  language: "",
-  dpi: 144,
-  pageFrom: "",
-  pageTo: "",
-  password: "",
-  crosscheck: false,
-  outputs: ["markdown", "json", "searchable_pdf"],
-};
+import type { Panel } from "./panel";
 
 /** What to read and how, and what was read. */
 export function Sidebar({ onPanel }: { onPanel: (panel: Panel) => void }) {
   const { t, language } = useTexts();
   const [files, setFiles] = useState<File[]>([]);
-  const [options, setOptions] = useState<Options>(START);
+  const [options, setOptions] = useState<Options>(START_OPTIONS);
   const [busy, setBusy] = useState(false);
   const { root, info } = useStore(service);
   const ready = files.length > 0 && (root?.ready ?? false) && !busy;

@@ -1,8 +1,9 @@
 /** The documents on the page: what is known of each and of its pages, and how that changes. */
 
 import type { StreamUsage } from "../api/reading";
-import type { Block, Ledger, Options, PageResult, PageStatus, Problem } from "../api/types";
+import type { Block, Ledger, PageResult, PageStatus, Problem } from "../api/types";
 import { unpack } from "./lines";
+import type { Options } from "../api/options";
 import { dropPictures } from "./pictures";
 import { Store, useStore } from "./store";
 
@@ -110,6 +111,11 @@ export function isRead(page: PageState): boolean {
   return page.status === "ok" || page.status === "degraded" || page.status === "failed";
 }
 
+/** Whether a page is to be read again: it failed, or was never reached. */
+export function isMissing(page: PageState): boolean {
+  return page.status === "failed" || !isRead(page);
+}
+
 /** Put a person's text in the place of the engine's. Lines told where the old words stood, so they go. */
 export function editBlock(id: string, number: number, index: number, text: string): void {
   changePage(id, number, (page) => {
@@ -121,7 +127,6 @@ export function editBlock(id: string, number: number, index: number, text: strin
     return { result: { ...page.result, blocks } };
   });
 }
-
 
 /** The document as the server's JSON, of the pages that are finished. */
 export function toJson(document: DocumentState): Record<string, unknown> {

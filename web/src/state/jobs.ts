@@ -1,7 +1,8 @@
 /** The server's jobs as this page knows them, and the jobs that are opened here. */
 
 import { describe } from "../api/client";
-import { followJob, type Job, listJobs } from "../api/jobs";
+import { followJob, listJobs } from "../api/jobs";
+import type { Job } from "../api/types";
 import { change, type DocumentState, documents, newDocument, remove, selected } from "./documents";
 import { pageOf } from "./results";
 import { Store } from "./store";

@@ -5,7 +5,13 @@
 
 import type { Block, Line, PageResult, SentPage } from "../api/types";
 
-export function pack(page: SentPage): PageResult {
+/** A page as the server sent it, or as a file from who knows where says it is. */
+type AnyPage = Omit<SentPage, "warnings" | "blocks"> & {
+  warnings?: readonly string[];
+  blocks: readonly (Omit<SentPage["blocks"][number], "boxes" | "lines"> & Partial<SentPage["blocks"][number]>)[];
+};
+
+export function pack(page: AnyPage): PageResult {
   const blocks = page.blocks.map((block) => ({
     ...block,
     boxes: block.boxes ?? [],

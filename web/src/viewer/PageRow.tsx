@@ -10,7 +10,7 @@ import { lightUp } from "./find";
 import { PagePicture } from "./PagePicture";
 import { toMarkdown } from "./pageText";
 import { inTurn } from "./turns";
-import type { View } from "./Viewer";
+import type { View } from "./types";
 
 interface Props {
   documentId: string;

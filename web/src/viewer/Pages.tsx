@@ -4,14 +4,7 @@ import { memo, useEffect, useRef } from "react";
 import type { DocumentState } from "../state/documents";
 import { useTexts } from "../texts";
 import { PageRow } from "./PageRow";
-import type { Fit, View } from "./Viewer";
-
-/** A found place to go to: its page, its number there, and a count that rises with each wish. */
-export interface Target {
-  index: number;
-  nth: number;
-  wish: number;
-}
+import type { Fit, Target, View } from "./types";
 
 interface Props {
   document: DocumentState;

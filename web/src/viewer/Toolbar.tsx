@@ -7,7 +7,7 @@ import { say } from "../state/messages";
 import { formatNumber, formatSeconds, useTexts } from "../texts";
 import { Downloads } from "./Downloads";
 import { documentMarkdown } from "./pageText";
-import type { Fit, View } from "./Viewer";
+import type { Fit, View } from "./types";
 
 interface Find {
   query: string;
@@ -52,7 +52,7 @@ export function Toolbar({ document: shown, view, onView, fit, onFit, find }: Pro
           </button>
         )}
         {finished && shown.file && failed.length > 0 && (
-          <button type="button" onClick={() => void retry(shown, failed)}>
+          <button type="button" onClick={() => retry(shown.id)}>
             {t("retry", { count: failed.length })}
           </button>
         )}
@@ -109,7 +109,7 @@ function Progress({ document: shown }: { document: DocumentState }) {
 }
 
 function useClock(running: boolean): number {
-  const [now, setNow] = useState(performance.now());
+  const [now, setNow] = useState(() => performance.now());
   useEffect(() => {
     if (!running) return;
     const timer = setInterval(() => setNow(performance.now()), 1000);

@@ -2,12 +2,10 @@ import { useCallback, useDeferredValue, useMemo, useRef, useState } from "react"
 
 import type { DocumentState } from "../state/documents";
 import { findAll, locate } from "./find";
-import { Pages, type Target } from "./Pages";
+import { Pages } from "./Pages";
 import { Thumbnails } from "./Thumbnails";
 import { Toolbar } from "./Toolbar";
-
-export type View = "read" | "markdown" | "raw" | "json";
-export type Fit = "page" | "width";
+import type { Fit, Target, View } from "./types";
 
 /** One document: its pages, each a picture beside its text, however many there are. */
 export function Viewer({ document: shown }: { document: DocumentState }) {
