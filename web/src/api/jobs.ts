@@ -15,7 +15,7 @@ export async function sendJob(
   prompts: Record<string, string>,
 ): Promise<Job> {
   const form = optionsForm(options, prompts);
-  for (const file of files) form.append("files", file, file.name);
+  for (const file of files) form.append("files", file, file.webkitRelativePath || file.name);
   form.set("output", options.outputs.join(",") || "markdown");
   return json<Job>("/jobs", { method: "POST", body: form });
 }

@@ -18,15 +18,33 @@ export type PageStatus = SentPage["status"];
 export type Service = Schemas["Root"];
 export type Info = Schemas["Info"];
 export type Format = Schemas["FormatInfo"];
-export type Job = Schemas["JobAnswer"];
+export type Job = Schemas["JobAnswer"] & { readonly filenames?: readonly string[] };
 export type JobList = Schemas["JobList"];
 export type Refusal = Schemas["ErrorAnswer"];
+
+/** What a person decided about a place; the server puts the name of the login in the place of `reviewed_by`. */
+export interface Review {
+  readonly kind: "unread" | "disagreement" | "doubt";
+  readonly box: Box | null;
+  readonly decision: "accepted" | "corrected";
+  readonly reviewed_by: string | null;
+  readonly reviewed_at: string;
+}
+
+/** What the engine could not vouch for: places it did not read, and the share of the ink that it did. */
+interface Doubts {
+  readonly unread?: readonly Box[] | null;
+  readonly coverage?: number | null;
+  readonly reviews?: readonly Review[];
+}
 
 export type Block = Omit<SentBlock, "lines"> & {
   /** `Line[]` as JSON. */
   readonly lines: string;
+  /** Those of the lines that the engine is not sure of. */
+  readonly doubts: readonly Line[];
   /** Set by the page, not by the server: a person changed the text. */
   readonly edited?: boolean;
 };
 
-export type PageResult = Omit<SentPage, "blocks"> & { readonly blocks: readonly Block[] };
+export type PageResult = Omit<SentPage, "blocks"> & Doubts & { readonly blocks: readonly Block[] };

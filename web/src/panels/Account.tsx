@@ -1,10 +1,13 @@
 import { type SubmitEvent, useCallback, useEffect, useState } from "react";
 
 import { describe, json, post, request } from "../api/client";
+import { clearDrafts } from "../state/drafts";
 import { say } from "../state/messages";
+import { cancelAll } from "../state/reader";
 import { login, logout, type Me, service } from "../state/service";
 import { useStore } from "../state/store";
 import { useTexts } from "../texts";
+import { explained, sayProblem } from "../texts/problems";
 import { Dialog } from "./Dialog";
 
 interface User {
@@ -21,12 +24,12 @@ interface ApiKey {
 }
 
 export function Login() {
-  const { t } = useTexts();
+  const { t, language } = useTexts();
   const [problem, setProblem] = useState("");
   const submit = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    login(field(form, "username"), field(form, "password")).catch((error: unknown) => setProblem(describe(error).message));
+    login(field(form, "username"), field(form, "password")).catch((error: unknown) => setProblem(explained(describe(error), t, language).message));
   };
   return (
     <Dialog title={t("login.title")}>
@@ -57,7 +60,8 @@ export function Account({ onClose }: { onClose: () => void }) {
   const { me } = useStore(service);
   if (!me) return null;
   const leave = (): void => {
-    logout();
+    cancelAll();
+    void clearDrafts().then(logout);
     onClose();
   };
   return (
@@ -239,8 +243,7 @@ async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const { message, remedy } = describe(error);
-    say(`${message} ${remedy}`, "error");
+    sayProblem(error);
   }
 }
 

@@ -26,9 +26,8 @@ export function Header({ onPanel }: { onPanel: (panel: Panel) => void }) {
       </h1>
       <p className={`engine ${root?.ready && !unreachable ? "ready" : "waiting"}`} role="status" title={root?.engine_reason}>
         <span className="dot" aria-hidden="true" />
-        {state}
+        <span className="name">{state}</span>
       </p>
-      <span className="grow" />
       <button type="button" className="quiet" onClick={() => onPanel("jobs")}>
         {t("jobs")}
       </button>

@@ -3,9 +3,9 @@
  * is a whole document, or a span of its pages that is read again. Only this file knows what is read now.
  */
 
-import { describe } from "../api/client";
+import { describe, Unreachable } from "../api/client";
 import { decodeBase64, type Frame, readDocument, type Span } from "../api/reading";
-import { change, changePage, type DocumentState, emptyPage, find, isMissing, newDocument, selected } from "./documents";
+import { change, changePage, type DocumentState, emptyPage, find, isActive, isMissing, newDocument, selected } from "./documents";
 import { pack } from "./lines";
 import type { Options } from "../api/options";
 import { keepPicture } from "./pictures";
@@ -43,13 +43,18 @@ export function cancelAll(): void {
   for (const id of ids) cancel(id);
 }
 
+/** Whether something of a document is missing that this page could read. */
+export function canRetry(document: DocumentState): boolean {
+  if (!document.file || !document.options || isActive(document)) return false;
+  return document.pages.length === 0 || document.pages.some(isMissing);
+}
+
 /** Read again the pages that failed or were never reached, and only those. */
 export function retry(id: string, options: Partial<Options> = {}): void {
   const document = find(id);
-  if (!document?.file || !document.options || document.status === "queued" || document.status === "reading") return;
+  if (!document || !canRetry(document)) return;
   const missing = document.pages.filter(isMissing).map((page) => page.number);
   const spans = document.pages.length === 0 ? [null] : spansOf(missing);
-  if (spans.length === 0) return;
   waiting.push(...spans.map((span) => ({ id, span })));
   change(id, (d) => ({ status: "queued", error: null, options: d.options && { ...d.options, ...options } }));
   void readNext();
@@ -110,7 +115,7 @@ async function follow(id: string, file: File, options: Options, span: Span | nul
     apply(id, frame, options, span);
     if (frame.type === "end") complete = true;
   }
-  if (!complete) throw new TypeError("The answer was cut off.");
+  if (!complete) throw new Unreachable("the answer was cut off");
 }
 
 function apply(id: string, frame: Frame, options: Options, span: Span | null): void {

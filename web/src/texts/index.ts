@@ -49,6 +49,8 @@ export function useTexts(): { t: Translate; language: Language } {
   return { language, t: (key, values) => fill(texts[key], values) };
 }
 
+export const currentLanguage = (): Language => current.get().language;
+
 /** A text of the chosen language, outside components. */
 export function text(key: Key, values?: Record<string, string | number>): string {
   return fill(current.get().texts[key], values);
