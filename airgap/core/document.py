@@ -135,6 +135,25 @@ class Disagreement:
     other_box: Box | None = None
 
 
+ReviewKind = Literal["unread", "disagreement", "doubt"]
+ReviewDecision = Literal["accepted", "corrected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a person decided about a place that the machine could not vouch for.
+
+    `kind` says why it was one: not read, read differently by two engines, or read without being sure.
+    `reviewed_by` is None where nobody gave a name; `reviewed_at` is ISO 8601, in UTC.
+    """
+
+    kind: ReviewKind
+    decision: ReviewDecision
+    reviewed_by: str | None
+    reviewed_at: str
+    box: Box | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page and everything read on it.
@@ -161,6 +180,7 @@ class Page:
     engine: str | None = None
     model: str | None = None
     disagreements: tuple[Disagreement, ...] | None = None
+    reviews: tuple[Review, ...] = ()
 
     @property
     def confidence(self) -> float | None:

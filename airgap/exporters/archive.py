@@ -27,6 +27,7 @@ from airgap.core.file_names import UniqueNames
 from airgap.core.version import VERSION
 from airgap.exporters import EXPORTERS, Source, export_file
 from airgap.exporters.json_export import error_to_dict, ledger_to_dict
+from airgap.exporters.reviews import reviewed
 
 DEFAULT_OUTPUTS = ("markdown", "json")
 MANIFEST_VERSION = 1
@@ -86,6 +87,7 @@ class Archive:
                 "engine": document.engine,
                 "model": document.model,
                 "mode": document.mode,
+                **reviewed(document),
                 "warnings": warnings,
                 "output_errors": errors,
             }

@@ -26,6 +26,13 @@ from airgap.core.document import (
     PageStatus,
     Usage,
 )
+from airgap.exporters.reviews import (
+    ReviewedJson,
+    ReviewJson,
+    reviewed,
+    reviews_from_list,
+    reviews_to_list,
+)
 
 SCHEMA_VERSION: Final = 1
 
@@ -98,6 +105,7 @@ class PageJson(TypedDict):
     engine: str | None
     model: str | None
     disagreements: list[DisagreementJson] | None
+    reviews: list[ReviewJson]
 
 
 class LedgerJson(TypedDict):
@@ -119,7 +127,7 @@ class ReadingJson(TypedDict):
     mode: str | None
 
 
-class DocumentJson(ReadingJson):
+class DocumentJson(ReadingJson, ReviewedJson):
     """All of a document."""
 
     schema_version: Literal[1]
@@ -143,6 +151,7 @@ def document_to_dict(document: Document) -> DocumentJson:
         "ledger": ledger_to_dict(document.ledger),
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
+        **reviewed(document),
         "pages": [page_to_dict(page) for page in document.pages],
     }
 
@@ -192,6 +201,7 @@ def page_to_dict(page: Page) -> PageJson:
         "engine": page.engine,
         "model": page.model,
         "disagreements": disagreements_to_list(page.disagreements),
+        "reviews": reviews_to_list(page.reviews),
     }
 
 
@@ -267,6 +277,7 @@ def page_from_dict(data: Mapping[str, Any]) -> Page:
         engine=data.get("engine"),
         model=data.get("model"),
         disagreements=_disagreements_from_list(data.get("disagreements")),
+        reviews=reviews_from_list(data.get("reviews")),
     )
 
 

@@ -13,29 +13,22 @@ export type Line = Schemas["LineJson"];
 export type Box = Line["box"];
 export type SentBlock = Schemas["BlockJson"];
 export type Disagreement = Schemas["DisagreementJson"];
-export type SentPage = Omit<Schemas["PdfPage"], "markdown">;
+export type SentPage = Omit<Schemas["PdfPage"], "markdown" | "reviews"> & Partial<Pick<Schemas["PdfPage"], "reviews">>;
 export type PageStatus = SentPage["status"];
 export type Service = Schemas["Root"];
 export type Info = Schemas["Info"];
 export type Format = Schemas["FormatInfo"];
-export type Job = Schemas["JobAnswer"] & { readonly filenames?: readonly string[] };
+export type Job = Schemas["JobAnswer"];
 export type JobList = Schemas["JobList"];
 export type Refusal = Schemas["ErrorAnswer"];
 
 /** What a person decided about a place; the server puts the name of the login in the place of `reviewed_by`. */
-export interface Review {
-  readonly kind: "unread" | "disagreement" | "doubt";
-  readonly box: Box | null;
-  readonly decision: "accepted" | "corrected";
-  readonly reviewed_by: string | null;
-  readonly reviewed_at: string;
-}
+export type Review = Schemas["ReviewJson"];
 
 /** What the engine could not vouch for: places it did not read, and the share of the ink that it did. */
 interface Doubts {
   readonly unread?: readonly Box[] | null;
   readonly coverage?: number | null;
-  readonly reviews?: readonly Review[];
 }
 
 export type Block = Omit<SentBlock, "lines"> & {

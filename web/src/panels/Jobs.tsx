@@ -86,7 +86,7 @@ function JobRow({ job, onClose, onOpen }: { job: Job } & Props) {
 /** What a job is known by: its first file and how many more, else when it was sent. */
 function useTitle(job: Job): string {
   const { t, language } = useTexts();
-  const name = job.filenames?.[0];
+  const name = job.filenames[0];
   if (!name) return timeOf(job.created_at, language);
   return job.files > 1 ? t("job.more", { name, count: job.files - 1 }) : name;
 }
