@@ -24,7 +24,9 @@ export const PagePicture = memo(function PagePicture({ page, picture, lit, place
   const litBox = useRef<SVGRectElement>(null);
 
   const placeBox = useRef<SVGRectElement>(null);
-  useEffect(() => placeBox.current?.scrollIntoView({ block: "center" }), [place]);
+  useEffect(() => {
+    placeBox.current?.scrollIntoView({ block: "center" });
+  }, [place]);
   useEffect(() => {
     // A box that is out of sight comes into it, without moving the text that is being pointed at.
     const box = litBox.current?.getBoundingClientRect();

@@ -74,7 +74,7 @@ export function Review({ document: shown, places, onPlace, onClose }: Props) {
           <Crop document={shown} place={place} />
           {correcting ? <Correction key={at} place={place} acts={acts} /> : <Choices place={place} acts={acts} onClose={onClose} />}
           <p className="muted row wrap">
-            <span className="grow">{t("review.keys")}</span>
+            <span className="grow keys">{t("review.keys")}</span>
             <Name />
           </p>
         </div>
@@ -123,7 +123,9 @@ const List = memo(function List({ places, at, onGo }: { places: readonly Place[]
     estimateSize: () => ROW,
     useFlushSync: false,
   });
-  useEffect(() => virtualizer.scrollToIndex(at, { align: "auto" }), [at, virtualizer]);
+  useEffect(() => {
+    virtualizer.scrollToIndex(at, { align: "auto" });
+  }, [at, virtualizer]);
   return (
     <div className="review-list" ref={scroller}>
       <ul style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
@@ -137,6 +139,7 @@ const List = memo(function List({ places, at, onGo }: { places: readonly Place[]
                 tabIndex={-1}
                 aria-current={row.index === at ? "true" : undefined}
                 className={place.review ? "decided" : place.kind}
+                title={plain(place.reading) || t(`review.${place.kind}`)}
                 onClick={() => onGo(row.index)}
               >
                 <span>{place.review ? "✓" : "○"}</span> {t("page", { number: place.page })}:{" "}

@@ -58,6 +58,19 @@ export function Toolbar({ document: shown, view, onView, fit, onFit, find, revie
         <h2 title={shown.name}>{shown.name}</h2>
         <Progress document={shown} />
         <NextStep document={shown} />
+        <span className="grow" />
+        {review.count > 0 && (
+          <button
+            type="button"
+            className={review.open ? "to-review" : ""}
+            aria-pressed={review.shown}
+            aria-keyshortcuts="F8"
+            onClick={review.onShow}
+          >
+            {review.open ? t("review.open", { count: review.open }) : t("review.checked")}
+          </button>
+        )}
+        <Downloads document={shown} />
       </div>
       <div className="row">
         <div className="segments" role="group" aria-label={t("view")}>
@@ -75,18 +88,6 @@ export function Toolbar({ document: shown, view, onView, fit, onFit, find, revie
         <button type="button" onClick={() => void copy()}>
           {t("copy")}
         </button>
-        {review.count > 0 && (
-          <button
-            type="button"
-            className={review.open ? "to-review" : ""}
-            aria-pressed={review.shown}
-            aria-keyshortcuts="F8"
-            onClick={review.onShow}
-          >
-            {review.open ? t("review.open", { count: review.open }) : t("review.checked")}
-          </button>
-        )}
-        <Downloads document={shown} />
       </div>
     </div>
   );

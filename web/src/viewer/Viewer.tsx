@@ -42,7 +42,7 @@ export function Viewer({ document: shown, onBack }: { document: DocumentState; o
   };
 
   return (
-    <section className="viewer" aria-label={shown.name}>
+    <section className={`viewer${reviewing ? " reviewing" : ""}`} aria-label={shown.name}>
       <Toolbar document={shown} view={view} onView={setView} fit={fit} onFit={setFit} find={find} review={review} onBack={onBack} />
       <div className="viewer-body">
         {shown.pages.length > 1 && <Thumbnails document={shown} current={top} onChoose={choose} />}

@@ -3,16 +3,16 @@
 import { plain } from "./markdown";
 
 const MARKS: [RegExp, string][] = [
-  [/<\|ref\|>[^<]*(?:<\|\/ref\|>|$)/g, ""], // what kind of block comes
-  [/<\|det\|>[^<]*(?:<\|\/det\|>|$)/g, ""], // where it stands
-  [/<\|box_start\|>[^<]*(?:<\|box_end\|>|$)/g, ""],
+  [/<\|ref\|>[^<]*(?:<\|\/ref\|>|<[^>]*$|$)/g, ""], // what kind of block comes
+  [/<\|det\|>[^<]*(?:<\|\/det\|>|<[^>]*$|$)/g, ""], // where it stands
+  [/<\|box_start\|>[^<]*(?:<\|box_end\|>|<[^>]*$|$)/g, ""],
   [/<[|｜][^<>|｜]{0,64}[|｜]>/g, ""],
   [/<\/t[dh]>\s*/gi, "\t"],
   [/\s*<\/tr>\s*/gi, "\n"],
   [/<br\s*\/?>|<\/(?:p|div|h[1-6]|li|table)>/gi, "\n"],
   [/<!--.{0,2000}?-->/gs, ""],
   [/<\/?[a-z][^<>]{0,500}>/gi, ""],
-  [/<[^\s<>][^<>]{0,500}$|<$/, ""], // a mark whose end is still to come
+  [/<[^\s<>][^<>]{0,500}$|<$|&[a-z]{0,5}$|(?:^|\n)#{1,6}$/, ""], // a mark whose end is still to come
 ];
 
 const IN_JSON = /"(?:text|text_content|content)"\s*:\s*"((?:[^"\\]|\\.)*)/g;

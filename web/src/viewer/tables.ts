@@ -19,7 +19,11 @@ const WHOLE = /^\s*<table\b[^<>]*>[\s\S]*<\/table>\s*$/i;
 export function parseTable(html: string): Cells | null {
   if (!WHOLE.test(html) || html.toLowerCase().split("<table").length !== 2) return null;
   const table = tableElement(html);
-  return table && [...table.rows].map((row) => [...row.cells].map(cellOf));
+  return table && cellsOf(table);
+}
+
+export function cellsOf(table: HTMLTableElement): Cells {
+  return [...table.rows].map((row) => [...row.cells].map(cellOf));
 }
 
 function cellOf(cell: HTMLTableCellElement): Cell {
@@ -75,7 +79,7 @@ export function withoutRow(cells: Cells): Cells {
 export function withoutColumn(cells: Cells): Cells {
   return cells.map((row) => {
     const last = row.at(-1);
-    if (!last || row.length === 1) return row;
-    return last.colspan > 1 ? row.with(-1, { ...last, colspan: last.colspan - 1 }) : row.slice(0, -1);
+    if (last && last.colspan > 1) return row.with(-1, { ...last, colspan: last.colspan - 1 });
+    return row.length > 1 ? row.slice(0, -1) : row;
   });
 }
