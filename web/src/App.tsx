@@ -1,20 +1,21 @@
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 
 import { Header } from "./panels/Header";
 import { Lost } from "./panels/Lost";
 import { Messages } from "./panels/Messages";
 import type { Panel } from "./panels/panel";
 import { Sidebar } from "./panels/Sidebar";
+import { part } from "./parts";
 import { useSelected } from "./state/documents";
 import { service } from "./state/service";
 import { useStore } from "./state/store";
 import { useTexts } from "./texts";
 
-const Viewer = lazy(async () => ({ default: (await import("./viewer/Viewer")).Viewer }));
-const Jobs = lazy(async () => ({ default: (await import("./panels/Jobs")).Jobs }));
-const Usage = lazy(async () => ({ default: (await import("./panels/Usage")).Usage }));
-const Account = lazy(async () => ({ default: (await import("./panels/Account")).Account }));
-const Login = lazy(async () => ({ default: (await import("./panels/Account")).Login }));
+const Viewer = part(async () => (await import("./viewer/Viewer")).Viewer);
+const Jobs = part(async () => (await import("./panels/Jobs")).Jobs);
+const Usage = part(async () => (await import("./panels/Usage")).Usage);
+const Account = part(async () => (await import("./panels/Account")).Account);
+const Login = part(async () => (await import("./panels/Account")).Login);
 
 /** The one screen. Where it is narrow, it shows either the documents or the one that was opened. */
 export function App() {

@@ -4,6 +4,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { App } from "./App";
+import { fetchParts } from "./parts";
 import { startDrafts } from "./state/drafts";
 import { keepFocus } from "./state/focus";
 import { start } from "./state/service";
@@ -13,6 +14,7 @@ void chooseLanguage(preferredLanguage(), false);
 startDrafts();
 start();
 keepFocus();
+fetchParts();
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

@@ -1,5 +1,6 @@
-import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 
+import { part } from "../parts";
 import type { DocumentState } from "../state/documents";
 import { type Place, placesIn } from "../state/places";
 import { findAll, locate } from "./find";
@@ -8,7 +9,7 @@ import { Thumbnails } from "./Thumbnails";
 import { Toolbar } from "./Toolbar";
 import type { Fit, Target, View } from "./types";
 
-const Review = lazy(async () => ({ default: (await import("./Review")).Review }));
+const Review = part(async () => (await import("./Review")).Review);
 
 /** One document: its pages, each a picture beside its text, however many there are. */
 export function Viewer({ document: shown, onBack }: { document: DocumentState; onBack: () => void }) {
