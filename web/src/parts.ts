@@ -10,6 +10,7 @@ import { service } from "./state/service";
 const AGAIN_MS = 2000;
 
 const parts: (() => Promise<unknown>)[] = [];
+let fetching = false;
 
 export function part<P extends object>(load: () => Promise<ComponentType<P>>) {
   const patient = async (): Promise<{ default: ComponentType<P> }> => {
@@ -22,7 +23,8 @@ export function part<P extends object>(load: () => Promise<ComponentType<P>>) {
       }
     }
   };
-  parts.push(load);
+  if (fetching) prefetch(load);
+  else parts.push(load);
   return lazy(patient);
 }
 
@@ -30,6 +32,11 @@ export function fetchParts(): void {
   const stop = service.subscribe(() => {
     if (!service.get().root?.ready) return;
     stop();
-    for (const load of parts) load().catch(() => undefined);
+    fetching = true;
+    parts.forEach(prefetch);
   });
+}
+
+function prefetch(load: () => Promise<unknown>): void {
+  load().catch(() => undefined);
 }
