@@ -326,6 +326,8 @@ export const en = {
   "remedy.engine_failed": "Read the page again.",
   "problem.page_render_failed": "The page cannot be drawn.",
   "remedy.page_render_failed": "Save the page as a picture and drop that.",
+  "problem.export_too_large": "Writing this result takes too long or too much memory.",
+  "remedy.export_too_large": "Choose another format, or read fewer pages at once.",
   "problem.export_failed": "This format of the result could not be made.",
   "remedy.export_failed": "Choose another format; what was read is still here.",
 } as const;

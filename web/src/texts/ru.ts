@@ -326,6 +326,8 @@ export const ru: Texts = {
   "remedy.engine_failed": "Прочитайте страницу снова.",
   "problem.page_render_failed": "Страницу не удалось нарисовать.",
   "remedy.page_render_failed": "Сохраните страницу как изображение и перетащите.",
+  "problem.export_too_large": "Создание этого файла занимает слишком много времени или памяти.",
+  "remedy.export_too_large": "Выберите другой формат или читайте меньше страниц за раз.",
   "problem.export_failed": "Этот формат создать не удалось.",
   "remedy.export_failed": "Выберите другой формат; прочитанное на месте.",
 };

@@ -325,6 +325,8 @@ export const zhHans: Texts = {
   "remedy.engine_failed": "请重新识别此页。",
   "problem.page_render_failed": "无法绘制此页。",
   "remedy.page_render_failed": "请将此页存成图片再拖放。",
+  "problem.export_too_large": "生成此结果耗时过久或占用过多内存。",
+  "remedy.export_too_large": "请选择其他格式，或一次识别较少页面。",
   "problem.export_failed": "无法生成此格式。",
   "remedy.export_failed": "请选择其他格式；识别结果仍在此处。",
 };

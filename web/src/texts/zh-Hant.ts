@@ -325,6 +325,8 @@ export const zhHant: Texts = {
   "remedy.engine_failed": "請重新辨識此頁。",
   "problem.page_render_failed": "無法繪製此頁。",
   "remedy.page_render_failed": "請將此頁存成圖片再拖放。",
+  "problem.export_too_large": "產生此結果耗時過久或佔用過多記憶體。",
+  "remedy.export_too_large": "請選擇其他格式，或一次辨識較少頁面。",
   "problem.export_failed": "無法產生此格式。",
   "remedy.export_failed": "請選擇其他格式；辨識結果仍在此處。",
 };
