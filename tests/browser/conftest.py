@@ -32,7 +32,7 @@ FLAGS = (
     "--disable-sync",
 )
 PASSWORD = "correct horse battery staple"
-PATIENCE_MS = 25_000
+PATIENCE_MS = 120_000
 
 
 class Outside:
