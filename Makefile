@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval eval-structure bench web test-browser bench-web test-jobs bench-jobs test-vllm bench-gpu verify-model bundle test-image clean
+.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm bench-gpu verify-model bundle test-image clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -33,8 +33,14 @@ page:
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
+types: $(VENV)/.dev ## write web/openapi.json, which the page's types are made from
+	$(BIN)/python -m tests.page_api > web/openapi.json
+
 web: web/node_modules/.package-lock.json ## build the page under /ui/ (Node 20.19 or later)
 	cd web && npm run --silent build
+
+test-web: web/node_modules/.package-lock.json ## the page's unit tests
+	cd web && npm test --silent
 
 test: $(VENV)/.dev ## set up and run the tests
 	$(BIN)/python -m pytest -q $(or $(LAST_FAILED),-n 2 --dist loadfile)
@@ -62,10 +68,14 @@ test-vllm: ## the engines that need torch, on tiny checkpoints, in an environmen
 verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
 	$(BIN)/python -m airgap.engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
 
-lint: $(VENV)/.dev ## ruff and mypy
+lint: $(VENV)/.dev ## ruff and mypy; tsc and eslint where Node is installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory lint-web
+
+lint-web: web/node_modules/.package-lock.json
+	cd web && npm run --silent lint
 
 format: $(VENV)/.dev ## let ruff rewrite the code's form
 	$(BIN)/ruff check --fix .

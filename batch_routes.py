@@ -23,6 +23,7 @@ from airgap.exporters.json_export import ErrorJson, LedgerJson, error_to_dict, l
 from airgap.exporters.markdown import document_markdown
 from airgap.exporters.text import document_text
 from airgap.exporters.writing import save
+from airgap.http.forms import FormOpening, Opening
 from airgap.http.opening import opened
 from airgap.http.responses import written
 from deepseek_ocr import NGRAM_RULES
@@ -127,15 +128,29 @@ class FileResult:
         }
 
 
+class Batch:
+    """What was asked for: how the files are opened and read."""
+
+    def __init__(self, service: Service, options: ReadOptions, opening: Opening, clean: bool) -> None:
+        rule = NGRAM_RULES["eval"]
+        self.service = service
+        self.opening = asdict(opening)
+        self.clean = clean
+        self.options = (
+            replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size) if clean else options
+        )
+
+
 @router.post("/ocr", summary="Markdown and text of each file", responses={200: {"model": BatchAnswer}})
 async def batch_ocr(
     request: Request,
     service: ReadyService,
     options: FormOptions,
     files: Files,
+    opening: FormOpening,
     clean_formula: CleanFormula = False,
 ) -> Response:
-    answer = await unless_gone(request, _summaries(service, files, options, clean_formula))
+    answer = await unless_gone(request, _summaries(Batch(service, options, opening, clean_formula), files))
     return await json_from_disk(answer, service.uploads)
 
 
@@ -145,9 +160,10 @@ async def batch_simple(
     service: ReadyService,
     options: FormOptions,
     files: Files,
+    opening: FormOpening,
     clean_formula: CleanFormula = False,
 ) -> Response:
-    answer = await unless_gone(request, _summaries(service, files, options, clean_formula))
+    answer = await unless_gone(request, _summaries(Batch(service, options, opening, clean_formula), files))
     texts = map(_only_text, answer["results"])
     return await json_from_disk({**answer, "results": texts}, service.uploads)
 
@@ -173,42 +189,34 @@ async def batch_download(
     options: FormOptions,
     files: Files,
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
+    opening: FormOpening,
     clean_formula: CleanFormula = False,
     flat: Annotated[bool, Form(description="All files at the top of the ZIP, no folder per input.")] = False,
 ) -> Response:
-    work = _written(service, files, options, clean_formula, outputs, flat)
+    work = _written(Batch(service, options, opening, clean_formula), files, outputs, flat)
     return zip_response(await unless_gone(request, work), "results.zip")
 
 
-async def _summaries(
-    service: Service, files: list[UploadFile], options: ReadOptions, clean: bool
-) -> BatchAnswer:
+async def _summaries(batch: Batch, files: list[UploadFile]) -> BatchAnswer:
     results = []
-    with _folder(service) as folder:
-        async with aclosing(_results(service, files, options, clean, folder)) as stream:
+    with _folder(batch.service) as folder:
+        async with aclosing(_results(batch, files, folder)) as stream:
             async for result in stream:
                 results.append(await at_length(result.as_dict))
     succeeded = sum(entry["success"] for entry in results)
     return {"results": results, "succeeded": succeeded, "failed": len(results) - succeeded}
 
 
-async def _written(
-    service: Service,
-    files: list[UploadFile],
-    options: ReadOptions,
-    clean: bool,
-    outputs: tuple[str, ...],
-    flat: bool,
-) -> Path:
+async def _written(batch: Batch, files: list[UploadFile], outputs: tuple[str, ...], flat: bool) -> Path:
     """The ZIP of all files. What was read of each lies on the disk until all are."""
-    with _folder(service) as folder:
+    with _folder(batch.service) as folder:
         entries: list[dict[str, Any]] = []
-        async with aclosing(_results(service, files, options, clean, folder)) as stream:
+        async with aclosing(_results(batch, files, folder)) as stream:
             async for result in stream:
                 entries.append(await at_length(_entry, folder / f"{len(entries)}.json", result))
         call = "airgap.exporters.writing:write_batch"
         path, _ = await written(
-            service,
+            batch.service,
             ".zip",
             call,
             pages=sum(entry["pages"] for entry in entries),
@@ -241,31 +249,24 @@ def _folder(service: Service) -> Iterator[Path]:
         yield Path(folder)
 
 
-async def _results(
-    service: Service, files: list[UploadFile], options: ReadOptions, clean: bool, folder: Path
-) -> AsyncGenerator[FileResult, None]:
+async def _results(batch: Batch, files: list[UploadFile], folder: Path) -> AsyncGenerator[FileResult, None]:
     """Each file's result, in order; the files are put into `folder`."""
-    if clean:
-        rule = NGRAM_RULES["eval"]
-        options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
-    reader = service.reader
+    reader = batch.service.reader
     with progress_bar(len(files), "batch", "file") as advance:
-        work = functools.partial(_read_file, service, options, clean, folder)
+        work = functools.partial(_read_file, batch, folder)
         async with reader.admit(), aclosing(in_order(files, work, reader.max_concurrency + 1)) as results:
             async for result in results:
                 advance()
                 yield result
 
 
-async def _read_file(
-    service: Service, options: ReadOptions, clean: bool, folder: Path, file: UploadFile
-) -> FileResult:
+async def _read_file(batch: Batch, folder: Path, file: UploadFile) -> FileResult:
     name = display_name(file)
     try:
         path = await on_thread(save_upload, file, folder)
-        async with opened(service, path, name) as source:
-            document = await service.reader.recognize(source, options)
-        return FileResult(name, source.opening, cleaned(document) if clean else document)
+        async with opened(batch.service, path, name, **batch.opening) as source:
+            document = await batch.service.reader.recognize(source, batch.options)
+        return FileResult(name, source.opening, cleaned(document) if batch.clean else document)
     except AirgapError as error:
         log.warning("batch: a file was not read: %s", error.code)  # the message may hold its name
         return FileResult(name, error=error.as_page_error())

@@ -190,7 +190,11 @@ class Settings(BaseSettings):
         120, gt=0, description="Longest time one result may take to be written, besides 5 s for each page."
     )
     export_memory_mb: int = Field(1536, ge=512, description="Memory bound of a process that writes results.")
-
+    page_drafts: bool = Field(
+        True,
+        description="The page keeps what was read and corrected in the browser until it is cleared or its "
+        "user logs out. 0: it keeps nothing there, and a reload loses it.",
+    )
     enable_jobs: bool = Field(True, description="Serve the routes of durable jobs.")
     max_jobs: int = Field(
         1000,

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import httpx
+import pymupdf
 import pytest
 
 from tests.test_ocr_routes import drawing, encoded
@@ -118,3 +119,28 @@ def test_nothing_is_left_on_disk(api: httpx.Client, tmp_path_factory: pytest.Tem
 @pytest.mark.parametrize("path", ["/batch/status", "/batch/info"])
 def test_the_routes_speak_of_themselves(api: httpx.Client, path: str) -> None:
     assert api.get(path).status_code == 200
+
+
+def locked(data: bytes, password: str) -> bytes:
+    with pymupdf.open(stream=data) as pdf:
+        return pdf.tobytes(encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw=password)
+
+
+def test_the_chosen_pages_resolution_and_password_count_for_a_zip(api: httpx.Client) -> None:
+    sent = files(("locked.pdf", locked(document(4), "sesame")))
+    data = {"output": "json", "dpi": "72", "page_from": "2", "page_to": "3", "password": "sesame"}
+    entries = unzip(api.post("/batch/ocr/download", files=sent, data=data).content)
+    read = json.loads(entries["locked/locked.json"])
+    assert [page["number"] for page in read["pages"]] == [2, 3]
+    assert all(page["width"] == round(page["width_pt"]) for page in read["pages"])
+
+
+@pytest.mark.parametrize("route", ["/batch/ocr", "/batch/ocr/simple"])
+def test_they_count_for_the_other_routes_too(api: httpx.Client, route: str) -> None:
+    sent = files(("locked.pdf", locked(document(4), "sesame")))
+    wrong = api.post(route, files=sent, data={"password": "guess"}).json()
+    assert wrong["results"][0]["error"]["code"] == "pdf_password_required"
+    right = api.post(route, files=sent, data={"password": "sesame", "page_to": "1"}).json()
+    whole = api.post(route, files=sent, data={"password": "sesame"}).json()
+    assert right["results"][0]["success"]
+    assert len(right["results"][0]["text"]) < len(whole["results"][0]["text"])

@@ -142,6 +142,25 @@ class Disagreement:
     other_box: Box | None = None
 
 
+ReviewKind = Literal["unread", "disagreement", "doubt"]
+ReviewDecision = Literal["accepted", "corrected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a person decided about a place that the machine could not vouch for.
+
+    `kind` says why it was one: not read, read differently by two engines, or read without being sure.
+    `reviewed_by` is None where nobody gave a name; `reviewed_at` is ISO 8601, in UTC.
+    """
+
+    kind: ReviewKind
+    decision: ReviewDecision
+    reviewed_by: str | None
+    reviewed_at: str
+    box: Box | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page and everything read on it.
@@ -153,8 +172,8 @@ class Page:
     read the page. `disagreements` is None where no second engine was asked. `unread` are places with ink
     that looks like text and that nothing read accounts for, top to bottom; `coverage` is the share (0–1) of
     such ink that is accounted for, None where the page was not looked at or the engine gives no places.
-    `furniture` says whether Markdown
-    and plain text are to hold running headers and footers, page numbers and marks in the margin.
+    `furniture` says whether Markdown and plain text are to hold running headers and footers, page numbers
+    and marks in the margin.
     """
 
     number: int
@@ -175,6 +194,7 @@ class Page:
     unread: tuple[Box, ...] = ()
     coverage: float | None = None
     furniture: Furniture = "keep"
+    reviews: tuple[Review, ...] = ()
 
     @property
     def confidence(self) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol, cast, runtime_checkable
 
@@ -54,6 +55,8 @@ class Exporter:
     format is called after the stem. `needs_source` is False where the `Document` alone is enough.
     `file_target` names a second function, `(document, source, path) -> warnings`, of formats that are
     written to a file piece by piece, so that a long document is never in memory as a whole.
+    `shows_figures` is True where figures are cut out of the original, if it is there. `requires` are the
+    modules of libraries without which the format cannot be had.
     """
 
     target: str
@@ -61,6 +64,8 @@ class Exporter:
     suffix: str
     needs_source: bool = True
     file_target: str | None = None
+    shows_figures: bool = False
+    requires: tuple[str, ...] = ()
 
     @property
     def function(self) -> ExportFunction:
@@ -73,7 +78,9 @@ EXPORTERS: dict[str, Exporter] = {
     ),
     "json": Exporter("airgap.exporters.json_export:to_json", "application/json", ".json", False),
     "text": Exporter("airgap.exporters.text:to_text", "text/plain; charset=utf-8", ".txt", False),
-    "html": Exporter("airgap.exporters.html:to_html", "text/html; charset=utf-8", ".html", False),
+    "html": Exporter(
+        "airgap.exporters.html:to_html", "text/html; charset=utf-8", ".html", False, shows_figures=True
+    ),
     "hocr": Exporter("airgap.exporters.hocr:to_hocr", "application/xhtml+xml", ".hocr", False),
     "alto": Exporter("airgap.exporters.alto:to_alto", "application/xml", ".alto.xml", False),
     "docx": Exporter(
@@ -81,6 +88,8 @@ EXPORTERS: dict[str, Exporter] = {
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         ".docx",
         False,
+        shows_figures=True,
+        requires=("docx",),
     ),
     "annotated": Exporter("airgap.exporters.annotated:to_png", "image/png", "_annotated.png"),
     "images": Exporter("airgap.exporters.images:to_zip", "application/zip", "_images.zip"),
@@ -89,16 +98,23 @@ EXPORTERS: dict[str, Exporter] = {
         "application/pdf",
         "_layout.pdf",
         file_target="airgap.exporters.layout_pdf:write_layout_pdf",
+        requires=("img2pdf",),
     ),
     "searchable_pdf": Exporter(
         "airgap.exporters.searchable_pdf:to_searchable_pdf",
         "application/pdf",
         "_searchable.pdf",
         file_target="airgap.exporters.searchable_pdf:write_searchable_pdf",
+        requires=("ocrmypdf", "pikepdf"),
     ),
 }
 
 ALIASES: dict[str, str] = {"md": "markdown", "txt": "text", "pdf": "searchable_pdf"}
+
+
+def missing_library(name: str) -> str | None:
+    """The library that the format `name` needs and that is not installed; None where it can be had."""
+    return next((module for module in EXPORTERS[name].requires if find_spec(module) is None), None)
 
 
 def exporter_name(name: str) -> str:

@@ -28,6 +28,7 @@ from airgap.core.file_names import UniqueNames
 from airgap.core.version import VERSION
 from airgap.exporters import EXPORTERS, Source, export_file
 from airgap.exporters.json_export import error_to_dict, ledger_to_dict
+from airgap.exporters.reviews import reviewed
 
 DEFAULT_OUTPUTS = ("markdown", "json")
 MANIFEST_VERSION = 1
@@ -93,6 +94,7 @@ class Archive:
                 "model": document.model,
                 "mode": document.mode,
                 "unread": sum(len(page.unread) for page in document.pages),
+                **reviewed(document),
                 "warnings": warnings,
                 "output_errors": errors,
             }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_serializer, model_validator
 
-from airgap.core.document import Document
+from airgap.core.document import Document, ReviewDecision, ReviewKind
 from airgap.core.errors import InvalidOption
 from airgap.exporters.json_export import document_from_dict
 
@@ -29,6 +30,7 @@ class BlockIn(BaseModel):
     boxes: list[BoxIn] = []
     confidence: Confidence = None
     lines: list[LineIn] = []
+    engine: str | None = Field(None, max_length=200)
 
 
 class UsageIn(BaseModel):
@@ -53,6 +55,18 @@ class DisagreementIn(BaseModel):
     other_box: BoxIn | None = None
 
 
+class ReviewIn(BaseModel):
+    kind: ReviewKind
+    decision: ReviewDecision
+    reviewed_by: str | None = Field(None, max_length=200)
+    reviewed_at: datetime
+    box: BoxIn | None = None
+
+    @field_serializer("reviewed_at")
+    def _in_utc(self, value: datetime) -> str:
+        return value.astimezone(UTC).isoformat(timespec="seconds")
+
+
 class PageIn(BaseModel):
     """A page as `airgap.exporters.json_export` writes it; boxes are checked to lie on it."""
 
@@ -71,6 +85,9 @@ class PageIn(BaseModel):
     engine: str | None = Field(None, max_length=200)
     model: str | None = Field(None, max_length=200)
     disagreements: list[DisagreementIn] | None = Field(None, max_length=20_000)
+    unread: list[BoxIn] = Field([], max_length=20_000)
+    coverage: Confidence = None
+    reviews: list[ReviewIn] = Field([], max_length=20_000)
 
     @model_validator(mode="after")
     def _boxes_lie_on_the_page(self) -> PageIn:
@@ -97,8 +114,11 @@ class DocumentIn(BaseModel):
         return self
 
 
-def parse_document(data: bytes) -> Document:
-    """The document that this JSON is. Raises `InvalidOption` naming what is wrong with it."""
+def parse_document(data: bytes, login: str | None = None) -> Document:
+    """The document that this JSON is; who reviewed it is `login`, where there is one.
+
+    Raises `InvalidOption` naming what is wrong with it.
+    """
     try:
         checked = DocumentIn.model_validate_json(data)
     except ValidationError as error:
@@ -106,4 +126,6 @@ def parse_document(data: bytes) -> Document:
             f"`{'.'.join(map(str, e['loc'])) or 'document'}`: {e['msg']}" for e in error.errors()[:5]
         )
         raise InvalidOption(f"The document is not one: {problems}.") from error
+    for review in (review for page in checked.pages for review in page.reviews):
+        review.reviewed_by = login or review.reviewed_by
     return document_from_dict(checked.model_dump())

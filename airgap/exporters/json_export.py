@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
 from airgap.core.document import (
@@ -26,10 +27,17 @@ from airgap.core.document import (
     PageStatus,
     Usage,
 )
+from airgap.exporters.reviews import (
+    ReviewedJson,
+    ReviewJson,
+    reviewed,
+    reviews_from_list,
+    reviews_to_list,
+)
 
 SCHEMA_VERSION: Final = 1
 
-BoxJson = list[float]
+BoxJson = Annotated[list[float], Field(min_length=4, max_length=4)]
 """`[x0, y0, x1, y1]` in page pixels."""
 
 
@@ -109,6 +117,7 @@ class PageJson(TypedDict):
     unread: list[BoxJson]
     coverage: float | None
     furniture: Furniture
+    reviews: list[ReviewJson]
 
 
 class LedgerJson(TypedDict):
@@ -130,7 +139,7 @@ class ReadingJson(TypedDict):
     mode: str | None
 
 
-class DocumentJson(ReadingJson):
+class DocumentJson(ReadingJson, ReviewedJson):
     """All of a document."""
 
     schema_version: Literal[1]
@@ -154,6 +163,7 @@ def document_to_dict(document: Document) -> DocumentJson:
         "ledger": ledger_to_dict(document.ledger),
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
+        **reviewed(document),
         "pages": [page_to_dict(page) for page in document.pages],
     }
 
@@ -206,6 +216,7 @@ def page_to_dict(page: Page) -> PageJson:
         "unread": [box_to_list(box) for box in page.unread],
         "coverage": _rounded(page.coverage, 4),
         "furniture": page.furniture,
+        "reviews": reviews_to_list(page.reviews),
     }
 
 
@@ -285,6 +296,7 @@ def page_from_dict(data: Mapping[str, Any]) -> Page:
         unread=tuple(Box(*box) for box in data.get("unread") or ()),
         coverage=data.get("coverage"),
         furniture=data.get("furniture", "keep"),
+        reviews=reviews_from_list(data.get("reviews")),
     )
 
 

@@ -67,12 +67,15 @@ def write_sent(
     outputs: list[str],
     name: str,
     target: str,
+    login: str | None = None,
 ) -> dict[str, Any]:
     """As `write`, for a document as somebody sent it, with its `original` (`path`, `name`, `password`).
 
+    `login` is who sent it, where accounts are on, and signs its reviews.
+
     Returns `warnings`, `ledger` and the `name` of the result. Raises `InvalidOption` for no document.
     """
-    read = parse_document(Path(document).read_bytes())
+    read = parse_document(Path(document).read_bytes(), login)
     with ExitStack() as stack:
         source = None if original is None else stack.enter_context(_opened(read, original, limits))
         if source is not None:

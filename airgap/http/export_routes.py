@@ -47,7 +47,13 @@ async def export_document(
             path = str(await stack.enter_async_context(saved_upload(file, service.uploads)))
             original = {"path": path, "name": display_name(file), "password": password or None}
         arguments = {"document": sent, "original": original, "outputs": list(outputs), "name": name}
+        arguments["login"] = login_of(request)
         return await unless_gone(request, _respond(service, outputs, arguments))
+
+
+def login_of(request: Request) -> str | None:
+    """The name of the login that asks; None where accounts are off."""
+    return getattr(request.scope.get("caller"), "name", None)
 
 
 async def _respond(service: Service, outputs: tuple[str, ...], arguments: dict[str, Any]) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from fastapi import Depends, Form
 
@@ -114,3 +115,29 @@ def requested_outputs(
     if names in ([], ["json"]):
         return ()
     return tuple(dict.fromkeys(name if name == "zip" else exporter_name(name) for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How files are opened; the fields that `/pdf/ocr` has, too."""
+
+    dpi: int = 144
+    page_from: int | None = None
+    page_to: int | None = None
+    password: str | None = None
+    text_layer: Literal["ignore", "auto"] = "ignore"
+
+
+def opening_fields(
+    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw PDF pages at.")] = 144,
+    page_from: Annotated[int | None, Form(ge=1, description="First page of each file, from 1.")] = None,
+    page_to: Annotated[int | None, Form(ge=1, description="Last page of each file, included.")] = None,
+    password: Annotated[str | None, Form(max_length=200)] = None,
+    text_layer: Annotated[
+        Literal["ignore", "auto"], Form(description="`auto` takes a page's own text where it is sound.")
+    ] = "ignore",
+) -> Opening:
+    return Opening(dpi, page_from, page_to, password or None, text_layer)
+
+
+FormOpening = Annotated[Opening, Depends(opening_fields)]

@@ -9,25 +9,47 @@ import os
 import platform
 import time
 from importlib import metadata
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from typing_extensions import TypedDict
 
-from airgap.core.document import MODES
+from airgap.core.document import LANGUAGES, MODES
 from airgap.core.version import VERSION
 from airgap.engines.table import ENGINES
-from airgap.exporters import EXPORTERS
-from airgap.http.service import ServiceDep
+from airgap.exporters import EXPORTERS, missing_library
+from airgap.http.service import Service, ServiceDep
 from deepseek_ocr import PROMPTS
 
 router = APIRouter(tags=["system"])
 _STARTED = time.time()
+SECOND_ENGINE = "rapidocr"  # reads a page besides another engine
 
 
-@router.get("/", summary="What this is, and what of it works", response_model=dict[str, Any])
-async def root(request: Request, service: ServiceDep) -> dict[str, Any] | RedirectResponse:
+class Feature(TypedDict):
+    """Whether a feature is on, and if not, why."""
+
+    available: bool
+    reason: str | None
+
+
+class Root(TypedDict):
+    """What this is, who reads, whether it can now, and what of it works."""
+
+    service: str
+    version: str
+    engine: str
+    engine_reason: str
+    model: str
+    ready: bool
+    status: str
+    features: dict[str, Feature]
+    docs: str
+
+
+@router.get("/", summary="What this is, and what of it works", response_model=Root)
+async def root(request: Request, service: ServiceDep) -> Root | RedirectResponse:
     """People's browsers, which ask for HTML, are sent to the page where there is one."""
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page and service.features.get("web", "not loaded") is None:
@@ -98,27 +120,91 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
     }
 
 
-@router.get("/info", summary="Model, engine, device and limits")
-async def info(service: ServiceDep) -> dict[str, Any]:
-    engine, settings, capabilities = service.engine, service.settings, service.engine.capabilities
+class EngineInfo(TypedDict):
+    """What reads, and what can be asked of it; `languages` is null where it takes any."""
+
+    name: str
+    model: str
+    device: str
+    max_concurrency: int
+    supports_prompt: bool
+    supports_modes: bool
+    max_images: int
+    text_only: bool
+    languages: list[str] | None
+
+
+class FormatInfo(TypedDict):
+    """An output format. `available` is false where its library is not installed, as `reason` says.
+
+    `needs_original`: it is made from the original file. `shows_figures`: with the original beside it, it
+    holds the figures too.
+    """
+
+    name: str
+    media_type: str
+    suffix: str
+    needs_original: bool
+    shows_figures: bool
+    available: bool
+    reason: str | None
+
+
+class ResolutionInfo(TypedDict):
+    """Dots per inch that pages of a PDF are drawn at."""
+
+    min: int
+    max: int
+    default: int
+
+
+class PageInfo(TypedDict):
+    """What the site lets the page do: `drafts`, keep results in the browser."""
+
+    drafts: bool
+
+
+class Info(TypedDict):
+    """What this server is, can do and allows. `languages` are those that a hint may name.
+
+    `expected_languages` are those that the site names in LANGUAGES.
+    """
+
+    version: str
+    engine: EngineInfo
+    engines: list[str]
+    modes: list[str]
+    default_mode: str
+    prompts: dict[str, str]
+    outputs: list[str]
+    formats: list[FormatInfo]
+    languages: list[str]
+    expected_languages: list[str]
+    dpi: ResolutionInfo
+    crosscheck: bool
+    page: PageInfo
+    limits: dict[str, int | float]
+    load: dict[str, int]
+    software: dict[str, str]
+
+
+@router.get("/info", summary="Model, engine, device, formats, languages and limits")
+async def info(service: ServiceDep) -> Info:
+    engine, settings = service.engine, service.settings
     return {
         "version": VERSION,
-        "engine": {
-            "name": engine.name,
-            "model": engine.model,
-            "device": engine.device,
-            "max_concurrency": service.reader.max_concurrency,
-            "supports_prompt": capabilities.supports_prompt,
-            "supports_modes": capabilities.supports_modes,
-            "max_images": capabilities.max_images,
-            "text_only": capabilities.text_only,
-            "languages": capabilities.languages,
-        },
+        "engine": _engine_info(service),
         "engines": sorted(ENGINES),
         "modes": list(MODES),
         "default_mode": settings.default_mode,
         "prompts": dict(PROMPTS),
         "outputs": sorted(EXPORTERS),
+        "formats": [_format_info(name) for name in EXPORTERS],
+        "languages": sorted(engine.capabilities.languages or LANGUAGES),
+        "expected_languages": list(settings.languages),
+        "dpi": {"min": 36, "max": 600, "default": 144},
+        "crosscheck": engine.name != SECOND_ENGINE,
+        "page": {"drafts": settings.page_drafts},
         "limits": {
             "max_upload_mb": settings.max_upload_mb,
             "max_image_pixels": settings.max_image_pixels,
@@ -129,4 +215,32 @@ async def info(service: ServiceDep) -> dict[str, Any]:
         },
         "load": {"requests": service.reader.requests, "cores": len(os.sched_getaffinity(0))},
         "software": {"python": platform.python_version(), "fastapi": metadata.version("fastapi")},
+    }
+
+
+def _engine_info(service: Service) -> EngineInfo:
+    engine, capabilities = service.engine, service.engine.capabilities
+    return {
+        "name": engine.name,
+        "model": engine.model,
+        "device": engine.device,
+        "max_concurrency": service.reader.max_concurrency,
+        "supports_prompt": capabilities.supports_prompt,
+        "supports_modes": capabilities.supports_modes,
+        "max_images": capabilities.max_images,
+        "text_only": capabilities.text_only,
+        "languages": list(capabilities.languages) if capabilities.languages is not None else None,
+    }
+
+
+def _format_info(name: str) -> FormatInfo:
+    exporter, missing = EXPORTERS[name], missing_library(name)
+    return {
+        "name": name,
+        "media_type": exporter.media_type,
+        "suffix": exporter.suffix,
+        "needs_original": exporter.needs_source,
+        "shows_figures": exporter.shows_figures,
+        "available": missing is None,
+        "reason": f"{missing} is not installed" if missing else None,
     }

@@ -21,13 +21,14 @@ class JobLedger(TypedDict):
 
 
 class JobAnswer(TypedDict):
-    """A job as it stands. Times are ISO 8601, in UTC."""
+    """A job as it stands. Times are ISO 8601, in UTC; `filenames` are those of its first files."""
 
     id: str
     status: Status
     reason: str | None
     priority: Priority
     files: int
+    filenames: list[str]
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -36,7 +37,7 @@ class JobAnswer(TypedDict):
     seconds_left: float | None
 
 
-def describe(job: Job, counts: Counts) -> JobAnswer:
+def describe(job: Job, counts: Counts, filenames: list[str]) -> JobAnswer:
     """A job as answers show it. The ledger's `pending` pages are still to be read."""
     pages = job.pages
     pending = None if pages is None else max(0, pages - counts.done)
@@ -47,6 +48,7 @@ def describe(job: Job, counts: Counts) -> JobAnswer:
         "reason": job.reason,
         "priority": job.priority,
         "files": job.inputs,
+        "filenames": filenames,
         "created_at": _iso(job.created_at),
         "started_at": None if job.started_at is None else _iso(job.started_at),
         "finished_at": None if job.finished_at is None else _iso(job.finished_at),

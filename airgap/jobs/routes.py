@@ -10,8 +10,8 @@ import importlib.util
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Literal
+from dataclasses import asdict, replace
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
 from fastapi import Path as UrlPath
@@ -26,7 +26,7 @@ from airgap.exporters.archive import sha256_of
 from airgap.exporters.json_export import page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import LONGEST_SIDE, MEDIA_TYPE, to_preview
-from airgap.http.forms import CONFIDENCE, FormOptions, requested_outputs
+from airgap.http.forms import CONFIDENCE, FormOpening, FormOptions, requested_outputs
 from airgap.http.live import LiveResponse
 from airgap.http.responses import content_disposition, on_thread, unless_gone, zip_response
 from airgap.http.service import Service, ServiceDep, ServiceStatus
@@ -88,29 +88,6 @@ async def get_job(jobs: JobsDep, caller: CallerDep, job_id: Annotated[str, UrlPa
 JobDep = Annotated[Job, Depends(get_job)]
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """How files are opened; the fields that `/pdf/ocr` has, too."""
-
-    dpi: int = 144
-    page_from: int | None = None
-    page_to: int | None = None
-    password: str | None = None
-    text_layer: Literal["ignore", "auto"] = "ignore"
-
-
-def opening_fields(
-    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw PDF pages at.")] = 144,
-    page_from: Annotated[int | None, Form(ge=1, description="First page of each file, from 1.")] = None,
-    page_to: Annotated[int | None, Form(ge=1, description="Last page of each file, included.")] = None,
-    password: Annotated[str | None, Form(max_length=200)] = None,
-    text_layer: Annotated[
-        Literal["ignore", "auto"], Form(description="`auto` takes a page's own text where it is sound.")
-    ] = "ignore",
-) -> Opening:
-    return Opening(dpi, page_from, page_to, password or None, text_layer)
-
-
 def job_options(
     options: FormOptions, confidence: Annotated[bool, Form(description=CONFIDENCE)] = True
 ) -> ReadOptions:
@@ -141,7 +118,7 @@ async def submit(
     caller: CallerDep,
     options: Annotated[ReadOptions, Depends(job_options)],
     files: Files,
-    opening: Annotated[Opening, Depends(opening_fields)],
+    opening: FormOpening,
     outputs: Annotated[tuple[str, ...], Depends(requested_outputs)],
     priority: Annotated[
         Priority, Form(description="The share of the queue; none starves another.")
@@ -171,9 +148,9 @@ async def submit(
     finally:
         await on_thread(staging.__exit__, None, None, None)
     trace.note_job(job.id)
-    counts = await jobs.counts([job])
+    (answer,) = await _described(jobs, [job])
     location = str(request.url.path).rstrip("/") + f"/{job.id}"
-    return JSONResponse(describe(job, counts[job.id]), 202 if new else 200, headers={"Location": location})
+    return JSONResponse(answer, 202 if new else 200, headers={"Location": location})
 
 
 def save_inputs(files: list[UploadFile], folder: JobFolder, service: Service) -> tuple[Input, ...]:
@@ -216,9 +193,13 @@ async def list_jobs(
     cursor: Annotated[str | None, Query(max_length=80, description="`next` of an earlier answer.")] = None,
 ) -> JobList:
     found = await jobs.jobs(caller.id, status, _parsed(cursor) if cursor else None, limit)
-    counts = await jobs.counts(found)
     following = f"{found[-1].created_at!r}_{found[-1].id}" if len(found) == limit else None
-    return {"jobs": [describe(job, counts[job.id]) for job in found], "next": following}
+    return {"jobs": await _described(jobs, found), "next": following}
+
+
+async def _described(jobs: Jobs, found: list[Job]) -> list[JobAnswer]:
+    counts, names = await jobs.counts(found), await jobs.filenames(found)
+    return [describe(job, counts[job.id], names[job.id]) for job in found]
 
 
 def _parsed(cursor: str) -> tuple[float, str]:
@@ -249,8 +230,7 @@ async def info(service: ServiceDep) -> dict[str, Any]:
 
 @router.get("/{job_id}", summary="State, ledger, speed and estimate")
 async def show(jobs: JobsDep, job: JobDep) -> JobAnswer:
-    counts = await jobs.counts([job])
-    return describe(job, counts[job.id])
+    return (await _described(jobs, [job]))[0]
 
 
 @router.get(
@@ -287,8 +267,7 @@ async def _stream(jobs: Jobs, job: Job, after: int) -> AsyncGenerator[str, None]
 
 async def _data(jobs: Jobs, event: JobEvent) -> Mapping[str, Any]:
     if event.stored is None:
-        counts = await jobs.counts([event.job])
-        return describe(event.job, counts[event.job.id])
+        return (await _described(jobs, [event.job]))[0]
     page = event.stored.page
     read = page_to_dict(page) | {"markdown": page_markdown(page)}
     return {"index": event.index, "file": event.position, "filename": event.name, "page": read}
@@ -316,16 +295,12 @@ async def result(request: Request, service: ServiceDep, jobs: JobsDep, job: JobD
 
 @router.post("/{job_id}/cancel", summary="Stop a job; what was read stays")
 async def cancel(jobs: JobsDep, job: JobDep) -> JobAnswer:
-    stopped = await jobs.cancel(job)
-    counts = await jobs.counts([stopped])
-    return describe(stopped, counts[stopped.id])
+    return (await _described(jobs, [await jobs.cancel(job)]))[0]
 
 
 @router.post("/{job_id}/retry", summary="Read again what failed, and what a cancelled job left unread")
 async def retry(jobs: JobsDep, job: JobDep) -> JobAnswer:
-    again = await jobs.retry(job)
-    counts = await jobs.counts([again])
-    return describe(again, counts[again.id])
+    return (await _described(jobs, [await jobs.retry(job)]))[0]
 
 
 @router.get(

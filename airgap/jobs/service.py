@@ -271,6 +271,10 @@ class Jobs:
         running = await self._get()
         return await self._threads(running.tables.jobs_of, caller, status, before, limit)
 
+    async def filenames(self, jobs: list[Job]) -> dict[str, list[str]]:
+        """The names of each job's first files, by the job's id; none where its folder is gone."""
+        return {job.id: await asyncio.to_thread(self.store.filenames, job.id) for job in jobs}
+
     async def counts(self, jobs: list[Job]) -> dict[str, Counts]:
         running = await self._get()
         return await self._threads(running.tables.counts_of, [job.id for job in jobs])

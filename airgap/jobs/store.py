@@ -35,6 +35,11 @@ _ERASED = ".erased-"
 _INCOMING = ".incoming-"
 _INCOMING_SECONDS = 3600.0
 
+NAMES_SHOWN = 20
+"""How many of a job's file names are shown with it."""
+
+_NAMES_REMEMBERED = 500
+
 RESERVED_BYTES = 256 * 2**20
 """Room that is left free for the database and the results, on disks large enough for that."""
 
@@ -163,9 +168,23 @@ class JobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._names: dict[str, list[str]] = {}
 
     def folder(self, job_id: str) -> JobFolder:
         return JobFolder(self.root / job_id)
+
+    def filenames(self, job_id: str) -> list[str]:
+        """The names of a job's first `NAMES_SHOWN` files; none where its folder is gone."""
+        known = self._names.get(job_id)
+        if known is not None:
+            return known
+        try:
+            inputs = self.folder(job_id).spec().inputs
+        except (OSError, ValueError):
+            return []
+        if len(self._names) >= _NAMES_REMEMBERED:
+            self._names.clear()
+        return self._names.setdefault(job_id, [entry.name for entry in inputs[:NAMES_SHOWN]])
 
     @contextmanager
     def staging(self) -> Iterator[JobFolder]:
@@ -182,6 +201,7 @@ class JobStore:
 
     def erase(self, job_id: str) -> None:
         """Remove all that is there of a job, also twice, by several servers, while one still writes."""
+        self._names.pop(job_id, None)
         doomed = self.root / f"{_ERASED}{job_id}-{uuid.uuid4().hex[:8]}"
         with suppress(FileNotFoundError):
             (self.root / job_id).rename(doomed)  # from now on nobody can put anything into it by its name

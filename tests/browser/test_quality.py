@@ -110,6 +110,16 @@ def test_axe_finds_nothing_serious(
     page.keyboard.press("Escape")
     open_result(page, tmp_path, result(["A doubtful block", "<table><tr><th>a</th><td>b</td></tr></table>"]))
     assert violations(page) == []
+    page.locator(".block.kind-table, .block").last.dblclick()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("F8")
+    expect(page.locator(".review")).to_be_focused()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert violations(page) == []
+    page.set_viewport_size({"width": 1440, "height": 900})
     for panel in ("Jobs", "Usage"):
         page.get_by_role("button", name=panel).click()
         expect(page.get_by_role("dialog", name=panel)).to_be_visible()

@@ -230,7 +230,7 @@ def test_what_cannot_be_read_says_why(open_page: OpenPage, page_server: str, tmp
     choose(page, [damaged])
     page.get_by_role("button", name="Read", exact=True).click()
     page.locator(".document-list .choose").click()
-    expect(page.locator(".document-list .muted")).to_contain_text("Failed")
+    expect(page.locator(".document-list .choose .bad")).to_contain_text("Failed")
     expect(page.locator(".toolbar .note.failed")).to_contain_text("What helps:")
 
 

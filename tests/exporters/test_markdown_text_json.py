@@ -45,7 +45,8 @@ def test_a_format_made_from_the_original_says_so_when_there_is_none() -> None:
 
 
 def test_importing_the_room_imports_no_exporter() -> None:
-    code = "import sys, exporters; print([m for m in sys.modules if m.startswith(('exporters.', 'docx'))])"
+    rooms = "('airgap.exporters.', 'docx')"
+    code = f"import sys, airgap.exporters; print([m for m in sys.modules if m.startswith({rooms})])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 

@@ -14,6 +14,8 @@ import pymupdf
 import pytest
 from PIL import Image
 
+from airgap.exporters.document_in import parse_document
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -156,3 +158,61 @@ def test_a_document_of_any_kind_is_streamed_page_by_page(api: httpx.Client) -> N
         frames = [json.loads(line) for line in answer.text.splitlines()]
         assert frames[0]["pages"] == frames[-1]["ledger"]["expected"]
         assert sum(frame["type"] == "page_end" for frame in frames) == frames[0]["pages"]
+
+
+REVIEWS = [
+    {
+        "kind": "doubt",
+        "decision": "corrected",
+        "reviewed_by": "Anna",
+        "reviewed_at": "2026-03-04T11:00:00+01:00",
+        "box": [1, 2, 3, 4],
+    },
+    {
+        "kind": "unread",
+        "decision": "accepted",
+        "reviewed_by": "Boris",
+        "reviewed_at": "2026-03-04T09:30:00Z",
+        "box": None,
+    },
+]
+
+
+def reviewed(read: dict[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(json.dumps(read))
+    document["pages"][0]["reviews"] = REVIEWS
+    return document
+
+
+def test_who_reviewed_and_when_is_in_the_json_and_the_manifest(
+    cpu_api: httpx.Client, read: dict[str, Any]
+) -> None:
+    assert read["pages"][0]["reviews"] == []
+    exported = export(cpu_api, reviewed(read), "json").json()
+    assert exported["reviewed_by"] == ["Anna", "Boris"]
+    assert exported["reviewed_at"] == "2026-03-04T10:00:00+00:00"
+    assert exported["pages"][0]["reviews"][0] == REVIEWS[0] | {"reviewed_at": "2026-03-04T10:00:00+00:00"}
+    again = export(cpu_api, exported, "json").json()
+    assert again == exported
+    answer = export(cpu_api, reviewed(read), "markdown,json", "samples/english.png")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        (entry,) = json.loads(archive.read("manifest.json"))["inputs"]
+    assert entry["reviewed_by"] == ["Anna", "Boris"]
+    assert entry["reviewed_at"] == "2026-03-04T10:00:00+00:00"
+    assert entry["reviewed_places"] == 2
+
+
+def test_a_login_signs_its_reviews_whatever_name_was_sent(read: dict[str, Any]) -> None:
+    signed = parse_document(json.dumps(reviewed(read)).encode(), "clara")
+    assert {review.reviewed_by for review in signed.pages[0].reviews} == {"clara"}
+
+
+@pytest.mark.parametrize("change", [{"kind": "mood"}, {"decision": "ignored"}, {"reviewed_at": "yesterday"}])
+def test_a_review_that_is_none_is_refused(
+    cpu_api: httpx.Client, read: dict[str, Any], change: dict[str, str]
+) -> None:
+    document = reviewed(read)
+    document["pages"][0]["reviews"] = [REVIEWS[0] | change]
+    answer = export(cpu_api, document, "json")
+    assert answer.status_code == 422
+    assert next(iter(change)) in answer.json()["error"]["message"]

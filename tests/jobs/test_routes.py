@@ -208,3 +208,13 @@ def test_a_server_without_jobs_says_so(tmp_path: Path) -> None:
         assert client.get("/").json()["features"]["jobs"]["reason"] == "ENABLE_JOBS=0"
         assert client.get("/jobs").json()["error"]["code"] == "feature_disabled"
     assert not (tmp_path / "jobs").exists()
+
+
+def test_a_job_tells_the_names_of_its_first_files(jobs_server: Server) -> None:
+    sent = send(jobs_server, *[(f"scan {n}.png", picture(20)) for n in range(23)]).json()
+    assert sent["files"] == 23
+    assert sent["filenames"] == [f"scan {n}.png" for n in range(20)]
+    assert jobs_server.client.get(f"/jobs/{sent['id']}").json()["filenames"] == sent["filenames"]
+    (listed,) = [job for job in jobs_server.client.get("/jobs").json()["jobs"] if job["id"] == sent["id"]]
+    assert listed["filenames"] == sent["filenames"]
+    assert jobs_server.client.delete(f"/jobs/{sent['id']}").is_success

@@ -1,42 +1,51 @@
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 
 import { Header } from "./panels/Header";
+import { Lost } from "./panels/Lost";
 import { Messages } from "./panels/Messages";
+import type { Panel } from "./panels/panel";
 import { Sidebar } from "./panels/Sidebar";
+import { part } from "./parts";
 import { useSelected } from "./state/documents";
 import { service } from "./state/service";
 import { useStore } from "./state/store";
 import { useTexts } from "./texts";
 
-export type Panel = "jobs" | "usage" | "account";
+const Viewer = part(async () => (await import("./viewer/Viewer")).Viewer);
+const Jobs = part(async () => (await import("./panels/Jobs")).Jobs);
+const Usage = part(async () => (await import("./panels/Usage")).Usage);
+const Account = part(async () => (await import("./panels/Account")).Account);
+const Login = part(async () => (await import("./panels/Account")).Login);
 
-const Viewer = lazy(async () => ({ default: (await import("./viewer/Viewer")).Viewer }));
-const Jobs = lazy(async () => ({ default: (await import("./panels/Jobs")).Jobs }));
-const Usage = lazy(async () => ({ default: (await import("./panels/Usage")).Usage }));
-const Account = lazy(async () => ({ default: (await import("./panels/Account")).Account }));
-const Login = lazy(async () => ({ default: (await import("./panels/Account")).Login }));
-
-/** The one screen. */
+/** The one screen. Where it is narrow, it shows either the documents or the one that was opened. */
 export function App() {
   const { t } = useTexts();
   const [panel, setPanel] = useState<Panel | null>(null);
+  const [opened, setOpened] = useState(false);
   const { wantsLogin } = useStore(service);
   const shown = useSelected();
   const close = (): void => setPanel(null);
+  const turnTo = (document: boolean): void => {
+    setOpened(document);
+    requestAnimationFrame(() => focusFirst(document ? "main .back" : ".document-list li.current .choose"));
+  };
   return (
     <>
       <a className="skip" href="#document">
         {t("skip")}
       </a>
       <Header onPanel={setPanel} />
-      <div className="screen">
-        <Sidebar onPanel={setPanel} />
+      <Lost />
+      <div className={`screen${opened && shown ? " opened" : ""}`}>
+        <Sidebar onPanel={setPanel} onOpen={() => turnTo(true)} />
         <main id="document" tabIndex={-1}>
-          <Suspense fallback={null}>{shown ? <Viewer key={shown.id} document={shown} /> : <Welcome />}</Suspense>
+          <Suspense fallback={null}>
+            {shown ? <Viewer key={shown.id} document={shown} onBack={() => turnTo(false)} /> : <Welcome />}
+          </Suspense>
         </main>
       </div>
       <Suspense fallback={null}>
-        {panel === "jobs" && <Jobs onClose={close} />}
+        {panel === "jobs" && <Jobs onClose={close} onOpen={() => setOpened(true)} />}
         {panel === "usage" && <Usage onClose={close} />}
         {panel === "account" && <Account onClose={close} />}
         {wantsLogin && <Login />}
@@ -44,6 +53,12 @@ export function App() {
       <Messages />
     </>
   );
+}
+
+/** Where the screen is wide the way back is not shown, and the focus stays where it is. */
+function focusFirst(selector: string): void {
+  const element = document.querySelector<HTMLElement>(selector);
+  if (element?.checkVisibility()) element.focus();
 }
 
 function Welcome() {

@@ -1,11 +1,12 @@
 /** Requests to this server: the login on each, errors with their remedy, JSON and streams of lines. */
 
-import type { Problem } from "./types";
+import type { Problem, Refusal } from "./types";
 
 const TOKEN = "airgap-ocr.token";
 
 let token = sessionStorage.getItem(TOKEN);
 let refused: () => void = () => undefined;
+let lost: () => void = () => undefined;
 
 /** What the server answered instead of what was asked for. */
 export class ApiError extends Error {
@@ -17,6 +18,9 @@ export class ApiError extends Error {
     super(problem.message);
   }
 }
+
+/** The server was not there, or went away before its answer was whole. */
+export class Unreachable extends Error {}
 
 export function setToken(value: string | null): void {
   token = value;
@@ -33,23 +37,39 @@ export function onRefused(listener: () => void): void {
   refused = listener;
 }
 
+/** Call `listener` whenever the server does not answer. */
+export function onLost(listener: () => void): void {
+  lost = listener;
+}
+
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   if (token && !headers.has("Authorization")) headers.set("Authorization", `Bearer ${token}`);
   if (!headers.has("Accept")) headers.set("Accept", "application/json");
-  const response = await fetch(path, { ...init, headers, credentials: "omit" });
+  const response = await reached(fetch(path, { ...init, headers, credentials: "omit" }));
   if (response.ok) return response;
   const error = await problemOf(response);
   if (response.status === 401 && path !== "/api/auth/token") refused();
   throw error;
 }
 
+/** What comes over the network, or `Unreachable`; being called off is neither. */
+async function reached<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    lost();
+    throw new Unreachable(error.message);
+  }
+}
+
 async function problemOf(response: Response): Promise<ApiError> {
   try {
-    const body = (await response.json()) as { error: Problem; request_id: string };
+    const body = (await response.json()) as Refusal;
     return new ApiError(response.status, body.error, body.request_id);
   } catch {
-    const problem = { code: "unknown", message: `HTTP ${response.status}`, remedy: "" };
+    const problem = { code: "unknown", message: "", remedy: "" };
     return new ApiError(response.status, problem, response.headers.get("X-Request-ID") ?? "");
   }
 }
@@ -69,7 +89,7 @@ export async function* lines(response: Response): AsyncGenerator<string> {
   const parts: string[] = [];
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reached(reader.read());
       if (done) break;
       const pieces = value.split("\n");
       for (const piece of pieces.slice(0, -1)) {
@@ -87,7 +107,8 @@ export async function* lines(response: Response): AsyncGenerator<string> {
 
 export function describe(error: unknown): Problem {
   if (error instanceof ApiError) return error.problem;
-  return { code: "unreachable", message: error instanceof Error ? error.message : String(error), remedy: "" };
+  if (error instanceof Unreachable) return { code: "unreachable", message: "", remedy: "" };
+  return { code: "unknown", message: error instanceof Error ? error.message : String(error), remedy: "" };
 }
 
 /** Save an answer as a file, under the name that the server gave it. */

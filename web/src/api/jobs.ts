@@ -2,21 +2,8 @@
 
 import { json, lines, request } from "./client";
 import { optionsForm } from "./reading";
-import type { Options, SentPage } from "./types";
-
-export type JobStatus = "queued" | "running" | "paused" | "done" | "failed" | "cancelled";
-
-export interface Job {
-  id: string;
-  status: JobStatus;
-  reason: string | null;
-  files: number;
-  created_at: string;
-  finished_at: string | null;
-  ledger: { expected: number | null; ok: number; degraded: number; failed: number; pending: number | null };
-  pages_per_second: number;
-  seconds_left: number | null;
-}
+import type { Options } from "./options";
+import type { Job, JobList, SentPage } from "./types";
 
 export type JobEvent =
   | { event: "state" | "end"; id: null; data: Job }
@@ -28,17 +15,13 @@ export async function sendJob(
   prompts: Record<string, string>,
 ): Promise<Job> {
   const form = optionsForm(options, prompts);
-  for (const file of files) form.append("files", file, file.name);
+  for (const file of files) form.append("files", file, file.webkitRelativePath || file.name);
   form.set("output", options.outputs.join(",") || "markdown");
-  form.set("dpi", String(options.dpi));
-  if (options.pageFrom) form.set("page_from", options.pageFrom);
-  if (options.pageTo) form.set("page_to", options.pageTo);
-  if (options.password) form.set("password", options.password);
   return json<Job>("/jobs", { method: "POST", body: form });
 }
 
-export async function listJobs(): Promise<Job[]> {
-  return (await json<{ jobs: Job[] }>("/jobs?limit=50")).jobs;
+export async function listJobs(): Promise<JobList["jobs"]> {
+  return (await json<JobList>("/jobs?limit=50")).jobs;
 }
 
 /** What may be done to a job: `cancel` stops it, `retry` reads again what failed or was not read. */

@@ -1,7 +1,8 @@
 /** Files → pages: the streamed frames of one document, one event a frame. */
 
 import { lines, request } from "./client";
-import type { Ledger, Options, SentPage, PageStatus, Problem } from "./types";
+import type { Options } from "./options";
+import type { Ledger, SentPage, PageStatus, Problem } from "./types";
 
 export type Frame =
   | { type: "start"; kind: string; pages: number }
@@ -30,17 +31,17 @@ export async function* readDocument(
   options: Options,
   prompts: Record<string, string>,
   signal: AbortSignal,
-  span?: Span,
+  span: Span | null,
 ): AsyncGenerator<Frame> {
   const form = optionsForm(options, prompts);
   form.set("file", file, file.name);
   form.set("detail", "true");
   form.set("pictures", "true");
   form.set("confidence", "true");
-  form.set("dpi", String(options.dpi));
-  if (span ?? options.pageFrom) form.set("page_from", span ? String(span.from) : options.pageFrom);
-  if (span ?? options.pageTo) form.set("page_to", span ? String(span.to) : options.pageTo);
-  if (options.password) form.set("password", options.password);
+  if (span) {
+    form.set("page_from", String(span.from));
+    form.set("page_to", String(span.to));
+  }
   if (options.crosscheck) form.set("crosscheck", "true");
   const response = await request("/api/ocr/document", { method: "POST", body: form, signal });
   for await (const line of lines(response)) {
@@ -48,7 +49,7 @@ export async function* readDocument(
   }
 }
 
-/** The form fields that all reading routes share. An engine without prompts has none in `prompts`. */
+/** The form fields that all routes which read files share. An engine without prompts has none in `prompts`. */
 export function optionsForm(options: Options, prompts: Record<string, string>): FormData {
   const form = new FormData();
   const own = options.preset === "own" && Object.keys(prompts).length > 0;
@@ -56,6 +57,10 @@ export function optionsForm(options: Options, prompts: Record<string, string>): 
   if (prompt.trim()) form.set("prompt", prompt);
   if (options.mode) form.set("mode", options.mode);
   if (options.language) form.set("language", options.language);
+  form.set("dpi", String(options.dpi));
+  if (options.pageFrom) form.set("page_from", options.pageFrom);
+  if (options.pageTo) form.set("page_to", options.pageTo);
+  if (options.password) form.set("password", options.password);
   return form;
 }
 

@@ -1,10 +1,13 @@
-import { type FormEvent, useCallback, useEffect, useState } from "react";
+import { type SubmitEvent, useCallback, useEffect, useState } from "react";
 
 import { describe, json, post, request } from "../api/client";
+import { clearDrafts } from "../state/drafts";
 import { say } from "../state/messages";
+import { cancelAll } from "../state/reader";
 import { login, logout, type Me, service } from "../state/service";
 import { useStore } from "../state/store";
 import { useTexts } from "../texts";
+import { explained, sayProblem } from "../texts/problems";
 import { Dialog } from "./Dialog";
 
 interface User {
@@ -21,12 +24,12 @@ interface ApiKey {
 }
 
 export function Login() {
-  const { t } = useTexts();
+  const { t, language } = useTexts();
   const [problem, setProblem] = useState("");
-  const submit = (event: FormEvent<HTMLFormElement>): void => {
+  const submit = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    login(field(form, "username"), field(form, "password")).catch((error: unknown) => setProblem(describe(error).message));
+    login(field(form, "username"), field(form, "password")).catch((error: unknown) => setProblem(explained(describe(error), t, language).message));
   };
   return (
     <Dialog title={t("login.title")}>
@@ -57,7 +60,8 @@ export function Account({ onClose }: { onClose: () => void }) {
   const { me } = useStore(service);
   if (!me) return null;
   const leave = (): void => {
-    logout();
+    cancelAll();
+    void clearDrafts().then(logout);
     onClose();
   };
   return (
@@ -80,7 +84,7 @@ function Keys() {
   const { t } = useTexts();
   const [keys, load] = useList<ApiKey>("/api/auth/keys");
   const [made, setMade] = useState("");
-  const make = (event: FormEvent<HTMLFormElement>): void => {
+  const make = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = event.currentTarget;
     void attempt(async () => {
@@ -130,7 +134,7 @@ function Keys() {
 function Users({ me }: { me: Me }) {
   const { t } = useTexts();
   const [users, load] = useList<User>("/api/auth/users");
-  const add = (event: FormEvent<HTMLFormElement>): void => {
+  const add = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const element = event.currentTarget;
     const form = new FormData(element);
@@ -190,7 +194,7 @@ function Users({ me }: { me: Me }) {
 
 function Password() {
   const { t } = useTexts();
-  const submit = (event: FormEvent<HTMLFormElement>): void => {
+  const submit = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const body = { old_password: field(form, "old"), new_password: field(form, "new") };
@@ -239,8 +243,7 @@ async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const { message, remedy } = describe(error);
-    say(`${message} ${remedy}`, "error");
+    sayProblem(error);
   }
 }
 

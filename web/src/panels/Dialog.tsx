@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 
 import { useTexts } from "../texts";
 
@@ -8,14 +8,21 @@ interface Props {
   children: ReactNode;
 }
 
-/** A panel over the screen. Without `onClose` it stays until what it asks for is done. */
+/**
+ * A panel over the screen. Without `onClose` it stays until what it asks for is done. The focus goes back to
+ * what opened it.
+ */
 export function Dialog({ title, onClose, children }: Props) {
   const { t } = useTexts();
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
+    const opener = document.activeElement;
     if (element && !element.open) element.showModal();
-    return () => element?.close();
+    return () => {
+      element?.close();
+      if (opener instanceof HTMLElement) opener.focus();
+    };
   }, []);
   return (
     <dialog
@@ -24,6 +31,9 @@ export function Dialog({ title, onClose, children }: Props) {
       onCancel={(event) => {
         event.preventDefault();
         onClose?.();
+      }}
+      onClick={(event) => {
+        if (event.target === event.currentTarget) onClose?.();
       }}
     >
       <header className="row">

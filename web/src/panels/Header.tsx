@@ -1,9 +1,9 @@
 import { useEffect, useState } from "react";
 
-import type { Panel } from "../App";
 import { has, service } from "../state/service";
 import { useStore } from "../state/store";
 import { chooseLanguage, type Language, LANGUAGES, useTexts } from "../texts";
+import type { Panel } from "./panel";
 
 const THEMES = ["auto", "light", "dark"] as const;
 type Theme = (typeof THEMES)[number];
@@ -26,9 +26,8 @@ export function Header({ onPanel }: { onPanel: (panel: Panel) => void }) {
       </h1>
       <p className={`engine ${root?.ready && !unreachable ? "ready" : "waiting"}`} role="status" title={root?.engine_reason}>
         <span className="dot" aria-hidden="true" />
-        {state}
+        <span className="name">{state}</span>
       </p>
-      <span className="grow" />
       <button type="button" className="quiet" onClick={() => onPanel("jobs")}>
         {t("jobs")}
       </button>

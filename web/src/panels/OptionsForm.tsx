@@ -1,60 +1,49 @@
-import type { Options } from "../api/types";
+import type { Options } from "../api/options";
+import type { Info } from "../api/types";
 import { service } from "../state/service";
 import { useStore } from "../state/store";
 import { type Key, type Language, useTexts } from "../texts";
-
-const COMMON = ["en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "zh-Hant", "zh-Hans", "ja", "ko", "ar", "hi"];
-const OUTPUTS = ["markdown", "json", "searchable_pdf", "docx", "text", "html", "hocr", "alto", "layout_pdf", "images"];
 
 interface Props {
   options: Options;
   onChange: (options: Options) => void;
 }
 
+/** How files are to be read; what there is to choose among is what the server says of itself. */
 export function OptionsForm({ options, onChange }: Props) {
   const { t, language } = useTexts();
   const { info } = useStore(service);
   const engine = info?.engine;
   const set = (change: Partial<Options>): void => onChange({ ...options, ...change });
-  const languages = engine?.languages ?? COMMON;
   const presets = Object.keys(info?.prompts ?? { document: "" });
   return (
-    <details className="options" open>
+    <details className="options">
       <summary>{t("options")}</summary>
-      <label>
-        {t("mode")}
-        <select
-          value={options.mode}
-          disabled={!engine?.supports_modes}
-          title={engine && !engine.supports_modes ? t("mode.off") : undefined}
-          onChange={(event) => set({ mode: event.target.value })}
-        >
-          <option value="">{engine && !engine.supports_modes ? t("mode.off") : t("mode.default", { mode: info?.default_mode ?? "" })}</option>
-          {engine?.supports_modes && info?.modes.map((mode) => (
-            <option key={mode} value={mode}>
-              {t(`mode.${mode}` as Key)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        {t("prompt")}
-        <select
-          value={engine?.supports_prompt ? options.preset : ""}
-          disabled={!engine?.supports_prompt}
-          onChange={(event) => set({ preset: event.target.value })}
-        >
-          {engine?.supports_prompt ? (
-            [...presets, "own"].map((preset) => (
+      {engine?.supports_modes && (
+        <label>
+          {t("mode")}
+          <select value={options.mode} onChange={(event) => set({ mode: event.target.value })}>
+            <option value="">{t("mode.default", { mode: info?.default_mode ?? "" })}</option>
+            {info?.modes.map((mode) => (
+              <option key={mode} value={mode}>
+                {t(`mode.${mode}` as Key)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {engine?.supports_prompt && (
+        <label>
+          {t("prompt")}
+          <select value={options.preset} onChange={(event) => set({ preset: event.target.value })}>
+            {[...presets, "own"].map((preset) => (
               <option key={preset} value={preset}>
                 {t(`prompt.${preset}` as Key)}
               </option>
-            ))
-          ) : (
-            <option value="">{t("prompt.off")}</option>
-          )}
-        </select>
-      </label>
+            ))}
+          </select>
+        </label>
+      )}
       {engine?.supports_prompt && options.preset === "own" && (
         <label>
           {t("prompt.text")}
@@ -65,14 +54,10 @@ export function OptionsForm({ options, onChange }: Props) {
         {t("doc.language")}
         <select value={options.language} onChange={(event) => set({ language: event.target.value })}>
           <option value="">{t("doc.language.auto")}</option>
-          {languages.map((code) => (
-            <option key={code} value={code}>
-              {languageName(code, language)}
-            </option>
-          ))}
+          <Languages info={info} language={language} />
         </select>
       </label>
-      {engine && engine.name !== "rapidocr" && (
+      {info?.crosscheck && (
         <label className="check">
           <input
             type="checkbox"
@@ -85,22 +70,18 @@ export function OptionsForm({ options, onChange }: Props) {
       <fieldset>
         <legend>{t("outputs")}</legend>
         <div className="checks">
-          {OUTPUTS.map((name) => (
-            <label key={name} className="check">
-              <input
-                type="checkbox"
-                checked={options.outputs.includes(name)}
-                onChange={(event) =>
-                  set({
-                    outputs: event.target.checked
-                      ? [...options.outputs, name]
-                      : options.outputs.filter((output) => output !== name),
-                  })
-                }
-              />
-              {t(`out.${name}` as Key)}
-            </label>
-          ))}
+          {info?.formats
+            .filter((format) => format.available && format.name !== "annotated")
+            .map(({ name }) => (
+              <label key={name} className="check">
+                <input
+                  type="checkbox"
+                  checked={options.outputs.includes(name)}
+                  onChange={(event) => set({ outputs: withOrWithout(options.outputs, name, event.target.checked) })}
+                />
+                {t(`out.${name}` as Key)}
+              </label>
+            ))}
         </div>
       </fieldset>
       <details>
@@ -118,10 +99,10 @@ export function OptionsForm({ options, onChange }: Props) {
             {t("dpi")}
             <input
               type="number"
-              min={36}
-              max={600}
+              min={info?.dpi.min}
+              max={info?.dpi.max}
               value={options.dpi}
-              onChange={(event) => set({ dpi: Number(event.target.value) || 144 })}
+              onChange={(event) => set({ dpi: Number(event.target.value) || (info?.dpi.default ?? options.dpi) })}
             />
           </label>
           <label>
@@ -136,6 +117,33 @@ export function OptionsForm({ options, onChange }: Props) {
         </form>
       </details>
     </details>
+  );
+}
+
+function withOrWithout(all: readonly string[], name: string, wanted: boolean): string[] {
+  return wanted ? [...all, name] : all.filter((other) => other !== name);
+}
+
+/** The languages that a hint may name; those that the site expects come first. */
+function Languages({ info, language }: { info: Info | null; language: Language }) {
+  const { t } = useTexts();
+  if (!info) return null;
+  const expected = info.languages.filter((code) => info.expected_languages.includes(code));
+  const named = (codes: readonly string[]) =>
+    codes
+      .map((code) => [code, languageName(code, language)] as const)
+      .sort(([, a], [, b]) => a.localeCompare(b, language))
+      .map(([code, name]) => (
+        <option key={code} value={code}>
+          {name}
+        </option>
+      ));
+  if (expected.length === 0) return named(info.languages);
+  return (
+    <>
+      <optgroup label={t("doc.language.expected")}>{named(expected)}</optgroup>
+      <optgroup label={t("doc.language.all")}>{named(info.languages)}</optgroup>
+    </>
   );
 }
 

@@ -1,40 +1,30 @@
 import { useState } from "react";
 
-import type { Panel } from "../App";
-import { describe, request, save } from "../api/client";
+import { request, save } from "../api/client";
 import { sendJob } from "../api/jobs";
+import { type Options, START_OPTIONS } from "../api/options";
 import { optionsForm } from "../api/reading";
-import type { Options } from "../api/types";
-import { documents, remove, selected, useDocuments } from "../state/documents";
+import { useDocuments } from "../state/documents";
 import { say } from "../state/messages";
-import { readFiles } from "../state/reader";
+import { nameOf, readFiles } from "../state/reader";
 import { openResult } from "../state/results";
 import { has, promptsOf, service } from "../state/service";
 import { useStore } from "../state/store";
 import { formatBytes, useTexts } from "../texts";
+import { sayProblem } from "../texts/problems";
+import { DocumentList } from "./DocumentList";
 import { DropZone } from "./DropZone";
 import { OptionsForm } from "./OptionsForm";
-
-const START: Options = {
-  mode: "",
-  preset: "document",
-  prompt: "",
-  language: "",
-  dpi: 144,
-  pageFrom: "",
-  pageTo: "",
-  password: "",
-  crosscheck: false,
-  outputs: ["markdown", "json", "searchable_pdf"],
-};
+import type { Panel } from "./panel";
 
 /** What to read and how, and what was read. */
-export function Sidebar({ onPanel }: { onPanel: (panel: Panel) => void }) {
-  const { t, language } = useTexts();
+export function Sidebar({ onPanel, onOpen }: { onPanel: (panel: Panel) => void; onOpen: () => void }) {
+  const { t } = useTexts();
   const [files, setFiles] = useState<File[]>([]);
-  const [options, setOptions] = useState<Options>(START);
+  const [options, setOptions] = useState<Options>(START_OPTIONS);
   const [busy, setBusy] = useState(false);
   const { root, info } = useStore(service);
+  const any = useDocuments().length > 0;
   const ready = files.length > 0 && (root?.ready ?? false) && !busy;
 
   const add = (added: File[]): void => {
@@ -43,7 +33,7 @@ export function Sidebar({ onPanel }: { onPanel: (panel: Panel) => void }) {
     setFiles((before) => [...before, ...added.filter((file) => !results.includes(file))]);
   };
   const read = (): void => {
-    readFiles(files, { ...options });
+    readFiles(files, options);
     setFiles([]);
   };
   const attempt = async (work: () => Promise<void>): Promise<void> => {
@@ -52,8 +42,7 @@ export function Sidebar({ onPanel }: { onPanel: (panel: Panel) => void }) {
       await work();
       setFiles([]);
     } catch (error) {
-      const { message, remedy } = describe(error);
-      say(`${message} ${remedy}`, "error");
+      sayProblem(error);
     } finally {
       setBusy(false);
     }
@@ -66,93 +55,55 @@ export function Sidebar({ onPanel }: { onPanel: (panel: Panel) => void }) {
   const readToZip = async (): Promise<void> => {
     say(t("zip.working", { count: files.length }));
     const form = optionsForm(options, promptsOf(info));
-    for (const file of files) form.append("files", file, file.name);
+    for (const file of files) form.append("files", file, nameOf(file));
     form.set("output", options.outputs.join(",") || "markdown");
     const response = await request("/batch/ocr/download", { method: "POST", body: form });
     say(t("zip.done", { name: await save(response, "results.zip") }));
   };
 
   return (
-    <aside className="sidebar" aria-label={t("documents")}>
+    <aside className={`sidebar${any || files.length ? " compact" : ""}`} aria-label={t("documents")}>
       <DropZone onFiles={add} />
-      {files.length > 0 && (
-        <p className="row chosen">
-          <span>
-            {t("drop.chosen", { count: files.length, size: formatBytes(files.reduce((n, f) => n + f.size, 0), language) })}
-          </span>
-          <span className="grow" />
-          <button type="button" className="small" onClick={() => setFiles([])}>
-            {t("drop.clear")}
-          </button>
-        </p>
-      )}
+      {files.length > 0 && <Chosen files={files} onClear={() => setFiles([])} />}
       <div className="row actions">
         <button type="button" className="primary" disabled={!ready} onClick={read}>
           {t("read")}
         </button>
-        <button type="button" disabled={!ready || !has(root, "batch")} onClick={() => void attempt(readToZip)}>
-          {t("read.zip")}
-        </button>
+        {has(root, "batch") && (
+          <button type="button" disabled={!ready} onClick={() => void attempt(readToZip)}>
+            {t("read.zip")}
+          </button>
+        )}
         {has(root, "jobs") && (
           <button type="button" disabled={!ready} title={t("read.job_hint")} onClick={() => void attempt(runJob)}>
             {t("read.job")}
           </button>
         )}
       </div>
+      <DocumentList onOpen={onOpen} />
       <OptionsForm options={options} onChange={setOptions} />
-      <DocumentList />
     </aside>
   );
 }
 
-function DocumentList() {
-  const { t } = useTexts();
-  const all = useDocuments();
-  const current = useStore(selected);
-  return (
-    <section className="document-list" aria-label={t("documents")}>
-      <h2>{t("documents")}</h2>
-      {all.length === 0 && (
-        <p className="muted">
-          {t("documents.none")} {t("open_json")}
-        </p>
-      )}
-      <ul>
-        {all.map((document) => (
-          <li key={document.id} className={document.id === current ? "current" : ""}>
-            <button
-              type="button"
-              className="choose"
-              aria-current={document.id === current ? "true" : undefined}
-              onClick={() => selected.set(document.id)}
-            >
-              <span className="name">{document.name}</span>
-              <span className="muted">
-                {t(`status.${document.status}`)}
-                {document.pages.length > 0 && ` · ${document.finished}/${document.pages.length}`}
-              </span>
-              {document.status === "reading" && document.pages.length > 0 && (
-                <progress max={document.pages.length} value={document.finished} aria-label={document.name} />
-              )}
-            </button>
-            <button
-              type="button"
-              className="small quiet"
-              aria-label={`${t("remove")}: ${document.name}`}
-              title={t("remove")}
-              disabled={document.status === "reading" && document.file !== null}
-              onClick={() => removeDocument(document.id)}
-            >
-              ×
-            </button>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
+const NAMES_SHOWN = 5;
 
-function removeDocument(id: string): void {
-  remove(id);
-  if (documents.get().length === 0) selected.set(null);
+function Chosen({ files, onClear }: { files: readonly File[]; onClear: () => void }) {
+  const { t, language } = useTexts();
+  const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0), language);
+  const names = files.slice(0, NAMES_SHOWN).map(nameOf).join(", ");
+  return (
+    <div className="chosen">
+      <p className="row">
+        <span>{t("drop.chosen", { count: files.length, size })}</span>
+        <span className="grow" />
+        <button type="button" className="small" onClick={onClear}>
+          {t("drop.clear")}
+        </button>
+      </p>
+      <p className="muted names" title={files.map(nameOf).join("\n")}>
+        {files.length > NAMES_SHOWN ? t("job.more", { name: names, count: files.length - NAMES_SHOWN }) : names}
+      </p>
+    </div>
+  );
 }

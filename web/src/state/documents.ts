@@ -1,12 +1,14 @@
 /** The documents on the page: what is known of each and of its pages, and how that changes. */
 
 import type { StreamUsage } from "../api/reading";
-import type { Block, Ledger, Options, PageResult, PageStatus, Problem } from "../api/types";
-import { unpack } from "./lines";
+import type { Block, Box, Ledger, PageResult, PageStatus, Problem, Review } from "../api/types";
+import { linesOf, unpack } from "./lines";
+import type { Options } from "../api/options";
 import { dropPictures } from "./pictures";
 import { Store, useStore } from "./store";
 
-export type DocumentStatus = "queued" | "reading" | "done" | "failed" | "cancelled";
+/** `interrupted`: it was being read when the page was left. */
+export type DocumentStatus = "queued" | "reading" | "done" | "failed" | "cancelled" | "interrupted";
 
 export interface PageState {
   readonly number: number;
@@ -44,11 +46,15 @@ export interface DocumentState {
 export const documents = new Store<readonly DocumentState[]>([]);
 export const selected = new Store<string | null>(null);
 
-let counter = 0;
+/** Unlike any other, in this visit and in those whose documents are restored. */
+function newId(): string {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+  return `document-${(high ?? 0).toString(36)}${(low ?? 0).toString(36)}`;
+}
 
 export function newDocument(name: string, fields: Partial<DocumentState> = {}): DocumentState {
   const document: DocumentState = {
-    id: `document-${++counter}`,
+    id: newId(),
     name,
     file: null,
     jobId: null,
@@ -81,8 +87,14 @@ export function change(id: string, fields: (document: DocumentState) => Partial<
 
 export function remove(id: string): void {
   dropPictures(id);
+  const at = documents.get().findIndex((document) => document.id === id);
   documents.update((all) => all.filter((document) => document.id !== id));
-  if (selected.get() === id) selected.set(documents.get().at(-1)?.id ?? null);
+  const left = documents.get();
+  if (selected.get() === id) selected.set((left[at] ?? left.at(-1))?.id ?? null);
+}
+
+export function isActive(document: DocumentState): boolean {
+  return document.status === "queued" || document.status === "reading";
 }
 
 export function emptyPage(number: number): PageState {
@@ -110,18 +122,78 @@ export function isRead(page: PageState): boolean {
   return page.status === "ok" || page.status === "degraded" || page.status === "failed";
 }
 
+/** Whether a page is to be read again: it failed, or was never reached. */
+export function isMissing(page: PageState): boolean {
+  return page.status === "failed" || !isRead(page);
+}
+
 /** Put a person's text in the place of the engine's. Lines told where the old words stood, so they go. */
 export function editBlock(id: string, number: number, index: number, text: string): void {
-  changePage(id, number, (page) => {
-    if (!page.result) return {};
-    const blocks = page.result.blocks.map((block, i): Block => {
+  changeResult(id, number, (result) => ({
+    blocks: result.blocks.map((block, i): Block => {
       if (i !== index || block.text === text) return block;
-      return { ...block, text, lines: "[]", confidence: null, edited: true };
-    });
-    return { result: { ...page.result, blocks } };
+      return { ...block, text, lines: "[]", doubts: [], confidence: null, edited: true };
+    }),
+  }));
+}
+
+/** Put `text` in the place of `reading` within a block; other lines keep their places and their doubts. */
+export function amendBlock(id: string, number: number, index: number, change: Amendment): void {
+  changeResult(id, number, (result) => ({
+    blocks: result.blocks.map((block, i) => (i === index ? amended(block, change) : block)),
+  }));
+}
+
+export interface Amendment {
+  readonly reading: string;
+  readonly text: string;
+  readonly box: Box | null;
+}
+
+function amended(block: Block, { reading, text, box }: Amendment): Block {
+  const isTable = block.text.includes("<table");
+  const lines = linesOf(block);
+  const at = lines.findIndex((line) => line.text.includes(reading) && (!box || holds(line.box, box)));
+  const line = lines[at];
+  const kept = line ? lines.with(at, { ...line, text: line.text.replace(reading, () => text), confidence: null }) : [];
+  const doubts = block.doubts.filter((doubt) => !box || !holds(doubt.box, box));
+  return {
+    ...block,
+    text: block.text.replace(reading, () => (isTable && reading !== block.text ? escapeHtml(text) : text)),
+    lines: JSON.stringify(kept),
+    doubts,
+    confidence: doubts.length ? block.confidence : null,
+    edited: true,
+  };
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
+
+/** Whether the middle of `inner` lies in a box. */
+export function holds([x0, y0, x1, y1]: Box, inner: Box): boolean {
+  const x = (inner[0] + inner[2]) / 2;
+  const y = (inner[1] + inner[3]) / 2;
+  return x0 <= x && x <= x1 && y0 <= y && y <= y1;
+}
+
+/** Add what a person read where the engine read nothing, before the first block that stands lower. */
+export function addBlock(id: string, number: number, text: string, box: Box): void {
+  changeResult(id, number, ({ blocks }) => {
+    const added: Block = { label: "text", text, boxes: [box], confidence: null, lines: "[]", doubts: [], edited: true };
+    const below = blocks.findIndex((block) => (block.boxes[0]?.[1] ?? 0) >= (box[1] + box[3]) / 2);
+    return { blocks: blocks.toSpliced(below < 0 ? blocks.length : below, 0, added) };
   });
 }
 
+export function addReview(id: string, number: number, review: Review): void {
+  changeResult(id, number, (result) => ({ reviews: [...(result.reviews ?? []), review] }));
+}
+
+function changeResult(id: string, number: number, fields: (result: PageResult) => Partial<PageResult>): void {
+  changePage(id, number, (page) => (page.result ? { result: { ...page.result, ...fields(page.result) } } : {}));
+}
 
 /** The document as the server's JSON, of the pages that are finished. */
 export function toJson(document: DocumentState): Record<string, unknown> {

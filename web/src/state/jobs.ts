@@ -1,13 +1,15 @@
 /** The server's jobs as this page knows them, and the jobs that are opened here. */
 
-import { describe } from "../api/client";
-import { followJob, type Job, listJobs } from "../api/jobs";
+import { describe, Unreachable } from "../api/client";
+import { followJob, type JobEvent, listJobs } from "../api/jobs";
+import type { Job } from "../api/types";
 import { change, type DocumentState, documents, newDocument, remove, selected } from "./documents";
 import { pageOf } from "./results";
 import { Store } from "./store";
 
 export const jobs = new Store<readonly Job[] | null>(null);
 
+const AGAIN_MS = 2000;
 const opened = new Map<string, AbortController>();
 
 export async function refreshJobs(): Promise<void> {
@@ -16,49 +18,71 @@ export async function refreshJobs(): Promise<void> {
 
 /** Show a job's pages: those that are there, and those that come. Each file is a document. */
 export async function openJob(id: string, title: string): Promise<void> {
-  const before = documents.get().find((document) => document.jobId === id);
-  if (before) {
-    selected.set(before.id);
-    return;
-  }
+  const before = documentsOf(id)[0];
+  if (before) selected.set(before.id);
+  if (opened.has(id) || (before && documentsOf(id).every((document) => document.status === "done"))) return;
   const abort = new AbortController();
   opened.set(id, abort);
-  let current: DocumentState | null = null;
-  let first = true;
-  const finish = (status: DocumentState["status"], error: DocumentState["error"] = null): void => {
-    if (current) change(current.id, () => ({ status, error, ended: performance.now() }));
-  };
   try {
-    for await (const event of followJob(id, abort.signal)) {
-      if (event.event !== "page") {
-        if (event.event === "end") finish(endOf(event.data));
-        continue;
-      }
-      const { file, filename, page, index } = event.data;
-      if (!current || file !== current.jobFile) {
-        finish("done");
-        current = newDocument(filename || title, { jobId: id, jobFile: file, status: "reading" });
-        if (first) selected.set(current.id);
-        first = false;
-      }
-      const shown = { ...pageOf(page), index };
-      change(current.id, (d) => ({ pages: [...d.pages, shown], finished: d.finished + 1 }));
-    }
+    await follow(id, title, abort.signal);
   } catch (error) {
-    if (!abort.signal.aborted) finish("failed", describe(error));
+    const failure = describe(error);
+    if (!abort.signal.aborted) finish(id, "failed", failure);
   } finally {
     opened.delete(id);
   }
 }
 
-/** Take a job off the page: it was erased, or is to be read again. */
-export function closeJob(id: string): void {
-  opened.get(id)?.abort();
-  for (const document of documents.get()) {
-    if (document.jobId === id) remove(document.id);
+/** Take a job's pages as they come; while the server is away, ask again. */
+async function follow(id: string, title: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      for await (const event of followJob(id, signal)) {
+        if (event.event === "page") take(id, title, event.data);
+        else if (event.event === "end") {
+          finish(id, endOf(event.data));
+          return;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof Unreachable) || signal.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
   }
 }
 
+/** A page of a job, put where it belongs; what is there already, and perhaps corrected, stays. */
+function take(id: string, title: string, data: Extract<JobEvent, { event: "page" }>["data"]): void {
+  const { file, filename, page, index } = data;
+  let document = documentsOf(id).find((each) => each.jobFile === file);
+  if (!document) {
+    const first = documentsOf(id).length === 0;
+    finish(id, "done");
+    document = newDocument(filename || title, { jobId: id, jobFile: file, status: "reading" });
+    if (first) selected.set(document.id);
+  }
+  if (document.pages.some((each) => each.index === index)) return;
+  const shown = { ...pageOf(page), index };
+  change(document.id, (d) => ({ pages: [...d.pages, shown], finished: d.finished + 1 }));
+}
+
+/** The end of those documents of a job whose pages were still coming. */
+function finish(id: string, status: DocumentState["status"], error: DocumentState["error"] = null): void {
+  for (const { id: document, status: before } of documentsOf(id)) {
+    if (before === "reading" || before === "interrupted") {
+      change(document, () => ({ status, error, ended: performance.now() }));
+    }
+  }
+}
+
+const documentsOf = (id: string): DocumentState[] => documents.get().filter((document) => document.jobId === id);
+
+/** Take a job off the page: it was erased, or is to be read again. */
+export function closeJob(id: string): void {
+  opened.get(id)?.abort();
+  for (const document of documentsOf(id)) remove(document.id);
+}
+
 function endOf(job: Job): DocumentState["status"] {
-  return job.status === "cancelled" ? "cancelled" : job.status === "failed" ? "failed" : "done";
+  return job.status === "cancelled" || job.status === "failed" ? job.status : "done";
 }

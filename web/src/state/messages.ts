@@ -1,4 +1,4 @@
-/** Short words to the person, gone after a while and read out by screen readers. */
+/** Short words to the person, read out by screen readers. What went wrong stays until it is closed. */
 
 import { Store } from "./store";
 
@@ -10,11 +10,15 @@ export interface Message {
 
 export const messages = new Store<readonly Message[]>([]);
 
-const SHOWN_MS = { info: 4000, error: 12_000 };
+const SHOWN_MS = 4000;
 let counter = 0;
 
 export function say(text: string, kind: Message["kind"] = "info"): void {
   const id = ++counter;
-  messages.update((all) => [...all.slice(-3), { id, text, kind }]);
-  setTimeout(() => messages.update((all) => all.filter((message) => message.id !== id)), SHOWN_MS[kind]);
+  messages.update((all) => [...all.filter((message) => message.text !== text).slice(-3), { id, text, kind }]);
+  if (kind === "info") setTimeout(() => dismiss(id), SHOWN_MS);
+}
+
+export function dismiss(id: number): void {
+  messages.update((all) => all.filter((message) => message.id !== id));
 }

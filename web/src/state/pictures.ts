@@ -9,9 +9,18 @@ import { request } from "../api/client";
 
 const FETCHED_KEPT = 120;
 
-type Size = "page" | "thumbnail";
+export type Size = "page" | "thumbnail";
+
+/** A picture that was read here, and of what. */
+export interface Kept {
+  id: string;
+  page: number;
+  size: Size;
+  picture: Blob;
+}
 
 const kept = new Map<string, Blob>();
+let onKept: (kept: Kept) => void = () => undefined;
 const fetched = new Map<string, Promise<Blob | null>>();
 const watchers = new Map<string, Set<() => void>>();
 
@@ -19,9 +28,21 @@ const keyOf = (id: string, page: number, size: Size): string => `${id}/${page}/$
 
 /** Keep a JPEG of a page, and tell those who show it. */
 export function keepPicture(id: string, page: number, size: Size, jpeg: Uint8Array<ArrayBuffer>): void {
+  const picture = new Blob([jpeg], { type: "image/jpeg" });
+  restorePicture({ id, page, size, picture });
+  onKept({ id, page, size, picture });
+}
+
+/** Take back a picture that was kept elsewhere. */
+export function restorePicture({ id, page, size, picture }: Kept): void {
   const key = keyOf(id, page, size);
-  kept.set(key, new Blob([jpeg], { type: "image/jpeg" }));
+  kept.set(key, picture);
   for (const watcher of watchers.get(key) ?? []) watcher();
+}
+
+/** Call `listener` with each picture that is kept from now on. */
+export function watchPictures(listener: (kept: Kept) => void): void {
+  onKept = listener;
 }
 
 export function dropPictures(id: string): void {

@@ -1,81 +1,127 @@
-/** Reads the queued documents, one after another; the server reads the pages of each in parallel. */
+/**
+ * Reads what is queued, one reading after another; the server reads the pages of each in parallel. A reading
+ * is a whole document, or a span of its pages that is read again. Only this file knows what is read now.
+ */
 
-import { describe } from "../api/client";
+import { describe, Unreachable } from "../api/client";
 import { decodeBase64, type Frame, readDocument, type Span } from "../api/reading";
-import type { Options } from "../api/types";
-import { change, changePage, type DocumentState, documents, emptyPage, find, newDocument, selected } from "./documents";
+import { change, changePage, type DocumentState, emptyPage, find, isActive, isMissing, newDocument, selected } from "./documents";
 import { pack } from "./lines";
+import type { Options } from "../api/options";
 import { keepPicture } from "./pictures";
 import { promptsOf, service } from "./service";
 import { addUsage } from "./usage";
 
+interface Reading {
+  id: string;
+  /** Null for the whole document, as its options want it. */
+  span: Span | null;
+}
+
+let waiting: Reading[] = [];
 let current: { id: string; abort: AbortController } | null = null;
 
 export function readFiles(files: readonly File[], options: Options): void {
-  const added = files.map((file) => newDocument(file.name, { file, options }));
+  const added = files.map((file) => newDocument(nameOf(file), { file, options }));
   if (added[0]) selected.set(added[0].id);
+  waiting.push(...added.map(({ id }) => ({ id, span: null })));
   void readNext();
 }
 
+/** A file's name, with its folders where a folder was chosen. */
+export const nameOf = (file: File): string => file.webkitRelativePath || file.name;
+
 /** Stop a document: the server's work on it ends within the page. */
 export function cancel(id: string): void {
+  waiting = waiting.filter((reading) => reading.id !== id);
   if (current?.id === id) current.abort.abort();
-  else change(id, () => ({ status: "cancelled" }));
+  else if (find(id)?.status === "queued") change(id, () => ({ status: "cancelled" }));
 }
 
-/** Read again the pages that failed, and only those. */
-export async function retry(document: DocumentState, numbers: readonly number[]): Promise<void> {
+export function cancelAll(): void {
+  const ids = new Set([...waiting.map(({ id }) => id), ...(current ? [current.id] : [])]);
+  for (const id of ids) cancel(id);
+}
+
+/** Whether something of a document is missing that this page could read. */
+export function canRetry(document: DocumentState): boolean {
+  if (!document.file || !document.options || isActive(document)) return false;
+  return document.pages.length === 0 || document.pages.some(isMissing);
+}
+
+/** Read again the pages that failed or were never reached, and only those. */
+export function retry(id: string, options: Partial<Options> = {}): void {
+  const document = find(id);
+  if (!document || !canRetry(document)) return;
+  const missing = document.pages.filter(isMissing).map((page) => page.number);
+  const spans = document.pages.length === 0 ? [null] : spansOf(missing);
+  waiting.push(...spans.map((span) => ({ id, span })));
+  change(id, (d) => ({ status: "queued", error: null, options: d.options && { ...d.options, ...options } }));
+  void readNext();
+}
+
+/** Page numbers, ascending → runs of consecutive ones. */
+function spansOf(numbers: readonly number[]): Span[] {
+  const spans: Span[] = [];
   for (const number of numbers) {
-    if (!(await stream(document, { from: number, to: number }))) return;
+    const last = spans.at(-1);
+    if (last?.to === number - 1) last.to = number;
+    else spans.push({ from: number, to: number });
   }
+  return spans;
 }
 
 async function readNext(): Promise<void> {
   if (current) return;
-  const next = documents.get().find((document) => document.status === "queued" && document.file);
+  const next = waiting.shift();
   if (!next) return;
-  await stream(next);
+  const document = find(next.id);
+  if (document) await read(document, next.span);
   void readNext();
 }
 
-/** Returns whether it came to its end. */
-async function stream(document: DocumentState, span?: Span): Promise<boolean> {
+async function read(document: DocumentState, span: Span | null): Promise<void> {
   const { id, file, options } = document;
-  if (!file || !options) return false;
+  if (!file || !options) return;
   const abort = new AbortController();
   current = { id, abort };
-  const engine = service.get().root;
+  const { root } = service.get();
   change(id, () => ({
     status: "reading",
     began: performance.now(),
     ended: null,
     error: null,
-    engine: engine?.engine ?? "",
-    model: engine?.model ?? "",
+    engine: root?.engine ?? "",
+    model: root?.model ?? "",
   }));
-  let complete = false;
   try {
-    const prompts = promptsOf(service.get().info);
-    for await (const frame of readDocument(file, options, prompts, abort.signal, span)) {
-      apply(id, frame, options, span);
-      if (frame.type === "end") complete = true;
-    }
-    if (complete) change(id, () => ({ status: "done" }));
-    else throw new Error("The answer was cut off.");
+    await follow(id, file, options, span, abort.signal);
+    const more = waiting.some((reading) => reading.id === id);
+    change(id, () => ({ status: more ? "queued" : "done" }));
   } catch (error) {
     const gone = abort.signal.aborted;
+    waiting = waiting.filter((reading) => reading.id !== id);
     change(id, () => ({ status: gone ? "cancelled" : "failed", error: gone ? null : describe(error) }));
   } finally {
     current = null;
     change(id, () => ({ ended: performance.now() }));
   }
-  return complete;
 }
 
-function apply(id: string, frame: Frame, options: Options, span?: Span): void {
+async function follow(id: string, file: File, options: Options, span: Span | null, signal: AbortSignal): Promise<void> {
+  let complete = false;
+  const prompts = promptsOf(service.get().info);
+  for await (const frame of readDocument(file, options, prompts, signal, span)) {
+    apply(id, frame, options, span);
+    if (frame.type === "end") complete = true;
+  }
+  if (!complete) throw new Unreachable("the answer was cut off");
+}
+
+function apply(id: string, frame: Frame, options: Options, span: Span | null): void {
   if (frame.type === "start") {
-    const first = Number(options.pageFrom) || 1;
     if (span) return;
+    const first = Number(options.pageFrom) || 1;
     const pages = Array.from({ length: frame.pages }, (_, i) => emptyPage(first + i));
     change(id, () => ({ pages, finished: 0 }));
   } else if (frame.type === "page_start") {
@@ -99,6 +145,6 @@ function apply(id: string, frame: Frame, options: Options, span?: Span): void {
   } else if (frame.type === "end") {
     const began = find(id)?.began ?? performance.now();
     addUsage(frame.usage, (performance.now() - began) / 1000);
-    change(id, (d) => (span ? {} : { usage: frame.usage, ledger: frame.ledger, finished: d.finished }));
+    if (!span) change(id, () => ({ usage: frame.usage, ledger: frame.ledger }));
   }
 }

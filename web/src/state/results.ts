@@ -1,7 +1,7 @@
 /** A result that was saved as JSON, opened again without reading anything. */
 
-import { describe } from "../api/client";
 import type { SentPage } from "../api/types";
+import { text } from "../texts";
 import { newDocument, type PageState, selected } from "./documents";
 import { pack } from "./lines";
 import { say } from "./messages";
@@ -15,7 +15,6 @@ interface Saved {
 export async function openResult(file: File): Promise<void> {
   try {
     const saved = JSON.parse(await file.text()) as Saved;
-    if (!Array.isArray(saved.pages)) throw new Error(`${file.name} is not a result.`);
     const pages = saved.pages.map(pageOf);
     const document = newDocument(file.name.replace(/\.json$/i, ""), {
       status: "done",
@@ -25,13 +24,14 @@ export async function openResult(file: File): Promise<void> {
       model: saved.model ?? "",
     });
     selected.set(document.id);
-  } catch (error) {
-    say(describe(error).message, "error");
+  } catch {
+    say(text("unreadable.result", { name: file.name }), "error");
   }
 }
 
+/** Raises `TypeError` for what is not a page. */
 export function pageOf(result: SentPage): PageState {
-  if (typeof result.number !== "number" || !Array.isArray(result.blocks)) throw new Error("This is not a page.");
+  if (typeof result.number !== "number") throw new TypeError("This is not a page.");
   return {
     number: result.number,
     index: null,

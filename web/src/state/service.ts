@@ -1,6 +1,6 @@
-/** What the server says of itself, and who is logged in. */
+/** What the server says of itself, whether it answers, and who is logged in. */
 
-import { hasToken, json, onRefused, request, setToken } from "../api/client";
+import { ApiError, hasToken, json, onLost, onRefused, request, setToken } from "../api/client";
 import type { Info, Service } from "../api/types";
 import { Store } from "./store";
 
@@ -27,28 +27,48 @@ export const service = new Store<ServiceState>({
   unreachable: false,
 });
 
-const POLL_MS = 3000;
+const SOON_MS = 3000;
+const IDLE_MS = 20_000;
 
-/** Ask until the server is ready, then stop. */
-export async function start(): Promise<void> {
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** Ask until the server is ready; from then on now and then, and at once when it stops answering. */
+export function start(): void {
   onRefused(() => service.update((s) => ({ ...s, me: null, wantsLogin: true })));
-  for (;;) {
-    const ready = await refresh();
-    if (ready) return;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
+  onLost(() => {
+    if (service.get().unreachable) return;
+    service.update((s) => ({ ...s, unreachable: true }));
+    askIn(SOON_MS);
+  });
+  void look();
+}
+
+/** Ask now, whenever the next time was to be. */
+export function tryNow(): void {
+  askIn(0);
+}
+
+function askIn(milliseconds: number): void {
+  clearTimeout(timer);
+  timer = setTimeout(() => void look(), milliseconds);
+}
+
+async function look(): Promise<void> {
+  const well = await refresh();
+  askIn(well ? IDLE_MS : SOON_MS);
 }
 
 async function refresh(): Promise<boolean> {
   try {
     const root = await json<Service>("/");
     service.update((s) => ({ ...s, root, unreachable: false }));
-    const guarded = root.features.accounts?.available ?? false;
+    const guarded = root.features["accounts"]?.available ?? false;
+    const { info, wantsLogin } = service.get();
     if (guarded && !hasToken()) service.update((s) => ({ ...s, wantsLogin: true }));
-    else await identify(guarded);
+    else if (!info && !wantsLogin) await identify(guarded);
     return root.ready;
-  } catch {
-    service.update((s) => ({ ...s, unreachable: true }));
+  } catch (error) {
+    service.update((s) => ({ ...s, unreachable: !(error instanceof ApiError) }));
     return false;
   }
 }

@@ -10,7 +10,7 @@ export type { Key };
 const CHOICE = "airgap-ocr.language";
 
 const LOADERS: Record<Language, () => Promise<Texts>> = {
-  en: async () => en,
+  en: () => Promise.resolve(en),
   "zh-Hant": async () => (await import("./zh-Hant")).zhHant,
   "zh-Hans": async () => (await import("./zh-Hans")).zhHans,
   ru: async () => (await import("./ru")).ru,
@@ -49,6 +49,8 @@ export function useTexts(): { t: Translate; language: Language } {
   return { language, t: (key, values) => fill(texts[key], values) };
 }
 
+export const currentLanguage = (): Language => current.get().language;
+
 /** A text of the chosen language, outside components. */
 export function text(key: Key, values?: Record<string, string | number>): string {
   return fill(current.get().texts[key], values);
@@ -70,19 +72,25 @@ export function formatBytes(bytes: number, language: Language): string {
 }
 
 export function formatSeconds(seconds: number, language: Language): string {
-  const [value, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : [seconds / 3600, "hour"];
+  const [value, unit] = inUnits(seconds);
   return new Intl.NumberFormat(language, {
     style: "unit",
-    unit: unit as string,
+    unit,
     unitDisplay: "short",
-    maximumFractionDigits: unit === "second" && (value as number) >= 10 ? 0 : 1,
-  }).format(value as number);
+    maximumFractionDigits: unit === "second" && value >= 10 ? 0 : 1,
+  }).format(value);
+}
+
+function inUnits(seconds: number): [number, "second" | "minute" | "hour"] {
+  if (seconds < 90) return [seconds, "second"];
+  return seconds < 5400 ? [seconds / 60, "minute"] : [seconds / 3600, "hour"];
 }
 
 export function formatNumber(value: number, language: Language, digits = 0): string {
   return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
 }
 
+/** A share, never said to be more than it is: 99.9 % is not 100 %. */
 export function formatPercent(share: number, language: Language): string {
-  return new Intl.NumberFormat(language, { style: "percent" }).format(share);
+  return new Intl.NumberFormat(language, { style: "percent", roundingMode: "floor" }).format(share);
 }

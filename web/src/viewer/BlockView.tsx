@@ -1,12 +1,15 @@
 import { type KeyboardEvent, memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import type { Block } from "../api/types";
+import { isDoubtful } from "../state/confidence";
 import { editBlock, type PageState } from "../state/documents";
 import { formatPercent, useTexts } from "../texts";
-import { isDoubtful } from "./confidence";
+import { labelText } from "../texts/problems";
 import { render, typeset } from "./markdown";
 import { kindOf } from "./PagePicture";
 import { Picture } from "./Picture";
+import { TableEditor } from "./TableEditor";
+import { parseTable } from "./tables";
 
 interface Props {
   documentId: string;
@@ -52,7 +55,7 @@ export const BlockView = memo(function BlockView({ documentId, page, block, inde
       className={`block kind-${kindOf(block.label)}${lit ? " lit" : ""}${doubtful ? " doubtful" : ""}${block.edited ? " edited" : ""}`}
       data-block={index}
       role="group"
-      aria-label={[t("block", { label: block.label, index: index + 1 }), confidence].filter(Boolean).join(", ")}
+      aria-label={[t("block", { label: labelText(block.label, t), index: index + 1 }), confidence].filter(Boolean).join(", ")}
       tabIndex={0}
       onPointerEnter={() => onLight(index)}
       onPointerLeave={() => onLight(null)}
@@ -64,7 +67,7 @@ export const BlockView = memo(function BlockView({ documentId, page, block, inde
     >
       <div className="block-tools">
         <span className="block-label" title={confidence}>
-          {block.label}
+          {labelText(block.label, t)}
           {doubtful && ` · ${formatPercent(block.confidence ?? 0, language)}`}
         </span>
         {!editing && (
@@ -120,7 +123,19 @@ function Crops({ block, page, picture }: { block: Block; page: PageState; pictur
   ));
 }
 
-function Editor({ text, onSave, onCancel }: { text: string; onSave: (text: string) => void; onCancel: () => void }) {
+interface EditorProps {
+  text: string;
+  onSave: (text: string) => void;
+  onCancel: () => void;
+}
+
+/** A table is edited as a table, all else as the Markdown that it is. */
+function Editor(props: EditorProps) {
+  const [cells] = useState(() => parseTable(props.text));
+  return cells ? <TableEditor cells={cells} {...props} /> : <TextEditor {...props} />;
+}
+
+function TextEditor({ text, onSave, onCancel }: EditorProps) {
   const { t } = useTexts();
   const [value, setValue] = useState(text);
   const onKeyDown = (event: KeyboardEvent): void => {

@@ -1,30 +1,32 @@
-import { type CSSProperties, memo, useEffect, useMemo, useRef } from "react";
+import { type CSSProperties, memo, useEffect, useRef } from "react";
 
 import type { Box } from "../api/types";
+import { isDoubtful } from "../state/confidence";
 import type { PageState } from "../state/documents";
-import { linesOf } from "../state/lines";
+import type { Place } from "../state/places";
 import { useTexts } from "../texts";
-import { isDoubtful } from "./confidence";
 import { Picture } from "./Picture";
 
 interface Props {
   page: PageState;
   picture: Blob | null;
   lit: number | null;
+  /** The place that is being reviewed, where it is on this page. */
+  place: Place | null;
   onLight: (index: number | null) => void;
   onChoose: (index: number) => void;
 }
 
 /** The page as it looks, each block's boxes over it. */
-export const PagePicture = memo(function PagePicture({ page, picture, lit, onLight, onChoose }: Props) {
+export const PagePicture = memo(function PagePicture({ page, picture, lit, place, onLight, onChoose }: Props) {
   const { t } = useTexts();
   const { width, height, result } = page;
   const litBox = useRef<SVGRectElement>(null);
-  const doubtful = useMemo(
-    () => result?.blocks.flatMap(linesOf).filter((line) => isDoubtful(line.confidence)) ?? [],
-    [result],
-  );
 
+  const placeBox = useRef<SVGRectElement>(null);
+  useEffect(() => {
+    placeBox.current?.scrollIntoView({ block: "center" });
+  }, [place]);
   useEffect(() => {
     // A box that is out of sight comes into it, without moving the text that is being pointed at.
     const box = litBox.current?.getBoundingClientRect();
@@ -54,18 +56,38 @@ export const PagePicture = memo(function PagePicture({ page, picture, lit, onLig
               />
             )),
           )}
-          {doubtful.map((line, index) => (
-            <rect key={index} {...rectangle(line.box)} className="doubtful-line" />
-          ))}
+          {result?.blocks
+            .flatMap((block) => block.doubts)
+            .map((line, index) => <rect key={index} {...rectangle(line.box)} className="doubtful-line" />)}
+          <Unread page={page} />
           {result?.disagreements
             ?.map(({ box, other_box }) => box ?? other_box)
             .filter((box) => box !== null)
             .map((box, index) => <rect key={index} {...rectangle(box)} className="disagreement" />)}
+          {place?.box && <rect {...rectangle(place.box)} className="reviewed-place" ref={placeBox} />}
         </svg>
       </div>
     </div>
   );
 });
+
+/** What the engine did not read, hatched. */
+function Unread({ page }: { page: PageState }) {
+  const places = page.result?.unread ?? [];
+  if (places.length === 0) return null;
+  const name = `hatch-${page.number}`;
+  const step = Math.max(6, page.width / 80);
+  return (
+    <>
+      <pattern id={name} className="hatch" width={step} height={step} patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+        <rect width={step / 3} height={step} />
+      </pattern>
+      {places.map((box, index) => (
+        <rect key={index} {...rectangle(box)} className="unread" fill={`url(#${name})`} />
+      ))}
+    </>
+  );
+}
 
 function rectangle([x0, y0, x1, y1]: Box): { x: number; y: number; width: number; height: number } {
   return { x: x0, y: y0, width: Math.max(1, x1 - x0), height: Math.max(1, y1 - y0) };

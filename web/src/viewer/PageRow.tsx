@@ -1,16 +1,19 @@
 import { memo, useCallback, useEffect, useRef, useState } from "react";
 
 import { picturePath } from "../api/jobs";
-import { type PageState } from "../state/documents";
+import type { PageState } from "../state/documents";
 import { unpack } from "../state/lines";
+import { type Place } from "../state/places";
 import { usePicture } from "../state/pictures";
 import { formatPercent, useTexts } from "../texts";
+import { explained, warningText } from "../texts/problems";
 import { BlockView } from "./BlockView";
 import { lightUp } from "./find";
+import { readable } from "./live";
 import { PagePicture } from "./PagePicture";
 import { toMarkdown } from "./pageText";
 import { inTurn } from "./turns";
-import type { View } from "./Viewer";
+import type { View } from "./types";
 
 interface Props {
   documentId: string;
@@ -20,10 +23,11 @@ interface Props {
   query: string;
   nth: number | null;
   wish: number;
+  place: Place | null;
 }
 
 /** One page: the picture with its boxes on the left, what was read on the right. */
-export const PageRow = memo(function PageRow({ documentId, jobId, page, view, query, nth, wish }: Props) {
+export const PageRow = memo(function PageRow({ documentId, jobId, page, view, query, nth, wish, place }: Props) {
   const { t, language } = useTexts();
   const [lit, setLit] = useState<number | null>(null);
   const words = useRef<HTMLDivElement>(null);
@@ -46,15 +50,18 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
   }, []);
 
   const confidence = result?.confidence ?? null;
+  const coverage = result?.coverage ?? null;
+  const reviewed = place?.block ?? null;
   return (
     <article className={`page status-${page.status}`} aria-label={t("page", { number: page.number })}>
       <header className="page-head">
         <h3>{t("page", { number: page.number })}</h3>
         <span className={`badge ${page.status}`}>{t(`status.${page.status}`)}</span>
         {confidence !== null && <span className="muted">{t("block.confidence", { percent: formatPercent(confidence, language) })}</span>}
+        {coverage !== null && <span className="muted">{t("page.coverage", { percent: formatPercent(coverage, language) })}</span>}
       </header>
       <div className="page-body">
-        <PagePicture page={page} picture={picture} lit={lit} onLight={setLit} onChoose={toText} />
+        <PagePicture page={page} picture={picture} lit={lit ?? reviewed} place={place} onLight={setLit} onChoose={toText} />
         <div className="words" ref={words}>
           <Notes page={page} />
           <Words
@@ -62,7 +69,7 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
             page={page}
             view={view}
             picture={picture}
-            lit={lit}
+            lit={lit ?? reviewed}
             onLight={setLit}
             onDrawn={setDrawn}
           />
@@ -73,8 +80,9 @@ export const PageRow = memo(function PageRow({ documentId, jobId, page, view, qu
 });
 
 function Notes({ page }: { page: PageState }) {
-  const { t } = useTexts();
-  const { error, result } = page;
+  const { t, language } = useTexts();
+  const { result } = page;
+  const error = page.error && explained(page.error, t, language);
   const disagreements = result?.disagreements ?? [];
   return (
     <>
@@ -85,7 +93,7 @@ function Notes({ page }: { page: PageState }) {
       )}
       {result?.warnings.map((warning) => (
         <p className="note degraded" role="note" key={warning}>
-          {warning}
+          {warningText(warning, t, language)}
         </p>
       ))}
       {disagreements.length > 0 && (
@@ -130,7 +138,7 @@ function Words({ documentId, page, view, picture, lit, onLight, onDrawn }: Words
   const drawn = useMoreEachTurn(result?.blocks.length ?? 0, onDrawn);
   if (!result) {
     return page.text ? (
-      <pre className="live" tabIndex={-1}>{page.text}</pre>
+      <div className="live">{readable(page.text)}</div>
     ) : (
       <p className="muted">{page.status === "failed" ? "" : t(`status.${page.status}`)}</p>
     );

@@ -2,16 +2,10 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 
 import type { DocumentState } from "../state/documents";
+import type { Place } from "../state/places";
 import { useTexts } from "../texts";
 import { PageRow } from "./PageRow";
-import type { Fit, View } from "./Viewer";
-
-/** A found place to go to: its page, its number there, and a count that rises with each wish. */
-export interface Target {
-  index: number;
-  nth: number;
-  wish: number;
-}
+import type { Fit, Target, View } from "./types";
 
 interface Props {
   document: DocumentState;
@@ -19,6 +13,7 @@ interface Props {
   fit: Fit;
   query: string;
   target: Target | null;
+  place: Place | null;
   onTop: (index: number) => void;
   onReady: (scrollTo: (index: number) => void) => void;
 }
@@ -29,7 +24,7 @@ const LINE_PIXELS = 24;
 
 /** The pages one below the other; only those in sight are there. Scrolling draws this and nothing else. */
 export const Pages = memo(
-  function Pages({ document: shown, view, fit, query, target, onTop, onReady }: Props) {
+  function Pages({ document: shown, view, fit, query, target, place, onTop, onReady }: Props) {
     const { t } = useTexts();
     const scroller = useRef<HTMLDivElement>(null);
     const virtualizer = useVirtualizer({
@@ -51,6 +46,11 @@ export const Pages = memo(
     useEffect(() => {
       if (target) virtualizer.scrollToIndex(target.index, { align: "start" });
     }, [target, virtualizer]);
+
+    const placed = place ? shown.pages.findIndex((page) => page.number === place.page) : -1;
+    useEffect(() => {
+      if (placed >= 0) virtualizer.scrollToIndex(placed, { align: "auto" });
+    }, [placed, virtualizer]);
 
     return (
       <div className={`pages fit-${fit}`} ref={scroller} tabIndex={0} aria-label={t("page.thumbnails")} role="region">
@@ -75,6 +75,7 @@ export const Pages = memo(
                   query={query}
                   nth={here?.nth ?? null}
                   wish={here?.wish ?? 0}
+                  place={placed === row.index ? place : null}
                 />
               </div>
             );
@@ -88,7 +89,8 @@ export const Pages = memo(
     a.view === b.view &&
     a.fit === b.fit &&
     a.query === b.query &&
-    a.target === b.target,
+    a.target === b.target &&
+    a.place === b.place,
 );
 
 /** The height of a page before it was drawn, near enough that the scroll bar does not jump. */

@@ -1,13 +1,14 @@
 import { useEffect, useRef, useState } from "react";
 
-import { describe } from "../api/client";
-import { type DocumentState } from "../state/documents";
-import { cancel, retry } from "../state/reader";
+import { isLocked, Unlock } from "../panels/Unlock";
+import { type DocumentState, isActive, isMissing } from "../state/documents";
 import { say } from "../state/messages";
+import { cancel, canRetry, retry } from "../state/reader";
 import { formatNumber, formatSeconds, useTexts } from "../texts";
+import { explained } from "../texts/problems";
 import { Downloads } from "./Downloads";
 import { documentMarkdown } from "./pageText";
-import type { Fit, View } from "./Viewer";
+import type { Fit, View } from "./types";
 
 interface Find {
   query: string;
@@ -18,6 +19,13 @@ interface Find {
   onGo: (step: number) => void;
 }
 
+interface ReviewState {
+  open: number;
+  count: number;
+  shown: boolean;
+  onShow: () => void;
+}
+
 interface Props {
   document: DocumentState;
   view: View;
@@ -25,37 +33,44 @@ interface Props {
   fit: Fit;
   onFit: (fit: Fit) => void;
   find: Find;
+  review: ReviewState;
+  onBack: () => void;
 }
 
 const VIEWS: View[] = ["read", "markdown", "raw", "json"];
 
-export function Toolbar({ document: shown, view, onView, fit, onFit, find }: Props) {
+export function Toolbar({ document: shown, view, onView, fit, onFit, find, review, onBack }: Props) {
   const { t } = useTexts();
   const copy = async (): Promise<void> => {
     try {
       await navigator.clipboard.writeText(documentMarkdown(shown));
       say(t("copied"));
-    } catch (error) {
-      say(describe(error).message, "error");
+    } catch {
+      say(t("clipboard.off"), "error");
     }
   };
-  const failed = shown.pages.filter((page) => page.status === "failed").map((page) => page.number);
-  const finished = shown.status !== "reading" && shown.status !== "queued";
   return (
     <div className="toolbar">
       <div className="row title-row">
+        <button type="button" className="back quiet" onClick={onBack}>
+          {t("back")}
+        </button>
         <h2 title={shown.name}>{shown.name}</h2>
         <Progress document={shown} />
-        {shown.status === "reading" && shown.file && (
-          <button type="button" onClick={() => cancel(shown.id)}>
-            {t("cancel")}
+        <NextStep document={shown} />
+        <span className="grow" />
+        {review.count > 0 && (
+          <button
+            type="button"
+            className={review.open ? "to-review" : ""}
+            aria-pressed={review.shown}
+            aria-keyshortcuts="F8"
+            onClick={review.onShow}
+          >
+            {review.open ? t("review.open", { count: review.open }) : t("review.checked")}
           </button>
         )}
-        {finished && shown.file && failed.length > 0 && (
-          <button type="button" onClick={() => void retry(shown, failed)}>
-            {t("retry", { count: failed.length })}
-          </button>
-        )}
+        <Downloads document={shown} />
       </div>
       <div className="row">
         <div className="segments" role="group" aria-label={t("view")}>
@@ -67,15 +82,34 @@ export function Toolbar({ document: shown, view, onView, fit, onFit, find }: Pro
         </div>
         <FindBox {...find} />
         <span className="grow" />
-        <button type="button" onClick={() => onFit(fit === "page" ? "width" : "page")}>
+        <button type="button" className="fit" onClick={() => onFit(fit === "page" ? "width" : "page")}>
           {t(fit === "page" ? "fit.width" : "fit.page")}
         </button>
         <button type="button" onClick={() => void copy()}>
           {t("copy")}
         </button>
-        <Downloads document={shown} />
       </div>
     </div>
+  );
+}
+
+/** What can be done about a document as it stands: stop it, unlock it, read what is missing. */
+function NextStep({ document: shown }: { document: DocumentState }) {
+  const { t } = useTexts();
+  if (shown.file && isActive(shown)) {
+    return (
+      <button type="button" onClick={() => cancel(shown.id)}>
+        {t("cancel")}
+      </button>
+    );
+  }
+  if (isLocked(shown)) return <Unlock document={shown} />;
+  if (!canRetry(shown)) return null;
+  const missing = shown.pages.filter(isMissing).length;
+  return (
+    <button type="button" onClick={() => retry(shown.id)}>
+      {missing ? t("retry.pages", { count: missing }) : t("retry.all")}
+    </button>
   );
 }
 
@@ -86,6 +120,7 @@ function Progress({ document: shown }: { document: DocumentState }) {
   const seconds = shown.began === null ? 0 : ((shown.ended ?? now) - shown.began) / 1000;
   const rate = seconds > 0 ? shown.finished / seconds : 0;
   const left = rate > 0 ? (total - shown.finished) / rate : 0;
+  const error = shown.error && explained(shown.error, t, language);
   return (
     <div className="progress">
       <span className={`badge ${shown.status}`}>{t(`status.${shown.status}`)}</span>
@@ -99,9 +134,9 @@ function Progress({ document: shown }: { document: DocumentState }) {
           )}
         </>
       )}
-      {shown.error && (
+      {error && (
         <span className="note failed" role="alert">
-          {shown.error.message} {shown.error.remedy && t("remedy", { remedy: shown.error.remedy })}
+          {error.message} {error.remedy && t("remedy", { remedy: error.remedy })}
         </span>
       )}
     </div>
@@ -109,7 +144,7 @@ function Progress({ document: shown }: { document: DocumentState }) {
 }
 
 function useClock(running: boolean): number {
-  const [now, setNow] = useState(performance.now());
+  const [now, setNow] = useState(() => performance.now());
   useEffect(() => {
     if (!running) return;
     const timer = setInterval(() => setNow(performance.now()), 1000);

@@ -68,18 +68,25 @@ function paragraphs(text: string): DocumentFragment {
   return fragment;
 }
 
+const ALLOWED = {
+  ALLOWED_TAGS: TAGS,
+  ALLOWED_ATTR: ATTRIBUTES,
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+  CUSTOM_ELEMENT_HANDLING: { tagNameCheck: /^math-tex$/, attributeNameCheck: /^data-(tex|display)$/ },
+  RETURN_DOM_FRAGMENT: true,
+} as const;
+
+/** The first table of an HTML text, of the allowed tags alone. */
+export function tableElement(html: string): HTMLTableElement | null {
+  return DOMPurify.sanitize(html, ALLOWED).querySelector("table");
+}
+
 /** Markdown → a fragment that is safe to show. Formulas are placeholders until `typeset`. */
 export function render(markdown: string): DocumentFragment {
   if (!MARKS.test(markdown)) return paragraphs(markdown);
   const html = marked.parse(withMathInTables(markdown)) as string;
-  const fragment = DOMPurify.sanitize(html, {
-    ALLOWED_TAGS: TAGS,
-    ALLOWED_ATTR: ATTRIBUTES,
-    ALLOW_DATA_ATTR: false,
-    ALLOW_ARIA_ATTR: false,
-    CUSTOM_ELEMENT_HANDLING: { tagNameCheck: /^math-tex$/, attributeNameCheck: /^data-(tex|display)$/ },
-    RETURN_DOM_FRAGMENT: true,
-  });
+  const fragment = DOMPurify.sanitize(html, ALLOWED);
   for (const cell of fragment.querySelectorAll("td, th")) {
     if (cell.querySelector("math-tex")) continue;
     cell.replaceChildren(...placeholders(cell));

@@ -1,0 +1,3 @@
+/** What can lie over the screen. */
+
+export type Panel = "jobs" | "usage" | "account";
