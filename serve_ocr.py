@@ -26,7 +26,7 @@ from airgap.engines.table import EngineChoice, choose_engine, create_engine
 from airgap.http import edge, system_routes
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
-from config import Settings, load_settings
+from config import Settings, load_settings, require_data_dir
 from process.allocator import give_memory_back
 from process.pipeline import Defaults, Reader
 from process.second_reader import SecondReader
@@ -171,6 +171,7 @@ def main() -> int:
     try:
         settings = load_settings()
         logs.configure(settings.log_level, settings.log_format)
+        require_data_dir(settings.data_dir)
         app = create_app(settings)
     except AirgapError as error:
         print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)

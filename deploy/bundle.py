@@ -6,7 +6,7 @@ Run from the repository root on a connected machine, after `deploy/wheelhouse.sh
 `npm ci && npm run build` in web/. The image is built and saved with docker, or with buildah where
 docker's engine is not there. The folder:
 
-    install.sh verify.sh docker-compose.yml env.example bundle.json
+    install.sh verify.sh docker-compose.yml env.example bundle.json monitoring/
     images/TARGET.tar          docker archive
     wheelhouse/TARGET/         every Python package, to rebuild the image without internet
     web/dist/                  the built page, for the same purpose
@@ -45,6 +45,7 @@ ROOT = Path(__file__).parent.parent
 DOCKERFILES = {"cpu": "Dockerfile.cpu", "gpu": "Dockerfile"}
 SIGNATURE_NAMESPACE = "airgap-ocr"
 MANIFEST = "SHA256SUMS"
+MONITORING = "monitoring"
 
 
 class BundleError(Exception):
@@ -246,6 +247,8 @@ def make_bundle(
         "deploy/env.example",
     ):
         shutil.copyfile(context_root / name, folder / Path(name).name)
+    for part in ("prometheus", "grafana"):
+        shutil.copytree(context_root / MONITORING / part, folder / "monitoring" / part)
     page = ROOT / "web" / "dist"
     if not (page / "index.html").is_file():
         raise BundleError("web/dist holds no page: run `npm ci && npm run build` in web/")

@@ -7,8 +7,15 @@ import logging
 import re
 from datetime import UTC, datetime, time, timedelta
 
-from airgap.accounts.caller import Caller, Role
+<<<<<<< HEAD:airgap/accounts/service.py
+from airgap.accounts.caller import INSTALLATION, Caller, Role
 from airgap.accounts.credentials import (
+    CHECK_USER_ID,
+=======
+from accounts.caller import INSTALLATION, Caller, Role
+from accounts.credentials import (
+    CHECK_USER_ID,
+>>>>>>> b9990c3 (Test images, bundle and installation on a real Docker engine; install where accounts are on):accounts/service.py
     KEY_PREFIX,
     NewKey,
     Passwords,
@@ -82,6 +89,8 @@ class Accounts:
 
     async def _by_token(self, token: str) -> Caller:
         user_id, version = self._tokens.read(token)
+        if user_id == CHECK_USER_ID:
+            return INSTALLATION
         user = await asyncio.to_thread(self._store.user, user_id)
         if user is None or not user.active or user.token_version != version:
             raise Unauthorized("The login is not valid, or has ended.")
