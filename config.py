@@ -279,7 +279,7 @@ def require_data_dir(folder: Path) -> None:
         uid, gid = os.geteuid(), os.getegid()
         raise ConfigurationError(
             f"DATA_DIR {folder} cannot be written by user {uid}, group {gid}: {error.strerror}.",
-            f"Give the folder or volume to that user (chown {uid}:{gid}), or name another folder in DATA_DIR.",
+            f"Give the folder or volume to that user (chown {uid}:{gid}), or name another in DATA_DIR.",
         ) from error
 
 

@@ -33,6 +33,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import pymupdf
@@ -320,6 +321,12 @@ def _die_with_parent(wanted: bool) -> None:
     fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
 
 
+def _end_before_the_server() -> None:
+    """Where the machine's or the container's memory runs out, the kernel is to end this process first."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
 def _failure(error: BaseException) -> dict[str, Any]:
     failure = error if isinstance(error, Failure) else Failure("memory", str(error))
     if any(sign in failure.detail for sign in ("malloc", "calloc", "realloc", "out of memory")):
@@ -356,6 +363,7 @@ def main() -> None:
     os.dup2(null, 2)
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, 0))
+    _end_before_the_server()
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
     serve(sys.stdin.buffer, answers)
