@@ -35,9 +35,7 @@ def test_imports_point_down(module: str) -> None:
     for other in imported(MODULES[module], MODULES):
         other_room = room_of(other)
         assert other_room is not None
-        assert ROOMS.index(other_room) <= ROOMS.index(room), (
-            f"{module} imports {other}, above it"
-        )
+        assert ROOMS.index(other_room) <= ROOMS.index(room), f"{module} imports {other}, above it"
 
 
 def test_every_room_is_there_and_only_the_rooms_are_importable() -> None:

@@ -7,15 +7,9 @@ import logging
 import re
 from datetime import UTC, datetime, time, timedelta
 
-<<<<<<< HEAD:airgap/accounts/service.py
 from airgap.accounts.caller import INSTALLATION, Caller, Role
 from airgap.accounts.credentials import (
     CHECK_USER_ID,
-=======
-from accounts.caller import INSTALLATION, Caller, Role
-from accounts.credentials import (
-    CHECK_USER_ID,
->>>>>>> b9990c3 (Test images, bundle and installation on a real Docker engine; install where accounts are on):accounts/service.py
     KEY_PREFIX,
     NewKey,
     Passwords,

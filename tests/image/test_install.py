@@ -43,7 +43,7 @@ def test_with_accounts_it_is_installed_upgraded_and_taken_back(fresh, releases):
         login = {"Authorization": f"Bearer {token.json()['access_token']}"}
         change = {"old_password": "a long password", "new_password": "another password"}
         assert client.post("/api/auth/password", json=change, headers=login).status_code == 204
-        audit = fresh.inside("cpu", "python", "ocr_cli.py", "audit", "verify").stdout
+        audit = fresh.inside("cpu", "ocr", "audit", "verify").stdout
         assert "all as they were written" in audit
     noted = fresh.inside("cpu", "cat", "/data/audit/audit.jsonl").stdout.splitlines()
     assert [json.loads(line)["who"] for line in noted if '"read"' in line] == ["installation check"]
