@@ -93,6 +93,47 @@ class Site:
     def inside(self, service: str, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
         return run("docker", "exec", self.container(service), *command, **options)
 
+    def make(self, profiles: str, image: str, **services: dict[str, object]) -> None:
+        """A site of profiles that want a GPU, without one: every server is `image`, on the CPU engine.
+
+        `services`: what else differs, by service; None as a service leaves it out, None in one its key.
+        """
+        self.folder.mkdir(parents=True)
+        for name in ("models", "tls"):
+            (self.folder / name).mkdir()
+        shutil.copytree(ROOT / bundle.MONITORING, self.folder / "monitoring")
+        compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+        for name, service in compose["services"].items():
+            service.pop("deploy", None)
+            if "airgap-ocr:" in service["image"]:
+                service["image"] = image
+            if service.get("environment", {}).get("BACKEND") == "vllm":
+                service["environment"]["BACKEND"] = "rapidocr"
+                service["mem_limit"] = "4g"
+            for key, value in (services.get(name) or {}).items():
+                service[key] = service[key] | value if isinstance(value, dict) else value
+        for name in [name for name, service in services.items() if service is None]:
+            del compose["services"][name]
+        (self.folder / "docker-compose.yml").write_text(yaml.safe_dump(compose))
+        own = {
+            "COMPOSE_PROJECT_NAME": self.name,
+            "COMPOSE_PROFILES": profiles,
+            "DATA_VOLUME": f"{self.name}-data",
+            "PUBLISH_ADDRESS": "127.0.0.1",
+            "PUBLISH_PORT": str(self.port),
+        }
+        lines = [f"{name}={value}\n" for name, value in (own | self.settings).items()]
+        (self.folder / ".env").write_text("".join(lines))
+
+    def make_certificate(self) -> Path:
+        """tls.crt and tls.key, as a site puts them there; the gateway takes them at its next start."""
+        tls = self.folder / "tls"
+        subject = ["-subj", "/CN=ocr.test", "-addext", "subjectAltName=IP:127.0.0.1"]
+        files = ["-keyout", tls / "tls.key", "-out", tls / "tls.crt"]
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files)
+        run("chown", "10001", tls / "tls.key")
+        return tls / "tls.crt"
+
     def override(self, **services: dict[str, object]) -> None:
         """What a site adds to the compose file, in the file that outlives upgrades."""
         text = yaml.safe_dump({"services": services})

@@ -221,12 +221,7 @@ def test_a_mounted_serve_ocr_takes_effect(site, tmp_path):
 
 
 def test_with_a_certificate_the_gateway_speaks_tls_alone(site):
-    tls = site.folder / "tls"
-    subject = ["-subj", "/CN=ocr.test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", tls / "tls.key", "-out", tls / "tls.crt"]
-    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files)
-    run("chown", "10001", tls / "tls.key")
-    certificate = tls / "tls.crt"
+    certificate = site.make_certificate()
     try:
         site.compose("restart", "gateway")
         site.wait_until_ready()
@@ -237,7 +232,7 @@ def test_with_a_certificate_the_gateway_speaks_tls_alone(site):
         wait_until_healthy(site, "gateway")
     finally:
         certificate.unlink()
-        (tls / "tls.key").unlink()
+        certificate.with_suffix(".key").unlink()
         site.compose("restart", "gateway")
         site.wait_until_ready()
 
