@@ -3,8 +3,8 @@
     python -m deploy.bundle --target cpu --key ~/.ssh/airgap-release [--model FOLDER] [--out FOLDER]
 
 Run from the repository root on a connected machine, after `deploy/wheelhouse.sh TARGET` and
-`npm ci && npm run build` in web/. The image is built and saved with docker, or with buildah where
-docker's engine is not there. The folder:
+`npm ci && npm run build` in web/. The image is built and saved with docker (buildx, else
+its classic builder), or with buildah. The folder:
 
     install.sh verify.sh docker-compose.yml env.example bundle.json monitoring/
     images/TARGET.tar          docker archive
@@ -94,9 +94,14 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
         build = ["buildah", "bud", "--format", "docker", "--no-cache", "--network", "host"]
         build += ["--timestamp", str(commit.epoch), "-f", dockerfile, "-t", reference, "."]
         commands = [build, ["buildah", "push", reference, f"docker-archive:{archive}:{reference}"]]
+    elif _works("docker", "info"):
+        print("without buildx layers hold the time of day: two bundles will differ", file=sys.stderr)
+        environment["DOCKER_BUILDKIT"] = "0"
+        build = ["docker", "build", "-f", dockerfile, "-t", reference, "."]
+        commands = [build, ["docker", "save", "--output", str(archive), reference]]
     else:
         raise BundleError(
-            "neither docker with buildx nor buildah works here: install one, or give --image TARGET=ARCHIVE"
+            "neither docker nor buildah works here: install one, or give --image TARGET=ARCHIVE"
         )
     for arguments in commands:
         subprocess.run(arguments, cwd=context, check=True, env=environment)

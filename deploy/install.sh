@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Install a bundle on a closed machine, or upgrade to it. Reaches no network but this machine's own port.
 #
-#   install.sh [--to FOLDER] [--profile NAME] [--set NAME=VALUE]... [--signers FILE] [--unsigned]
+#   install.sh [--to FOLDER] [--profile NAME] [--set NAME=VALUE]... [--ask NAME]... [--signers FILE] [--unsigned]
 #   install.sh --rollback [--to FOLDER]
 #   install.sh --erase [--with-data] [--to FOLDER]
 #
 # --to FOLDER      where the site lives; default /opt/airgap-ocr
 # --profile        what runs: cpu, deepseek, deepseek-safe, qwen, large, engine, scale; default: what runs already, else cpu
 # --set            a line of the site's .env, for instance --set PUBLISH_PORT=8064
+# --ask            the same, but the value is asked for and not shown: --ask BOOTSTRAP_PASS
 # --rollback       go back to the release that ran before this one
 # --erase          stop it and remove its containers, images and folder; --with-data: the volumes and .env too
 #
@@ -25,6 +26,12 @@ while (($#)); do
         --to) site="${2:?--to needs a folder}"; shift ;;
         --profile) profile="${2:?--profile needs a name}"; shift ;;
         --set) settings+=("${2:?--set needs NAME=VALUE}"); shift ;;
+        --ask)
+            read -rsp "${2:?--ask needs the name of a setting}: " answer || { echo "no value for $2" >&2; exit 2; }
+            echo >&2
+            settings+=("$2=$answer")
+            shift
+            ;;
         --signers) verify+=(--signers "${2:?--signers needs a file}"); shift ;;
         --unsigned) verify+=(--unsigned) ;;
         --rollback) action=rollback ;;

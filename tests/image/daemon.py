@@ -33,7 +33,7 @@ def docker(*arguments: str | Path, **options: object) -> str:
 
 def environment() -> dict[str, str]:
     """What an administrator's shell holds: no setting of ours, and nothing of pytest's."""
-    names = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG")
+    names = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "COMPOSE_FILE")
     # Debian's docker.io has the classic builder alone.
     return {name: os.environ[name] for name in names if name in os.environ} | {"DOCKER_BUILDKIT": "0"}
 

@@ -10,7 +10,6 @@ from tests.conftest import ROOT
 from tests.image.daemon import WORK, docker, run
 
 BASE = "docker.io/library/debian:12-slim"  # the name that Dockerfile.cpu asks for
-SYSTEM = "airgap-ocr-system:test"
 CPU = "airgap-ocr:test-cpu"
 DOCKERFILES = Path(__file__).parent / "dockerfiles"
 
@@ -18,9 +17,9 @@ DOCKERFILES = Path(__file__).parent / "dockerfiles"
 def build_cpu() -> str:
     """Dockerfile.cpu: system packages with a network, and everything after them without one."""
     make_base()
-    folder = ("-f", ROOT / "Dockerfile.cpu")
-    docker("build", "--network", "host", "--target", "system", "-t", SYSTEM, *folder, ROOT)
-    docker("build", "--network", "none", "--build-arg", f"BASE={SYSTEM}", "-t", CPU, *folder, ROOT)
+    build = ("-f", ROOT / "Dockerfile.cpu", ROOT)
+    docker("build", "--network", "host", "--target", "system", *build)
+    docker("build", "--network", "none", "-t", CPU, *build)
     return CPU
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -27,14 +28,14 @@ def make_bundle(folder: Path, version: str, image: str, key: Path) -> Path:
     docker("image", "rm", f"airgap-ocr:{version}-cpu")
     before, bundle.VERSION = bundle.VERSION, version
     try:
-        bundle.make_bundle(folder, {"cpu": archive}, [], key, _work_tree())
+        bundle.make_bundle(folder, {"cpu": archive}, [], key, work_tree())
     finally:
         bundle.VERSION = before
         archive.unlink()
     return folder
 
 
-def _work_tree() -> bundle.Commit:
+def work_tree() -> bundle.Commit:
     """The tracked files as they are now, committed or not."""
     made = run("git", "stash", "create", cwd=ROOT).stdout.strip()
     return bundle.Commit(made or run("git", "rev-parse", "HEAD", cwd=ROOT).stdout.strip(), 1_700_000_000)
@@ -77,14 +78,17 @@ class Site:
         return docker("compose", *words, cwd=self.folder, **options)
 
     def container(self, service: str) -> str:
-        return self.compose("ps", "-q", service).split()[0]
+        """The id of a service's container, running or not."""
+        return docker("ps", "-aq", *self._labelled(service)).split()[0]
 
     def services(self) -> list[str]:
-        return [name for name in self.compose("config", "--services").split() if self._runs(name)]
+        """The services that run."""
+        label = '{{.Label "com.docker.compose.service"}}'
+        return sorted(set(docker("ps", "--format", label, *self._labelled()).split()))
 
-    def _runs(self, service: str) -> bool:
-        done = run("docker", "compose", "ps", "-q", service, cwd=self.folder, check=False)
-        return done.returncode == 0 and bool(done.stdout.strip())
+    def _labelled(self, service: str | None = None) -> list[str]:
+        labels = {"project": self.name} | ({"service": service} if service else {})
+        return [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
 
     def inspect(self, service: str) -> dict[str, object]:
         [found] = json.loads(docker("inspect", self.container(service)))
@@ -147,9 +151,14 @@ class Site:
     @contextmanager
     def client(self, **options: object) -> Iterator[httpx.Client]:
         scheme = "https" if (self.folder / "tls" / "tls.crt").exists() else "http"
-        settings = {"timeout": 120, "trust_env": False, "verify": False} | options
+        settings = {"timeout": 120, "trust_env": False, "verify": self.trusted()} | options
         with httpx.Client(base_url=f"{scheme}://127.0.0.1:{self.port}", **settings) as client:
             yield client
+
+    def trusted(self) -> ssl.SSLContext | bool:
+        """The site's own certificate and no other, where it has one."""
+        certificate = self.folder / "tls" / "tls.crt"
+        return ssl.create_default_context(cafile=certificate) if certificate.exists() else False
 
     def wait_until_ready(self, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds

@@ -96,7 +96,8 @@ def stick(releases: dict[str, Path], tmp_path: Path) -> Iterator[Path]:
     run("umount", mounted)
 
 
-def test_a_member_of_docker_installs_from_a_read_only_stick(fresh, stick):
+def test_a_member_of_docker_installs_from_a_read_only_stick(fresh, stick, monkeypatch):
+    monkeypatch.setenv("COMPOSE_FILE", "/nowhere.yml")  # the caller's own variables decide nothing
     fresh.folder.mkdir()  # nobody's: ssh-keygen wants a user that has a name
     os.chown(fresh.folder, 65534, 65534)
     for parent in fresh.folder.parents:
@@ -136,9 +137,3 @@ def test_a_busy_port_is_named_before_anything_starts(fresh, releases):
     assert done.returncode == 1
     assert f"port {fresh.port} of 127.0.0.1 is taken by another program" in done.stderr
     assert docker("ps", "-q", "--filter", f"label=com.docker.compose.project={fresh.name}") == ""
-
-
-def test_the_callers_own_variables_decide_nothing(fresh, releases, monkeypatch):
-    monkeypatch.setenv("COMPOSE_FILE", "/nowhere.yml")
-    fresh.install_bundle(releases[OLD])
-    assert fresh.services() == ["cpu", "gateway"] or fresh.services() == ["gateway", "cpu"]

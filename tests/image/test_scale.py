@@ -17,6 +17,7 @@ from tests.image import images
 from tests.image.daemon import run
 from tests.image.sites import Site
 from tests.image.test_install import read_page
+from tests.image.test_operations import blocks
 from tests.image.test_running import PAGES, book, send_job, wait_for, wait_until_healthy
 
 SERVERS = ("scale-1", "scale-2")
@@ -61,7 +62,7 @@ def until(condition: Callable[[], bool], seconds: float = 90) -> None:
 
 def test_two_servers_share_a_job_over_tls(pair):
     before = {server: pages_read(pair, server) for server in SERVERS}
-    with pair.client(verify=str(pair.folder / "tls" / "tls.crt")) as client:
+    with pair.client() as client:
         assert "SEALED" in read_page(client).json()["text"].upper()
         job = send_job(client, book())
     state = wait_for(pair, job)
@@ -79,6 +80,23 @@ def test_while_one_is_killed_the_job_goes_on(pair, service):
     assert (state["status"], state["ledger"]["ok"]) == ("done", PAGES)
     assert pair.inspect(service)["RestartCount"] == 1
     wait_until_healthy(pair, service)
+
+
+def test_the_guides_backup_brings_back_what_was_in_the_database(pair, tmp_path):
+    (_, dump), (_, restore) = blocks("sh scale")
+    with pair.client() as client:
+        kept = send_job(client, book(1))
+        wait_for(pair, kept)
+        script = dump.replace("/srv/backup", str(tmp_path))
+        run("bash", "-euo", "pipefail", "-c", script, cwd=pair.folder)
+        assert client.delete(f"/jobs/{kept}").status_code < 300
+    pair.compose("stop", *SERVERS)
+    script = restore.replace("/srv/backup", str(tmp_path))
+    run("bash", "-euo", "pipefail", "-c", script, cwd=pair.folder)
+    query = ["psql", "-U", "airgap", "-Atc", f"SELECT count(*) FROM ocr_jobs WHERE id = '{kept}'", "airgap"]
+    assert pair.inside("postgresql", *query).stdout.strip() == "1"
+    pair.compose("start", *SERVERS)
+    pair.wait_until_ready()
 
 
 def test_prometheus_finds_both_servers_and_itself(pair):
