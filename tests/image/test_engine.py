@@ -42,6 +42,7 @@ def engine_site(cpu_image, egress_counter, tmp_path_factory) -> Iterator[Site]:
             ],
             "environment": {
                 "PYTHONPATH": f"{compose['environment']['PYTHONPATH']}:/opt/vllm",
+                "LD_LIBRARY_PATH": "/opt/python/lib",
                 "VLLM_CPU_KVCACHE_SPACE": "1",
             },
             "volumes": [*compose["volumes"], f"{home}:/opt/python:ro", f"{packages}:/opt/vllm:ro"],

@@ -1,4 +1,4 @@
-"""The README's Docker section, pasted as it is by somebody who has only the source and what the build needs."""
+"""The README's Docker section, pasted by somebody who has only the source and what the build needs."""
 
 from __future__ import annotations
 

@@ -132,12 +132,16 @@ def test_each_query_of_a_dashboard_is_answered(pair, path):
     for name, value in {"$instance": ".*", "$__rate_interval": "5m", "$__range": "1h"}.items():
         queries = [query.replace(name, value) for query in queries]
     command = ["docker", "exec", "-i", pair.container("scale-1"), "python", "-c", code]
-    series = run(*command, input=json.dumps(queries)).stdout.split()
-    assert len(series) == len(queries)
-    if path.stem != "vllm":  # no vLLM runs here
-        assert sum(count != "0" for count in series) > len(series) / 2, list(
-            zip(queries, series, strict=True)
-        )
+
+    def with_series() -> int:
+        series = run(*command, input=json.dumps(queries)).stdout.split()
+        assert len(series) == len(queries)
+        return sum(count != "0" for count in series)
+
+    if path.stem == "vllm":  # none runs here: its queries are valid, and find nothing
+        assert with_series() == 0
+    else:
+        until(lambda: with_series() > len(queries) / 3)
 
 
 def test_no_service_has_a_way_out(pair, egress_counter):
