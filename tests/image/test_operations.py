@@ -84,6 +84,7 @@ def test_the_guide_ends_where_it_says(place, releases):
             login(place, *client_login)
             assert "BOOTSTRAP_PASS" not in place.variables
         if title.startswith("8."):
+            place.wait_until_ready()
             after_backup = login(place, *client_login)
             user = {"username": "later", "password": "a password of later"}
             with place.client() as client:
