@@ -55,6 +55,7 @@ ENV PATH=/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin
     PYTHONUNBUFFERED=1 \
     LANG=C.UTF-8 \
     HOME=/tmp \
+    USER=airgap \
     DATA_DIR=/data \
     XDG_CACHE_HOME=/data/cache \
     VLLM_CACHE_ROOT=/data/cache/vllm \

@@ -99,9 +99,9 @@ bench-gpu: ## prove and measure the vLLM engine where a GPU is: make bench-gpu [
 bundle: $(VENV)/.dev ## the folder to carry: make bundle KEY=ssh-key [TARGET="cpu gpu"] [MODEL=folder]
 	$(BIN)/python -m deploy.bundle $(foreach target,$(or $(TARGET),cpu),--target $(target)) $(if $(KEY),--key $(KEY)) $(if $(MODEL),--model $(MODEL))
 
-test-image: ## build the CPU image, run it, bundle and install it; as root on Debian, with buildah and debootstrap
-	tests/image/run.sh
-	tests/image/delivery.sh
+test-image: $(VENV)/.dev web ## build the CPU image, bundle, install and run it on a real Docker engine (root on Debian, 15 minutes)
+	PYTHON=$(abspath $(BIN)/python) tests/image/prepare.sh
+	$(BIN)/python -m pytest -q -m image $(LAST_FAILED) tests/image
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) build data web/dist web/node_modules

@@ -10,6 +10,7 @@ This module imports nothing heavy: no engine, no torch, no web framework.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -332,6 +333,20 @@ def load_settings(**overrides: Any) -> Settings:
             for e in error.errors()
         )
         raise ConfigurationError(problems) from error
+
+
+def require_data_dir(folder: Path) -> None:
+    """Make DATA_DIR where it is missing. Raises `ConfigurationError` when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        uid, gid = os.geteuid(), os.getegid()
+        raise ConfigurationError(
+            f"DATA_DIR {folder} cannot be written by user {uid}, group {gid}: {error.strerror}.",
+            f"Give the folder or volume to that user (chown {uid}:{gid}), or name another in DATA_DIR.",
+        ) from error
 
 
 def to_markdown() -> str:

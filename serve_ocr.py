@@ -27,7 +27,7 @@ from airgap.http.features import Feature, Kinds, mount
 from airgap.http.protocol import BoundedProtocol
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
-from config import Settings, load_settings
+from config import Settings, load_settings, require_data_dir
 from process.allocator import give_memory_back, hide_from_others
 from process.pipeline import RENDER_AHEAD, Defaults, Reader
 from process.second_reader import SecondReader
@@ -157,6 +157,7 @@ def main() -> int:
     try:
         settings = load_settings()
         logs.configure(settings.log_level, settings.log_format)
+        require_data_dir(settings.data_dir)
         app = create_app(settings)
     except AirgapError as error:
         print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)

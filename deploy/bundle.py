@@ -3,10 +3,10 @@
     python -m deploy.bundle --target cpu --key ~/.ssh/airgap-release [--model FOLDER] [--out FOLDER]
 
 Run from the repository root on a connected machine, after `deploy/wheelhouse.sh TARGET` and
-`npm ci && npm run build` in web/. The image is built and saved with docker, or with buildah where
-docker's engine is not there. The folder:
+`npm ci && npm run build` in web/. The image is built and saved with docker (buildx, else
+its classic builder), or with buildah. The folder:
 
-    install.sh verify.sh docker-compose.yml env.example bundle.json
+    install.sh verify.sh docker-compose.yml env.example bundle.json monitoring/
     images/TARGET.tar          docker archive
     wheelhouse/TARGET/         every Python package, to rebuild the image without internet
     web/dist/                  the built page, for the same purpose
@@ -45,6 +45,7 @@ ROOT = Path(__file__).parent.parent
 DOCKERFILES = {"cpu": "Dockerfile.cpu", "gpu": "Dockerfile"}
 SIGNATURE_NAMESPACE = "airgap-ocr"
 MANIFEST = "SHA256SUMS"
+MONITORING = "monitoring"
 
 
 class BundleError(Exception):
@@ -93,9 +94,14 @@ def build_image(context: Path, target: str, reference: str, commit: Commit, arch
         build = ["buildah", "bud", "--format", "docker", "--no-cache", "--network", "host"]
         build += ["--timestamp", str(commit.epoch), "-f", dockerfile, "-t", reference, "."]
         commands = [build, ["buildah", "push", reference, f"docker-archive:{archive}:{reference}"]]
+    elif _works("docker", "info"):
+        print("without buildx layers hold the time of day: two bundles will differ", file=sys.stderr)
+        environment["DOCKER_BUILDKIT"] = "0"
+        build = ["docker", "build", "-f", dockerfile, "-t", reference, "."]
+        commands = [build, ["docker", "save", "--output", str(archive), reference]]
     else:
         raise BundleError(
-            "neither docker with buildx nor buildah works here: install one, or give --image TARGET=ARCHIVE"
+            "neither docker nor buildah works here: install one, or give --image TARGET=ARCHIVE"
         )
     for arguments in commands:
         subprocess.run(arguments, cwd=context, check=True, env=environment)
@@ -246,6 +252,8 @@ def make_bundle(
         "deploy/env.example",
     ):
         shutil.copyfile(context_root / name, folder / Path(name).name)
+    for part in ("prometheus", "grafana"):
+        shutil.copytree(context_root / MONITORING / part, folder / "monitoring" / part)
     page = ROOT / "web" / "dist"
     if not (page / "index.html").is_file():
         raise BundleError("web/dist holds no page: run `npm ci && npm run build` in web/")

@@ -28,6 +28,8 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from airgap.core.errors import AirgapError
@@ -137,6 +139,12 @@ def _die_with_parent(wanted: bool) -> None:
     fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
 
 
+def end_before_the_server() -> None:
+    """Where the machine's or the container's memory runs out, the kernel is to end this process first."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
 def _failure(error: Failure | AirgapError | MemoryError) -> dict[str, Any]:
     if isinstance(error, AirgapError):
         detail = {"code": error.code, "message": error.message, "remedy": error.remedy}
@@ -176,6 +184,7 @@ def serve_alone(answer: Callable[[dict[str, Any]], Answer], file_bytes: int) -> 
     os.dup2(null, 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    end_before_the_server()
     serve(answer, sys.stdin.buffer, answers)
 
 

@@ -45,6 +45,7 @@ class Caller:
 
 
 ANONYMOUS = Caller("anonymous", "anonymous")
+INSTALLATION = Caller("installation", "check")
 
 
 def get_caller(request: Request) -> Caller:

@@ -25,6 +25,7 @@ MIN_SECRET_CHARS = 32
 MIN_PASSWORD_CHARS = 8
 MAX_PASSWORD_CHARS = 256
 KEY_PREFIX = "ocr_"
+CHECK_USER_ID = 0  # no account has it: the installation, reading its test page
 
 _ISSUER = "airgap-ocr"
 _ALGORITHM = "HS256"

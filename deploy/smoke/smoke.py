@@ -1,6 +1,6 @@
 """Ask a running server whether it is ready, and let it read one page. Standard library only.
 
-    python smoke.py [--url http://127.0.0.1:8000] [--ready] [--wait SECONDS] [--insecure]
+    python smoke.py [--url http://127.0.0.1:8000] [--ready] [--wait SECONDS] [--insecure] [--login <TOKEN]
     python smoke.py --gateway
 
 `--ready` reads nothing: the image's HEALTHCHECK. `--gateway` asks whether something answers on this port,
@@ -25,7 +25,7 @@ PAGE = Path(__file__).with_name("page.png")
 WORDS = ("SEALED", "DELIVERY", "2718")  # what is written on the page
 
 
-def request(url: str, body: bytes | None, content_type: str, timeout: float, insecure: bool) -> bytes:
+def request(url: str, body: bytes | None, headers: dict[str, str], timeout: float, insecure: bool) -> bytes:
     """One HTTP request. Raises `OSError` for a refusal, a time-out or a status of 400 and more."""
     context = ssl.create_default_context()
     if insecure:
@@ -34,14 +34,13 @@ def request(url: str, body: bytes | None, content_type: str, timeout: float, ins
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
-    headers = {"Content-Type": content_type} if body is not None else {}
     with opener.open(urllib.request.Request(url, body, headers), timeout=timeout) as response:
         answer: bytes = response.read()
     return answer
 
 
-def read_page(url: str, insecure: bool) -> str:
-    """Post the page to `/ocr/image/simple`. Returns the text that came back."""
+def read_page(url: str, insecure: bool, token: str) -> str:
+    """Post the page to `/ocr/image/simple`. Returns the text that came back. `token`: a login, or empty."""
     boundary = uuid.uuid4().hex
     head = (
         f"--{boundary}\r\n"
@@ -49,8 +48,10 @@ def read_page(url: str, insecure: bool) -> str:
         "Content-Type: image/png\r\n\r\n"
     )
     body = head.encode() + PAGE.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
-    content_type = f"multipart/form-data; boundary={boundary}"
-    answer = request(f"{url}/ocr/image/simple", body, content_type, 300, insecure)
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    answer = request(f"{url}/ocr/image/simple", body, headers, 300, insecure)
     return str(json.loads(answer)["text"])
 
 
@@ -59,7 +60,7 @@ def wait_until_ready(url: str, seconds: float, insecure: bool) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            request(f"{url}/readyz", None, "", 5, insecure)
+            request(f"{url}/readyz", None, {}, 5, insecure)
             return
         except urllib.error.HTTPError as error:
             reason = error.read().decode(errors="replace")
@@ -73,12 +74,12 @@ def wait_until_ready(url: str, seconds: float, insecure: bool) -> None:
 def check_gateway(url: str) -> None:
     """Any answer will do, of HTTP or of HTTPS. Raises `OSError` for silence on both."""
     try:
-        request(f"{url.replace('http:', 'https:')}/healthz", None, "", 5, True)
+        request(f"{url.replace('http:', 'https:')}/healthz", None, {}, 5, True)
     except urllib.error.HTTPError:
         return
     except OSError:
         try:
-            request(f"{url}/healthz", None, "", 5, True)
+            request(f"{url}/healthz", None, {}, 5, True)
         except urllib.error.HTTPError:
             return
 
@@ -94,6 +95,7 @@ def main() -> int:
     parser.add_argument(
         "--insecure", action="store_true", help="accept a certificate of an unknown authority"
     )
+    parser.add_argument("--login", action="store_true", help="standard input holds a login token, or nothing")
     arguments = parser.parse_args()
     try:
         if arguments.gateway:
@@ -104,7 +106,11 @@ def main() -> int:
         if arguments.ready:
             print("ready")
             return 0
-        text = read_page(arguments.url, arguments.insecure)
+        token = sys.stdin.read().strip() if arguments.login else ""
+        text = read_page(arguments.url, arguments.insecure, token)
+    except urllib.error.HTTPError as error:
+        print(f"the page was not read: {error.code} {error.read().decode(errors='replace')}")
+        return 1
     except (OSError, ValueError, KeyError) as error:
         print(f"{type(error).__name__}: {error}")
         return 1

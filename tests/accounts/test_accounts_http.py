@@ -354,6 +354,33 @@ def test_open_registration_and_a_keys_file_on_postgresql(database: str, tmp_path
         )
 
 
+def test_an_installation_reads_its_page_without_an_account(
+    guarded: httpx.Client, login: Login, guarded_folder: Path
+) -> None:
+    """The login that `python -m airgap.accounts.check_login` prints: it reads, and is nobody's."""
+    made = subprocess.run(
+        [sys.executable, "-m", "airgap.accounts.check_login"],
+        cwd=ROOT,
+        env=os.environ | {"AUTH_ENABLED": "1", "SECRET_KEY": SECRET_KEY},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    assert guarded.post("/ocr/image/simple", files={"file": png()}, headers=headers).status_code == 200
+    assert guarded.get("/api/auth/users", headers=headers).status_code == 403
+    key = {"name": "a key of nobody"}
+    assert guarded.post("/api/auth/keys", json=key, headers=headers).status_code == 403
+    log = (guarded_folder / "data" / "audit" / "audit.jsonl").read_text()
+    assert '"who":"installation check"' in log.replace('": "', '":"')
+
+
+def test_where_accounts_are_off_there_is_no_such_login() -> None:
+    command = [sys.executable, "-m", "airgap.accounts.check_login"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
 def test_a_token_of_the_previous_key_is_worth_nothing(guarded: httpx.Client, login: Login) -> None:
     head, body, _ = login()["Authorization"].removeprefix("Bearer ").split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))

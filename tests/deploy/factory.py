@@ -70,13 +70,15 @@ def repository(root: Path) -> Path:
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / name, root / name)
+    for part in ("prometheus", "grafana"):
+        shutil.copytree(source / bundle.MONITORING / part, root / bundle.MONITORING / part)
     wheel(root / "build" / "wheelhouse-cpu")
     (root / "web" / "dist").mkdir(parents=True)
     (root / "web" / "dist" / "index.html").write_text("<!doctype html>")
     git = ["git", "-c", "user.name=n", "-c", "user.email=e@example.invalid", "-c", "commit.gpgsign=false"]
     for arguments in (
         ["init", "-q"],
-        ["add", "docker-compose.yml", "LICENSE", "NOTICE", "deploy"],
+        ["add", "docker-compose.yml", "LICENSE", "NOTICE", "deploy", bundle.MONITORING],
         ["commit", "-qm", "x"],
     ):
         subprocess.run([*git, *arguments], cwd=root, check=True)

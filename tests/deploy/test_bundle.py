@@ -74,6 +74,15 @@ def test_it_holds_what_a_closed_machine_needs(sealed):
         "SHA256SUMS.sig",
         "LICENSE",
         "NOTICE",
+        "monitoring/grafana/dashboards/api.json",
+        "monitoring/grafana/dashboards/jobs.json",
+        "monitoring/grafana/dashboards/ocr.json",
+        "monitoring/grafana/dashboards/vllm.json",
+        "monitoring/grafana/provisioning/dashboards/dashboards.yml",
+        "monitoring/grafana/provisioning/datasources/prometheus.yml",
+        "monitoring/prometheus/alerts.yml",
+        "monitoring/prometheus/alerts_test.yml",
+        "monitoring/prometheus/prometheus.yml",
         f"source/airgap-ocr-{bundle.VERSION}.tar",
     } == names
 

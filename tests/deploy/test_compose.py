@@ -80,9 +80,7 @@ def test_every_service_is_hardened(name):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_only_the_data_volume_can_be_written(name):
-    own = {"data:/data", f"{name}:/{name}", f"{name}:/var/lib/{name}"}
-    if name == "vllm":
-        own = {"kernels:/data"}
+    own = {"data:/data", f"{name}:/data", f"{name}:/{name}", f"{name}:/var/lib/{name}"}
     for mount in SERVICES[name]["volumes"]:
         assert mount in own or mount.endswith(":ro")
     assert not any("docker.sock" in mount for mount in SERVICES[name]["volumes"])
@@ -128,7 +126,7 @@ def test_a_separate_engine_reads_the_models_alone_and_runs_our_model_and_rule():
     service = SERVICES["vllm"]
     assert service["networks"] == ["inside"]
     assert "env_file" not in service
-    assert service["volumes"] == ["kernels:/data", "${MODELS_DIR:-./models}:/app/models:ro"]
+    assert service["volumes"] == ["vllm:/data", "${MODELS_DIR:-./models}:/app/models:ro"]
     assert service["environment"]["VLLM_PLUGINS"] == PLUGIN_NAME
     assert service["environment"]["TRITON_ALLOW_NON_CONSTEXPR_GLOBALS"] == "1"
     tuned = service["environment"]["VLLM_TUNED_CONFIG_FOLDER"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy import bundle
+from tests.conftest import free_port
 from tests.deploy import factory
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
@@ -48,12 +51,8 @@ class Machine:
         self, version: str | None, *options: str, broken: str = ""
     ) -> subprocess.CompletedProcess[str]:
         script = (self.releases[version] if version else self.releases[NEW]) / "install.sh"
-        environment = {
-            "PATH": f"{self.engine}:/usr/bin:/bin",
-            "FAKE_ENGINE": str(self.engine),
-            "BROKEN": broken,
-            "WAIT_SECONDS": "1",
-        }
+        environment = {"PATH": f"{self.engine}:/usr/bin:/bin", "WAIT_SECONDS": "1"}
+        (self.engine / "broken").write_text(broken)
         command = ["bash", str(script), "--to", str(self.site), *options]
         return subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/")
 
@@ -81,8 +80,9 @@ def machine(releases, tmp_path):
     engine = tmp_path / "engine"
     engine.mkdir()
     shutil.copy(ENGINE, engine / "docker")
-    with socket.create_server(("127.0.0.1", 0)) as published:
-        yield Machine(engine, tmp_path / "a site", published.getsockname()[1], releases)
+    yield Machine(engine, tmp_path / "a site", free_port(), releases)
+    if (engine / "listener").exists():
+        os.kill(int((engine / "listener").read_text()), signal.SIGKILL)
 
 
 def test_a_first_installation_loads_writes_settings_starts_and_reads_a_page(machine):
@@ -135,6 +135,29 @@ def test_an_upgrade_keeps_settings_and_can_be_taken_back(machine):
     assert machine.running == NEW
 
 
+def test_commands_of_compose_are_given_in_the_site_and_follow_the_release(machine):
+    machine.first()
+    (machine.site / "docker-compose.override.yml").write_text("services: {}\n")
+    machine.install(NEW)
+    release = machine.site / "releases" / NEW
+    for name in ("docker-compose.yml", "monitoring/prometheus/prometheus.yml"):
+        assert (machine.site / name).read_bytes() == (release / name).read_bytes()
+    assert (machine.site / "docker-compose.override.yml").exists()
+    assert not [call for call in machine.calls if " -f " in call]
+
+
+@pytest.mark.parametrize("with_data", [False, True])
+def test_it_is_erased_and_data_only_when_that_is_said(machine, with_data):
+    machine.first()
+    done = machine.install(None, "--erase", *(["--with-data"] if with_data else []))
+    assert done.returncode == 0, done.stderr
+    [down] = [call for call in machine.calls if " down" in call]
+    assert ("--volumes" in down) is with_data
+    assert f"image rm airgap-ocr:{OLD}-cpu" in machine.calls
+    assert (machine.site / ".env").exists() is not with_data
+    assert not (machine.site / "releases").exists()
+
+
 def test_no_call_ever_removes_anything(machine):
     machine.first()
     machine.install(NEW)
@@ -161,11 +184,19 @@ def test_a_first_installation_that_does_not_start_says_so(machine):
 
 
 def test_a_port_that_does_not_answer_is_a_failure(machine):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        silent = other.getsockname()[1]
-    done = machine.install(OLD, "--set", f"PUBLISH_PORT={silent}")
+    (machine.engine / "silent").touch()
+    done = machine.install(OLD, "--set", f"PUBLISH_PORT={machine.port}")
     assert done.returncode == 1
-    assert f"port {silent} of 127.0.0.1 does not answer" in done.stderr
+    assert f"port {machine.port} of 127.0.0.1 does not answer" in done.stderr
+
+
+def test_a_port_that_another_program_has_is_named_before_anything_starts(machine):
+    with socket.create_server(("127.0.0.1", machine.port)):
+        done = machine.install(OLD, "--set", f"PUBLISH_PORT={machine.port}")
+    assert done.returncode == 1
+    assert f"port {machine.port} of 127.0.0.1 is taken by another program" in done.stderr
+    assert "--set PUBLISH_PORT=" in done.stderr
+    assert not (machine.engine / "running").exists()
 
 
 def test_without_an_earlier_release_there_is_no_way_back(machine):

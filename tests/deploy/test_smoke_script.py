@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -49,3 +50,15 @@ def test_a_server_that_reads_nothing_is_not_taken_for_one_that_reads(tmp_path):
         done = smoke("--url", url, "--wait", "60")
     assert done.returncode == 1
     assert "without ['SEALED', 'DELIVERY', '2718']" in done.stdout
+
+
+def test_a_data_folder_that_cannot_be_written_stops_the_start_and_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "data"
+    environment = os.environ | {"DATA_DIR": str(folder), "BACKEND": "fake"}
+    done = subprocess.run(
+        [sys.executable, "serve_ocr.py"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f"DATA_DIR {folder} cannot be written by user {os.geteuid()}, group {os.getegid()}" in done.stderr
+    assert f"chown {os.geteuid()}:{os.getegid()}" in done.stderr
