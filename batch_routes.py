@@ -26,8 +26,8 @@ from airgap.exporters.writing import save
 from airgap.http.forms import FormOpening, Opening
 from airgap.http.opening import opened
 from airgap.http.responses import written
-from deepseek_ocr import NGRAM_RULES
 from deepseek_ocr import clean_formula as drop_numbers
+from deepseek_ocr import with_ngram_rule
 from ocr_utils import (
     FormOptions,
     ReadyService,
@@ -43,7 +43,7 @@ from ocr_utils import (
     unless_gone,
     zip_response,
 )
-from process.pipeline import in_order
+from process.in_order import in_order
 from process.work import at_length
 
 log = logging.getLogger(__name__)
@@ -132,13 +132,10 @@ class Batch:
     """What was asked for: how the files are opened and read."""
 
     def __init__(self, service: Service, options: ReadOptions, opening: Opening, clean: bool) -> None:
-        rule = NGRAM_RULES["eval"]
         self.service = service
         self.opening = asdict(opening)
         self.clean = clean
-        self.options = (
-            replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size) if clean else options
-        )
+        self.options = with_ngram_rule(options, "eval") if clean else options
 
 
 @router.post("/ocr", summary="Markdown and text of each file", responses={200: {"model": BatchAnswer}})

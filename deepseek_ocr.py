@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from airgap.core.document import Mode
+from airgap.core.document import Mode, ReadOptions
 from airgap.core.errors import InvalidOption
 from airgap.models.deepseek_grammar import (
     BOS,
@@ -62,6 +62,7 @@ __all__ = [
     "clean_text",
     "locate_prompt",
     "mode_of_crop_mode",
+    "ngram_rule",
     "num_image_tokens",
     "parse",
     "proper_prompt",
@@ -160,6 +161,19 @@ class NgramRule:
 NGRAM_RULES: Mapping[Literal["image", "pdf", "eval"], NgramRule] = MappingProxyType(
     {"image": NgramRule(30, 90), "pdf": NgramRule(20, 50), "eval": NgramRule(40, 90)}
 )
+
+
+def ngram_rule(options: ReadOptions, kind: Literal["image", "pdf", "eval"] = "image") -> NgramRule:
+    """The rule that a request sets, and where it is silent that of the kind of document."""
+    usual = NGRAM_RULES[kind]
+    return NgramRule(options.ngram_size or usual.ngram_size, options.window_size or usual.window_size)
+
+
+def with_ngram_rule(options: ReadOptions, kind: Literal["image", "pdf", "eval"]) -> ReadOptions:
+    """The options with `ngram_rule` spelled out."""
+    rule = ngram_rule(options, kind)
+    return replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
+
 
 # --- prompts -----------------------------------------------------------------------------------------
 

@@ -30,7 +30,6 @@ from airgap.exporters.text import document_text, page_text
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
 from airgap.http.responses import written_file
-from deepseek_ocr import NGRAM_RULES
 from ocr_utils import (
     Crosscheck,
     FormOptions,
@@ -180,8 +179,6 @@ async def pdf_simple(
 
 
 async def _read(service: Service, source: Source, options: ReadOptions) -> Document:
-    rule = NGRAM_RULES["pdf"]
-    options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
     with progress_bar(len(source.numbers), source.name, "page") as advance:
         return await service.reader.recognize(source, options, lambda page: advance())
 

@@ -29,7 +29,8 @@ from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings, require_data_dir
 from process.allocator import give_memory_back, hide_from_others
-from process.pipeline import RENDER_AHEAD, Defaults, Reader
+from process.defaults import Defaults
+from process.pipeline import RENDER_AHEAD, Reader
 from process.second_reader import SecondReader
 from process.work import Work
 
@@ -101,7 +102,7 @@ def create_service(settings: Settings) -> Service:
     reader = Reader(
         engine,
         defaults,
-        max_concurrency=places,
+        max_concurrency=settings.max_concurrency,
         max_queue=settings.max_queue,
         page_timeout=settings.page_timeout_seconds,
         second=_second_reader(settings),
@@ -145,6 +146,7 @@ async def _start_engine(service: Service) -> None:
         log.critical("%s. %s", service.failure, remedy, exc_info=not isinstance(error, AirgapError))
         signal.raise_signal(signal.SIGTERM)
         return
+    service.reader.engine_started()
     service.started = True
     log.info("ready: engine %s, model %s, device %s", name, service.engine.model, service.engine.device)
     service.start_parts()

@@ -1,6 +1,4 @@
-"""The flow: a source's pages through the engine, into a `Document`.
-
-    source.render (threads, child processes) → engine.read → Page … → Document
+"""The flow: source.render (threads, child processes) → engine.read → Page … → Document.
 
 Pages go in and come out in order, a bounded few in flight, none kept here once it was handed on.
 One page's failure is that page's. This module knows no HTTP, no file format and no output format.
@@ -12,17 +10,14 @@ import asyncio
 import functools
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, TypeVar
+from dataclasses import replace
 
 from PIL.Image import Image
 
-from airgap.core.document import MODES, Block, Document, Mode, Page, ReadOptions
-from airgap.core.engine import Engine, Events, PageRead, check_capabilities
+from airgap.core.document import Block, Document, Mode, Page, ReadOptions
+from airgap.core.engine import Capabilities, Engine, Events, PageRead, check_capabilities, ignored
 from airgap.core.errors import (
     AirgapError,
     EngineBusy,
@@ -35,7 +30,10 @@ from airgap.core.errors import (
 )
 from airgap.layout.known_text import blocks_of
 from airgap.monitoring import metrics, trace
+from deepseek_ocr import with_ngram_rule
 from process.accounting import Again, account_for
+from process.defaults import Defaults
+from process.in_order import in_order
 from process.second_reader import SecondReader
 from process.source import PageImage, Source
 from process.turns import Turns, who
@@ -45,9 +43,6 @@ log = logging.getLogger(__name__)
 
 OnDelta = Callable[[str], None]
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 BLANK_PAGE = "The page is blank: nothing was read and nothing invented."
 LOOP_CUT = "The engine repeated itself in every mode tried; the loop was cut out and text may be missing."
 NO_SECOND_ENGINE = "The page was not cross-checked: there is no second engine here."
@@ -56,22 +51,14 @@ RENDER_AHEAD = 2
 _FILE_ERRORS = frozenset({InvalidImage.code, ImageTooLarge.code, UnsupportedMedia.code})
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What a request that is silent gets, and the bounds of one that is not."""
-
-    prompt: str | None
-    mode: Mode
-    max_tokens: int
-
-
 class Reader:
     """One engine and the bounds within which requests use it.
 
-    `max_concurrency` pages are in the engine at once, over all requests; `max_queue` requests are in
-    work or waiting, and one more raises `EngineBusy`. `page_timeout` is in seconds, from the moment
-    a page enters the engine. `second` reads the pages of requests with `crosscheck` too, and the places
-    that a model left out. `work` is the server's budget; without one there is one for this reader alone.
+    `max_concurrency` pages are in the engine at once, over all requests; unset, as many as the engine says.
+    `max_queue` requests are in work or waiting, and one more raises `EngineBusy`. `page_timeout` is in
+    seconds, from the moment a page enters the engine. `second` reads the pages of requests with
+    `crosscheck` too, and the places that a model left out. `work` is the server's budget; without one
+    there is one for this reader alone.
     """
 
     def __init__(
@@ -79,7 +66,7 @@ class Reader:
         engine: Engine,
         defaults: Defaults,
         *,
-        max_concurrency: int,
+        max_concurrency: int | None,
         max_queue: int,
         page_timeout: float,
         second: SecondReader | None = None,
@@ -87,13 +74,23 @@ class Reader:
     ) -> None:
         self.engine = engine
         self.defaults = defaults
-        self.max_concurrency = max_concurrency
+        self._places = max_concurrency
         self.max_queue = max_queue
         self.page_timeout = page_timeout
         self.second = second
         self.requests = 0
-        self.work = work or Work(workers=RENDER_AHEAD, pages=max_concurrency + RENDER_AHEAD)
-        self._slots = Turns(max_concurrency)
+        self.work = work or Work(workers=RENDER_AHEAD, pages=self.max_concurrency + RENDER_AHEAD)
+        self._slots = Turns(self.max_concurrency)
+
+    @property
+    def max_concurrency(self) -> int:
+        """Pages in the engine at once: as the site says, else as the engine does."""
+        return self._places or self.engine.max_concurrency
+
+    def engine_started(self) -> None:
+        """An engine may know only then how many pages it takes at once."""
+        self._slots.resize(self.max_concurrency)
+        self.work.pages = self.max_concurrency + RENDER_AHEAD
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[None]:
@@ -128,12 +125,14 @@ class Reader:
 
     def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
         """Sign pages with what read them."""
-        modes = self.engine.capabilities.supports_modes
-        mode = self._complete(options).mode if modes else None
+        modes = dict.fromkeys(page.mode for page in pages if page.mode)
         engines = dict.fromkeys(page.engine for page in pages if page.engine)
         models = dict.fromkeys(page.model for page in pages if page.model)
         return Document(
-            tuple(pages), ", ".join(engines) or self.engine.name, ", ".join(models) or self.engine.model, mode
+            tuple(pages),
+            ", ".join(engines) or self.engine.name,
+            ", ".join(models) or self.engine.model,
+            next(iter(modes), None if engines else self._mode(self.engine.capabilities, options)),
         )
 
     async def pages(self, source: Source, options: ReadOptions) -> AsyncGenerator[Page, None]:
@@ -149,6 +148,7 @@ class Reader:
         self, source: Source, options: ReadOptions, number: int, on_delta: OnDelta | None = None
     ) -> Page:
         """Read one page of `source`; whatever goes wrong is written on it."""
+        options = with_ngram_rule(options, source.kind)
         width = height = 0
         try:
             async with self.work.hold(source.pixels(number)) as held:
@@ -254,7 +254,7 @@ class Reader:
         taken back, so a page that loops is then not tried again.
         """
         read = await self._drain(images, options, on_delta)
-        warnings = (*self._ignored(options), *read.warnings)
+        warnings = (*self._ignored(read, options), *read.warnings)
         status = read.status
         if read.finish_reason == "repetition":
             read, warnings = await self._retry(images, options, read, retry=on_delta is None)
@@ -277,6 +277,7 @@ class Reader:
             warnings,
             engine=read.engine,
             model=read.model,
+            mode=self._mode(read.capabilities or self.engine.capabilities, options),
             furniture=options.furniture,
         )
 
@@ -295,17 +296,17 @@ class Reader:
         self, images: Sequence[Image], options: ReadOptions, first: PageRead, *, retry: bool
     ) -> tuple[PageRead, tuple[str, ...]]:
         """The loop guard's second try; the usage of both is paid."""
-        kept = (*self._ignored(options), *first.warnings)
+        kept = (*self._ignored(first, options), *first.warnings)
         if not (retry and images and self.engine.capabilities.supports_modes):
             return first, (*kept, LOOP_CUT)
-        mode = self._complete(options).mode or self.defaults.mode
+        mode = self.defaults.complete(options).mode or self.defaults.mode
         other: Mode = "base" if mode != "base" else "gundam"
         second = await self._drain(images, replace(options, mode=other))
         usage = first.usage + second.usage
         if second.finish_reason == "repetition":
             return replace(first, usage=usage), (*kept, LOOP_CUT)
         note = f"The engine repeated itself in mode {mode}; this was read in mode {other}."
-        return replace(second, usage=usage), (*self._ignored(options), *second.warnings, note)
+        return replace(second, usage=usage), (*self._ignored(second, options), *second.warnings, note)
 
     async def _drain(
         self, images: Sequence[Image], options: ReadOptions, on_delta: OnDelta | None = None
@@ -377,7 +378,7 @@ class Reader:
     async def _events(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """The engine's events; an error of its own making becomes `EngineFailed`."""
         try:
-            async with aclosing(self.engine.read(images, self._complete(options))) as stream:
+            async with aclosing(self.engine.read(images, self.defaults.complete(options))) as stream:
                 async for event in stream:
                     yield event
         except AirgapError:
@@ -388,46 +389,12 @@ class Reader:
                 "The engine broke while reading this page; the server's log says how."
             ) from error
 
-    def _complete(self, options: ReadOptions) -> ReadOptions:
-        """Fill in the defaults."""
-        return replace(
-            options,
-            prompt=options.prompt or self.defaults.prompt,
-            mode=options.mode or self.defaults.mode,
-            max_tokens=options.max_tokens or self.defaults.max_tokens,
+    def _ignored(self, read: PageRead, options: ReadOptions) -> tuple[str, ...]:
+        """Say which of the request's wishes the engine that read had no use for."""
+        return ignored(
+            read.engine or self.engine.name, read.capabilities or self.engine.capabilities, options
         )
 
-    def _ignored(self, options: ReadOptions) -> tuple[str, ...]:
-        """Say which of the request's wishes this engine has no use for."""
-        capabilities = self.engine.capabilities
-        ignored = []
-        if options.prompt and not capabilities.supports_prompt:
-            ignored.append("prompt")
-        if options.mode in MODES and not capabilities.supports_modes:
-            ignored.append("mode")
-        return tuple(
-            f"The engine {self.engine.name} has no use for `{name}`; it was ignored." for name in ignored
-        )
-
-
-async def in_order(
-    items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], ahead: int
-) -> AsyncGenerator[Result, None]:
-    """Yield `work(item)` for each item, in order, with at most `ahead` of them under way.
-
-    Leaving the loop early cancels what is under way and waits until it has stopped.
-    """
-    remaining = iter(items)
-    flight: deque[asyncio.Task[Result]] = deque()
-    try:
-        while True:
-            flight.extend(asyncio.create_task(work(item)) for item in islice(remaining, ahead - len(flight)))
-            if not flight:
-                return
-            result = await flight[0]
-            flight.popleft()
-            yield result
-    finally:
-        for task in flight:
-            task.cancel()
-        await asyncio.gather(*flight, return_exceptions=True)
+    def _mode(self, capabilities: Capabilities, options: ReadOptions) -> Mode | None:
+        """The mode in which an engine reads; None where it has none."""
+        return self.defaults.complete(options).mode if capabilities.supports_modes else None

@@ -84,8 +84,14 @@ class Turns:
     """At most `places` turns are taken at once; those who wait get theirs in rotation."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = self._free = places
         self._waiting: Rotation[asyncio.Future[None]] = Rotation()
+
+    def resize(self, places: int) -> None:
+        """Have so many places from now on; turns that are taken already are not cut short."""
+        self._free += places - self._places
+        self._places = places
+        self._grant()
 
     @asynccontextmanager
     async def turn(self, caller: str, request: str) -> AsyncIterator[None]:
@@ -111,7 +117,7 @@ class Turns:
             raise
 
     def _grant(self) -> None:
-        while self._free and (turn := self._waiting.first()) is not None:
+        while self._free > 0 and (turn := self._waiting.first()) is not None:
             self._waiting.serve()
             if not turn.done():
                 self._free -= 1

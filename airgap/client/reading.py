@@ -22,8 +22,8 @@ from airgap.core.file_names import UniqueNames
 from airgap.exporters import EXPORTERS, export_file
 from airgap.exporters.images import iter_images
 from airgap.http.service import Service
+from process.in_order import in_order
 from process.pages import Source, open_source
-from process.pipeline import in_order
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,11 +169,11 @@ class Page:
     are page pixels (0 when the page could not even be opened). `raw` is the engine's output,
     untouched. `width_pt` and `height_pt` are the size in points (1/72 inch) where the source has
     one, as PDF pages do. `engine` and `model` are set where another than the document's first choice
-    read the page. `disagreements` is None where no second engine was asked. `unread` are places with ink
-    that looks like text and that nothing read accounts for, top to bottom; `coverage` is the share (0–1) of
-    such ink that is accounted for, None where the page was not looked at or the engine gives no places.
-    `furniture` says whether Markdown and plain text are to hold running headers and footers, page numbers
-    and marks in the margin.
+    read the page; `mode` is the one in which a model read it. `disagreements` is None where no second
+    engine was asked. `unread` are places with ink that looks like text and that nothing read accounts for,
+    top to bottom; `coverage` is the share (0–1) of such ink that is accounted for, None where the page was
+    not looked at or the engine gives no places. `furniture` says whether Markdown and plain text are to
+    hold running headers and footers, page numbers and marks in the margin.
     """
 
     number: int
@@ -190,6 +190,7 @@ class Page:
     height_pt: float | None = None
     engine: str | None = None
     model: str | None = None
+    mode: Mode | None = None
     disagreements: tuple[Disagreement, ...] | None = None
     unread: tuple[Box, ...] = ()
     coverage: float | None = None
@@ -258,7 +259,8 @@ class ReadOptions:
     """How one page is to be read. None leaves the choice to the engine.
 
     `mode` is a DeepSeek-OCR resolution mode. `language` is a code such as `en`, `ru` or `zh-Hant`,
-    a hint to engines that need one. `ngram_size` and `window_size` set the no-repeat rule.
+    a hint to engines that need one. `ngram_size` and `window_size` set the no-repeat rule; None is
+    that of the kind of document.
     `confidence` asks an engine that would have to compute confidences for them; others give them anyway.
     `live` says that somebody takes the text while it is read; the reader sets it. `crosscheck` has a
     second engine read the page too, and is the reader's to heed; so is `fill`, by which places that were
@@ -270,8 +272,8 @@ class ReadOptions:
     language: str | None = None
     max_tokens: int | None = None
     temperature: float = 0.0
-    ngram_size: int = 30
-    window_size: int = 90
+    ngram_size: int | None = None
+    window_size: int | None = None
     crosscheck: bool = False
     confidence: bool = False
     live: bool = False

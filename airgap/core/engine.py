@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 
 from PIL.Image import Image
 
-from airgap.core.document import Block, PageStatus, ReadOptions, Usage
+from airgap.core.document import MODES, Block, PageStatus, ReadOptions, Usage
 from airgap.core.errors import UnsupportedOption
 
 
@@ -57,6 +57,7 @@ class PageRead:
     status: PageStatus = "ok"
     engine: str | None = None  # where it is not the engine that was asked
     model: str | None = None
+    capabilities: Capabilities | None = None  # likewise
 
 
 Events = AsyncGenerator[Delta | PageRead, None]
@@ -128,3 +129,12 @@ def check_capabilities(capabilities: Capabilities, image_count: int, options: Re
             f"This engine does not read the language {options.language!r}.",
             f"Leave `language` out, or use one of: {', '.join(capabilities.languages)}.",
         )
+
+
+def ignored(engine: str, capabilities: Capabilities, options: ReadOptions) -> tuple[str, ...]:
+    """Say which wishes of a request an engine has no use for."""
+    wishes = [
+        *(["prompt"] if options.prompt and not capabilities.supports_prompt else []),
+        *(["mode"] if options.mode in MODES and not capabilities.supports_modes else []),
+    ]
+    return tuple(f"The engine {engine} has no use for `{wish}`; it was ignored." for wish in wishes)

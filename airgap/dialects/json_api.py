@@ -10,7 +10,7 @@ import functools
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,8 +47,8 @@ from airgap.http.forms import (
 from airgap.http.opening import opened
 from airgap.http.responses import json_in_memory, on_thread, raise_if_failed, unless_gone
 from airgap.http.service import ReadyService, Service
-from deepseek_ocr import NGRAM_RULES, PROMPTS
-from process.pipeline import in_order
+from deepseek_ocr import PROMPTS
+from process.in_order import in_order
 
 router = APIRouter(tags=["json"], route_class=JsonRoute)
 
@@ -88,11 +88,10 @@ class ReadRequest(BaseModel):
     confidence: bool = Field(default=False, description=CONFIDENCE)
     fill: str | None = Field(default=None, description="`auto` (the default) or `off`.")
 
-    def options(self, service: Service, rule: Literal["image", "pdf"]) -> ReadOptions:
+    def options(self, service: Service) -> ReadOptions:
         """Raises `InvalidOption` for values out of range."""
         preset = self.mode.preset if isinstance(self.mode, ModeChoice) else self.mode
         given = self.sampling or Sampling()
-        defaults = NGRAM_RULES[rule]
         return ReadOptions(
             prompt=plain_prompt(self.prompt),
             mode=checked_mode(preset.lower() if preset else None),
@@ -101,8 +100,8 @@ class ReadRequest(BaseModel):
             temperature=checked_temperature(
                 given.temperature if given.temperature is not None else self.temperature
             ),
-            ngram_size=given.ngram_size or defaults.ngram_size,
-            window_size=given.window_size or defaults.window_size,
+            ngram_size=given.ngram_size,
+            window_size=given.window_size,
             confidence=self.confidence,
             fill=checked_fill(self.fill),
         )
@@ -207,7 +206,7 @@ async def read_images(
     service: ReadyService,
     body: Annotated[ImageRequest, Body(openapi_examples=_EXAMPLES)],
 ) -> Response:
-    options = body.options(service, "image")
+    options = body.options(service)
     files = body.files()
     pages = await unless_gone(request, _read_all(service, fetcher_of(request), files, options))
     document = service.reader.document(pages, options)
@@ -219,7 +218,7 @@ async def read_images(
     "/ocr/pdf", summary="A PDF as JSON, the text of its pages as JSON", responses={200: {"model": ReadPdf}}
 )
 async def read_pdf(request: Request, service: ReadyService, body: PdfRequest) -> Response:
-    options = body.options(service, "pdf")
+    options = body.options(service)
     pages = (body.pdf_pages or PdfPages()).model_dump()
     async with service.reader.admit():
         data = await file_of(body.file(), fetcher_of(request))

@@ -46,7 +46,7 @@ from airgap.http.responses import encode_base64
 from airgap.http.service import ReadyService, Service
 from airgap.http.uploads import display_name, saved_upload
 from airgap.monitoring import trace
-from deepseek_ocr import NGRAM_RULES, PROMPTS
+from deepseek_ocr import PROMPTS
 from process.pages import Source
 from process.sniff import sniff_file
 
@@ -184,8 +184,6 @@ async def stream_document(
 async def _respond(
     service: Service, source: Source, options: ReadOptions, extras: Extras, kind: Literal["image", "pdf"]
 ) -> StreamingResponse:
-    rule = NGRAM_RULES[kind]
-    options = replace(options, ngram_size=rule.ngram_size, window_size=rule.window_size)
     check_capabilities(service.engine.capabilities, 1, options)
     await trace.promise_pages(len(source.numbers))
     events = page_events(service.reader, source, options)

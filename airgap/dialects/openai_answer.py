@@ -20,7 +20,8 @@ from airgap.core.errors import AirgapError
 from airgap.dialects.markup import MarkupFilter
 from airgap.http.responses import raise_if_failed
 from airgap.monitoring import trace
-from process.pipeline import Reader, in_order
+from process.in_order import in_order
+from process.pipeline import Reader
 from process.source import Source
 
 BETWEEN_IMAGES = "\n\n"

@@ -175,6 +175,7 @@ class FallbackEngine:
                             warnings=(*warnings, *note, *event.warnings),
                             engine=event.engine or engine.name,
                             model=event.model or engine.model,
+                            capabilities=event.capabilities or engine.capabilities,
                         )
                     else:
                         begun = True

@@ -113,6 +113,7 @@ class PageJson(TypedDict):
     error: ErrorJson | None
     engine: str | None
     model: str | None
+    mode: str | None
     disagreements: list[DisagreementJson] | None
     unread: list[BoxJson]
     coverage: float | None
@@ -212,6 +213,7 @@ def page_to_dict(page: Page) -> PageJson:
         "error": error_to_dict(page.error),
         "engine": page.engine,
         "model": page.model,
+        "mode": page.mode,
         "disagreements": disagreements_to_list(page.disagreements),
         "unread": [box_to_list(box) for box in page.unread],
         "coverage": _rounded(page.coverage, 4),
@@ -292,6 +294,7 @@ def page_from_dict(data: Mapping[str, Any]) -> Page:
         height_pt=data["height_pt"],
         engine=data.get("engine"),
         model=data.get("model"),
+        mode=data.get("mode"),
         disagreements=_disagreements_from_list(data.get("disagreements")),
         unread=tuple(Box(*box) for box in data.get("unread") or ()),
         coverage=data.get("coverage"),

@@ -33,7 +33,6 @@ from airgap.jobs.quota import Quota
 from airgap.jobs.sources import OpenSources
 from airgap.jobs.store import JobFolder, JobStore, StoredPage, is_disk_full
 from airgap.jobs.tables import Job, Tables
-from deepseek_ocr import NGRAM_RULES
 from process.pages import Limits, survey
 from process.pipeline import RENDER_AHEAD, Reader
 from process.turns import Turns, acting_for
@@ -298,7 +297,7 @@ class JobReading:
     async def _read(self, spec: Spec, plan: Plan, index: int) -> StoredPage:
         position, number = plan.locate(index)
         planned, entry = plan.inputs[position], spec.inputs[position]
-        options = options_for(spec, planned)
+        options = spec.options
         if planned.error is not None:
             page = Page(number, 0, 0, "failed", finish_reason="error", error=planned.error)
             return self._signed(page, options)
@@ -377,9 +376,3 @@ class JobReading:
             if done.get(run) != len(plan.run(run)):
                 return run
         return None
-
-
-def options_for(spec: Spec, planned: PlannedInput) -> ReadOptions:
-    """The job's options, with the no-repeat rule of the kind of document."""
-    rule = NGRAM_RULES["pdf" if planned.kind == "pdf" else "image"]
-    return replace(spec.options, ngram_size=rule.ngram_size, window_size=rule.window_size)

@@ -24,7 +24,8 @@ from airgap.engines.fallback import FallbackEngine
 from airgap.engines.table import EngineChoice, choose_engine, create_engine
 from airgap.monitoring import metrics
 from config import Settings, load_settings
-from process.pipeline import Defaults, Reader
+from process.defaults import Defaults
+from process.pipeline import Reader
 
 PAGE = Image.new("RGB", (40, 30), "white")
 
@@ -230,3 +231,25 @@ def test_a_list_that_is_wrong_is_refused(backend: str) -> None:
 def test_openai_without_an_address_says_which_setting() -> None:
     with pytest.raises(ConfigurationError, match="LLM_BASE_URL"):
         create_engine(Settings(backend="openai"))
+
+
+async def test_what_the_engine_that_read_has_no_use_for_is_said() -> None:
+    """The first takes prompts and modes, the one that reads does not: nothing is dropped without a word."""
+    plain = Capabilities(supports_prompt=False, supports_modes=False)
+    one, two = Scripted("one", failure=EngineFailed("broke")), Scripted("two", capabilities=plain)
+    async with started(one, two) as engine:
+        reader = reader_of(engine)
+        options = ReadOptions(prompt="Free OCR.", mode="large")
+        page = await reader.read_page([PAGE], options)
+        document = reader.document([page], options)
+    assert page.engine == "two"
+    for wish in ("prompt", "mode"):
+        assert f"The engine two has no use for `{wish}`; it was ignored." in page.warnings
+    assert (page.mode, document.mode) == (None, None)
+
+
+async def test_the_mode_is_that_of_the_engine_that_read() -> None:
+    async with started(Scripted("one"), Scripted("two")) as engine:
+        reader = reader_of(engine)
+        page = await reader.read_page([PAGE], ReadOptions(mode="large"))
+        assert reader.document([page], ReadOptions(mode="large")).mode == "large"

@@ -20,7 +20,8 @@ from airgap.engines.table import EngineChoice, create_engine
 from airgap.engines.vllm.engine import VllmEngine, VllmOptions, require_gpus
 from airgap.engines.vllm.replicas import create, shares
 from config import Settings, load_settings
-from process.pipeline import Defaults, Reader
+from process.defaults import Defaults
+from process.pipeline import Reader
 
 PAGE = Image.new("RGB", (40, 30), "white")
 

@@ -15,12 +15,16 @@ from airgap.core.document import Ledger, Page, ReadOptions
 from airgap.core.engine import Delta, Events
 from airgap.core.errors import EngineBusy, EngineFailed, PageRenderFailed, PageTimeout
 from airgap.engines.fake import FakeEngine
-from process.pipeline import BLANK_PAGE, LOOP_CUT, RENDER_AHEAD, Defaults, Reader, in_order
+from process.defaults import Defaults
+from process.in_order import in_order
+from process.pipeline import BLANK_PAGE, LOOP_CUT, RENDER_AHEAD, Reader
 from process.source import PageImage
 
 
 class Pages:
     """Pages that each hold one rectangle as wide as ten times their number."""
+
+    kind = "image"
 
     def __init__(self, count: int, broken: set[int] = frozenset(), blank: set[int] = frozenset()) -> None:  # type: ignore[assignment]
         self.numbers = range(1, count + 1)
@@ -41,7 +45,7 @@ class Pages:
         return PageImage(number, image, 144.0, 72.0, blank=number in self.blank)
 
 
-def reader_of(engine: FakeEngine, **bounds: float) -> Reader:
+def reader_of(engine: FakeEngine, **bounds: float | None) -> Reader:
     limits = {"max_concurrency": 4, "max_queue": 8, "page_timeout": 20.0} | bounds
     return Reader(engine, Defaults(None, "gundam", 8192), **limits)  # type: ignore[arg-type]
 
@@ -200,3 +204,31 @@ def test_in_order_keeps_order_and_bound(delays: list[int], ahead: int) -> None:
 
     assert asyncio.run(collect()) == list(range(len(delays)))
     assert peak <= ahead
+
+
+async def test_an_engine_may_know_only_once_started_how_many_pages_it_takes() -> None:
+    engine = FakeEngine(seconds_per_page=0.01)
+    engine.max_concurrency = 1
+    reader = reader_of(engine, max_concurrency=None)
+    engine.max_concurrency = 5
+    reader.engine_started()
+    peak = 0
+
+    def watch(page: Page) -> None:
+        nonlocal peak
+        peak = max(peak, engine.running)
+
+    await asyncio.gather(*(reader.recognize(Pages(8), ReadOptions(), watch) for _ in range(4)))
+    assert 1 < peak <= 5
+    assert (reader.max_concurrency, reader.work.pages) == (5, 5 + RENDER_AHEAD)
+
+
+@pytest.mark.parametrize(("kind", "rule"), [("image", (30, 90)), ("pdf", (20, 50))])
+async def test_the_kind_of_document_decides_the_no_repeat_rule(kind: str, rule: tuple[int, int]) -> None:
+    """Whatever route or dialect the pages came by; and a rule that a request sets stands."""
+    engine, pages = FakeEngine(), Pages(1)
+    pages.kind = kind
+    await reader_of(engine).recognize(pages, ReadOptions())
+    await reader_of(engine).recognize(pages, ReadOptions(ngram_size=7, window_size=8))
+    asked = [(call.ngram_size, call.window_size) for call in engine.calls]
+    assert asked == [rule, (7, 8)]

@@ -17,7 +17,8 @@ from airgap.core.errors import EngineFailed
 from airgap.engines.replicated import ReplicatedEngine
 from airgap.engines.vllm.engine import VllmEngine
 from airgap.engines.vllm.replicas import create
-from process.pipeline import Defaults, OnDelta, Reader
+from process.defaults import Defaults
+from process.pipeline import OnDelta, Reader
 from tests.engines.started import started
 from tests.vllm.conftest import options_for, page, until
 

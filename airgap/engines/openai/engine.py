@@ -50,7 +50,7 @@ from airgap.engines.openai.stream import (
 )
 from airgap.models import qwen_vl
 from airgap.models.deepseek_grammar import IMAGE, Parsed, parse
-from deepseek_ocr import SKIP_SPECIAL_TOKENS, WHITELIST_TOKEN_IDS, proper_prompt
+from deepseek_ocr import SKIP_SPECIAL_TOKENS, WHITELIST_TOKEN_IDS, ngram_rule, proper_prompt
 
 log = logging.getLogger(__name__)
 
@@ -271,9 +271,10 @@ class OpenAiEngine:
         }
         if self.server in ("vllm", "airgap-ocr"):
             body["skip_special_tokens"] = SKIP_SPECIAL_TOKENS
+            rule = ngram_rule(options)
             body["vllm_xargs"] = {
-                "ngram_size": options.ngram_size,
-                "window_size": options.window_size,
+                "ngram_size": rule.ngram_size,
+                "window_size": rule.window_size,
                 "whitelist_token_ids": sorted(WHITELIST_TOKEN_IDS),
             }
         if self.server == "airgap-ocr":

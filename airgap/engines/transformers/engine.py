@@ -29,7 +29,7 @@ from airgap.core.errors import AirgapError, ConfigurationError, EngineBusy, Engi
 from airgap.engines.answer import Answer
 from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
-from deepseek_ocr import DEFAULT_MODE, MAX_CROPS, NgramRule
+from deepseek_ocr import DEFAULT_MODE, MAX_CROPS, ngram_rule
 
 if TYPE_CHECKING:
     from airgap.engines.transformers.batch import Batch, Event, Sampling
@@ -290,7 +290,7 @@ class TransformersEngine:
         return Sampling(
             max_tokens=min(options.max_tokens or most, most),
             temperature=options.temperature,
-            rule=NgramRule(options.ngram_size, options.window_size, self._decoder.whitelist),
+            rule=replace(ngram_rule(options), whitelist=self._decoder.whitelist),
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from airgap.core.document import ReadOptions, Usage
-from deepseek_ocr import IMAGE, SKIP_SPECIAL_TOKENS, SPECIAL_TOKEN_IDS
+from deepseek_ocr import IMAGE, SKIP_SPECIAL_TOKENS, SPECIAL_TOKEN_IDS, ngram_rule
 
 # The scheduler's own net under the text detector, for what becomes no text: a run of up to this many
 # tokens, this often in a row. Set above all that the detector lets pass.
@@ -24,6 +24,7 @@ def sampling_params(options: ReadOptions, max_new_tokens: int, whitelist: Collec
     from vllm import SamplingParams
     from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
 
+    rule = ngram_rule(options)
     return SamplingParams(
         temperature=options.temperature,
         max_tokens=min(options.max_tokens or max_new_tokens, max_new_tokens),
@@ -33,8 +34,8 @@ def sampling_params(options: ReadOptions, max_new_tokens: int, whitelist: Collec
         output_kind=RequestOutputKind.DELTA,
         stream_interval=TOKENS_PER_LIVE_PIECE if options.live else TOKENS_PER_PIECE,
         extra_args={
-            "ngram_size": options.ngram_size,
-            "window_size": options.window_size,
+            "ngram_size": rule.ngram_size,
+            "window_size": rule.window_size,
             "whitelist_token_ids": sorted(whitelist),
         },
         repetition_detection=RepetitionDetectionParams(
