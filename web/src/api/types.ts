@@ -13,7 +13,9 @@ export type Line = Schemas["LineJson"];
 export type Box = Line["box"];
 export type SentBlock = Schemas["BlockJson"];
 export type Disagreement = Schemas["DisagreementJson"];
-export type SentPage = Omit<Schemas["PdfPage"], "markdown" | "reviews"> & Partial<Pick<Schemas["PdfPage"], "reviews">>;
+/** Results that were saved by an older server have no word of these. */
+type Newer = "reviews" | "unread" | "coverage";
+export type SentPage = Omit<Schemas["PdfPage"], "markdown" | Newer> & Partial<Pick<Schemas["PdfPage"], Newer>>;
 export type PageStatus = SentPage["status"];
 export type Service = Schemas["Root"];
 export type Info = Schemas["Info"];
@@ -25,12 +27,6 @@ export type Refusal = Schemas["ErrorAnswer"];
 /** What a person decided about a place; the server puts the name of the login in the place of `reviewed_by`. */
 export type Review = Schemas["ReviewJson"];
 
-/** What the engine could not vouch for: places it did not read, and the share of the ink that it did. */
-interface Doubts {
-  readonly unread?: readonly Box[] | null;
-  readonly coverage?: number | null;
-}
-
 export type Block = Omit<SentBlock, "lines"> & {
   /** `Line[]` as JSON. */
   readonly lines: string;
@@ -40,4 +36,4 @@ export type Block = Omit<SentBlock, "lines"> & {
   readonly edited?: boolean;
 };
 
-export type PageResult = Omit<SentPage, "blocks"> & Doubts & { readonly blocks: readonly Block[] };
+export type PageResult = Omit<SentPage, "blocks"> & { readonly blocks: readonly Block[] };
