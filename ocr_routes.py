@@ -129,6 +129,8 @@ class ImageAnswer(TypedDict):
     confidence: float | None
     finish_reason: str
     disagreements: list[DisagreementJson] | None
+    unread: list[BoxJson]
+    coverage: float | None
     engine: str
     model: str
     mode: str | None
@@ -251,7 +253,7 @@ def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: 
         "raw": page.raw,
         "blocks": [block_to_dict(block) for block in page.blocks],
         "image_size": {"width": page.width, "height": page.height},
-        "annotated_image": _png(annotate(image, page.blocks)) if draw_boxes else None,
+        "annotated_image": _png(annotate(image, page.blocks, page.unread)) if draw_boxes else None,
         "crops": _crops(page, image) if crop_regions else [],
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
@@ -259,6 +261,8 @@ def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: 
         "confidence": page.confidence,
         "finish_reason": page.finish_reason,
         "disagreements": disagreements_to_list(page.disagreements),
+        "unread": [box_to_list(box) for box in page.unread],
+        "coverage": page.coverage,
         "engine": document.engine,
         "model": document.model,
         "mode": document.mode,

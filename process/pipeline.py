@@ -35,6 +35,7 @@ from airgap.core.errors import (
 )
 from airgap.layout.known_text import blocks_of
 from airgap.monitoring import metrics, trace
+from process.accounting import Accountant
 from process.second_reader import SecondReader
 from process.source import PageImage, Source
 from process.turns import Turns, who
@@ -69,8 +70,8 @@ class Reader:
 
     `max_concurrency` pages are in the engine at once, over all requests; `max_queue` requests are in
     work or waiting, and one more raises `EngineBusy`. `page_timeout` is in seconds, from the moment
-    a page enters the engine. `second` reads the pages of requests with `crosscheck` too. `work` is the
-    server's budget; without one there is one for this reader alone.
+    a page enters the engine. `second` reads the pages of requests with `crosscheck` too, and the places
+    that a model left out. `work` is the server's budget; without one there is one for this reader alone.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Reader:
         self.max_queue = max_queue
         self.page_timeout = page_timeout
         self.second = second
+        self._accountant = Accountant(engine, defaults.prompt, second, self._drain)
         self.requests = 0
         self.work = work or Work(workers=RENDER_AHEAD, pages=max_concurrency + RENDER_AHEAD)
         self._slots = Turns(max_concurrency)
@@ -171,14 +173,19 @@ class Reader:
         self, rendered: PageImage, options: ReadOptions, on_delta: OnDelta | None
     ) -> Page:
         number, image, warnings = rendered.number, rendered.image, rendered.warnings
-        if rendered.blank:
+        if rendered.blank and await self._accountant.is_blank(image, options):
             trace.note_page(self.engine.name, "ok")
-            return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE))
+            return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE), coverage=1.0)
         if rendered.text_lines is not None:
-            trace.note_page(self.engine.name, "ok")
             blocks = await briefly(blocks_of, rendered.text_lines)
-            return Page(number, *image.size, blocks=blocks, warnings=warnings)
-        page = await self._checked(await self.read_page([image], options, number, on_delta), image, options)
+            read = Page(number, *image.size, blocks=blocks)
+            page = await self._accountant.account(read, image, options)
+            trace.note_page(self.engine.name, page.status)
+            return replace(page, warnings=(*warnings, *page.warnings))
+        page = await self._read([image], options, number, on_delta)
+        page = await self._checked(page, image, options)
+        page = await self._accountant.account(page, image, options)
+        trace.note_page(page.engine or self.engine.name, page.status)
         status = "degraded" if rendered.damaged and page.status == "ok" else page.status
         return replace(page, status=status, warnings=(*warnings, *page.warnings))
 
@@ -190,7 +197,13 @@ class Reader:
             return replace(page, warnings=(*page.warnings, NO_SECOND_ENGINE))
         return await self.second.checked(page, self.engine.name, image, options)
 
-    async def read_page(
+    async def read_page(self, images: Sequence[Image], options: ReadOptions) -> Page:
+        """Read what one request shows, guarded, and count it; see `_read`. No ledger is kept of it."""
+        page = await self._read(images, options)
+        trace.note_page(page.engine or self.engine.name, page.status)
+        return page
+
+    async def _read(
         self,
         images: Sequence[Image],
         options: ReadOptions,
@@ -214,7 +227,6 @@ class Reader:
             status = "degraded"
             warnings = (*warnings, "The answer reached `max_tokens` and was cut; raise it to get the rest.")
         width, height = images[0].size if images else (0, 0)
-        trace.note_page(read.engine or self.engine.name, status)
         return Page(
             number,
             width,

@@ -17,6 +17,7 @@ from typing import Literal
 
 PageStatus = Literal["ok", "degraded", "failed"]
 Mode = Literal["tiny", "small", "base", "large", "gundam"]
+Fill = Literal["auto", "off"]
 
 # ISO 639-1, with the variants of Chinese by script and by region.
 LANGUAGES = frozenset(
@@ -29,6 +30,9 @@ LANGUAGES = frozenset(
     ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu zh-Hans zh-Hant zh-CN zh-TW zh-HK
     """.split()  # noqa: SIM905
 )
+
+FIGURE_LABELS = frozenset({"image", "figure", "picture", "chart", "photo", "seal", "stamp"})
+"""Labels of blocks that are kept as pictures."""
 
 MODES: tuple[Mode, ...] = ("tiny", "small", "base", "large", "gundam")
 
@@ -83,7 +87,8 @@ class Block:
 
     `label` is an open vocabulary: title, sub_title, text, table, image, equation, *_caption, ….
     `text` is Markdown; a table is HTML; an image is empty. `boxes` may be empty when the model
-    gave none (a prompt without grounding).
+    gave none (a prompt without grounding). `engine` is set where another than the page's read it, to fill
+    what that one left out.
     """
 
     label: str
@@ -91,6 +96,7 @@ class Block:
     boxes: tuple[Box, ...] = ()
     confidence: float | None = None
     lines: tuple[Line, ...] = ()
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,9 @@ class Page:
     are page pixels (0 when the page could not even be opened). `raw` is the engine's output,
     untouched. `width_pt` and `height_pt` are the size in points (1/72 inch) where the source has
     one, as PDF pages do. `engine` and `model` are set where another than the document's first choice
-    read the page. `disagreements` is None where no second engine was asked.
+    read the page. `disagreements` is None where no second engine was asked. `unread` are places with ink
+    that looks like text and that nothing read accounts for, top to bottom; `coverage` is the share (0–1) of
+    such ink that is accounted for, None where the page was not looked at or the engine gives no places.
     """
 
     number: int
@@ -161,6 +169,8 @@ class Page:
     engine: str | None = None
     model: str | None = None
     disagreements: tuple[Disagreement, ...] | None = None
+    unread: tuple[Box, ...] = ()
+    coverage: float | None = None
 
     @property
     def confidence(self) -> float | None:
@@ -227,7 +237,8 @@ class ReadOptions:
     a hint to engines that need one. `ngram_size` and `window_size` set the no-repeat rule.
     `crosscheck` has a second engine read the page too, and is the reader's to heed. `confidence` asks an
     engine that would have to compute confidences for them; others give them anyway. `live` says that
-    somebody takes the text while it is read; the reader sets it.
+    somebody takes the text while it is read; the reader sets it. `fill` has places that were left out read
+    again, by the second engine where there is one, and is the reader's to heed as well.
     """
 
     prompt: str | None = None
@@ -240,3 +251,4 @@ class ReadOptions:
     crosscheck: bool = False
     confidence: bool = False
     live: bool = False
+    fill: Fill = "auto"

@@ -37,6 +37,7 @@ from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import page_text
 from airgap.http.forms import (
     CONFIDENCE,
+    checked_fill,
     checked_language,
     checked_max_tokens,
     checked_mode,
@@ -84,6 +85,7 @@ class ReadRequest(BaseModel):
     max_tokens: int | None = None
     temperature: float | None = None
     confidence: bool = Field(default=False, description=CONFIDENCE)
+    fill: str | None = Field(default=None, description="`auto` (the default) or `off`.")
 
     def options(self, service: Service, rule: Literal["image", "pdf"]) -> ReadOptions:
         """Raises `InvalidOption` for values out of range."""
@@ -101,6 +103,7 @@ class ReadRequest(BaseModel):
             ngram_size=given.ngram_size or defaults.ngram_size,
             window_size=given.window_size or defaults.window_size,
             confidence=self.confidence,
+            fill=checked_fill(self.fill),
         )
 
 

@@ -20,6 +20,7 @@ from airgap.exporters import Source
 
 FILL_ALPHA = 36
 MAX_LABEL_CHARACTERS = 32
+UNREAD_COLOUR = (200, 0, 0)
 
 _COLOURS: dict[str, tuple[int, int, int]] = {
     "title": (190, 30, 45),
@@ -51,7 +52,7 @@ def to_png(document: Document, source: Source | None) -> bytes:
     if source is None:
         raise InvalidOption("The output format 'annotated' needs the original page.")
     page = document.pages[0]
-    return png_bytes(annotate(source.image(page.number), page.blocks))
+    return png_bytes(annotate(source.image(page.number), page.blocks, page.unread))
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -71,10 +72,11 @@ def label_colour(label: str) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def annotate(image: Image.Image, blocks: Sequence[Block]) -> Image.Image:
+def annotate(image: Image.Image, blocks: Sequence[Block], unread: Sequence[Box] = ()) -> Image.Image:
     """A copy of the page (RGB) with every box of `blocks` outlined, tinted, numbered and named.
 
-    Numbers count the blocks in reading order from 1. `image` is left as it is.
+    Numbers count the blocks in reading order from 1; places that were not read are hatched. `image` is
+    left as it is.
     """
     canvas = image.convert("RGB") if image.mode != "RGB" else image.copy()
     draw = ImageDraw.Draw(canvas, "RGBA")
@@ -84,12 +86,25 @@ def annotate(image: Image.Image, blocks: Sequence[Block]) -> Image.Image:
         width = round((4 if block.label.strip().lower() == "title" else 2) * scale)
         colour = label_colour(block.label)
         draw.rectangle(_inside(box, canvas.size), fill=(*colour, FILL_ALPHA), outline=colour, width=width)
+    for box in unread:
+        _hatch(draw, _inside(box, canvas.size), scale)
     font = _font(round(12 * scale))
     for number, block, box in boxes:
         _draw_plate(
             draw, canvas.size, _inside(box, canvas.size), f"{number} {_shown(block.label)}", font, block
         )
     return canvas
+
+
+def _hatch(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], scale: float) -> None:
+    """A frame with slanting lines in it; what lies under them can still be read."""
+    x0, y0, x1, y1 = box
+    width, step = max(1, round(scale)), max(4, round(9 * scale))
+    for start in range(x0 - (y1 - y0), x1, step):
+        left, right = max(x0, start), min(x1, start + y1 - y0)
+        line = ((left, y1 - (left - start)), (right, y1 - (right - start)))
+        draw.line(line, fill=(*UNREAD_COLOUR, 170), width=width)
+    draw.rectangle(box, outline=UNREAD_COLOUR, width=2 * width)
 
 
 def _draw_plate(

@@ -86,6 +86,7 @@ class Archive:
                 "engine": document.engine,
                 "model": document.model,
                 "mode": document.mode,
+                "unread": sum(len(page.unread) for page in document.pages),
                 "warnings": warnings,
                 "output_errors": errors,
             }

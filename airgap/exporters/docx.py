@@ -26,6 +26,7 @@ from airgap.exporters.markdown import failure_reason
 from airgap.exporters.page_size import page_dpi
 from airgap.exporters.rich_text import Paragraph, Run, inline, rich_text
 from airgap.exporters.text import table_text
+from airgap.exporters.unread import blocks_with_marks
 
 MAX_COLUMNS = 63  # Word's own limit
 MAX_CELLS = 20_000
@@ -53,7 +54,7 @@ def _page(word: Any, page: Page, source: Source | None) -> None:
         _note(word, f"Page {page.number} could not be read: {failure_reason(page)}")
         return
     pictures = _pictures(page, source)
-    for block in page.blocks:
+    for block in blocks_with_marks(page):
         if is_figure(block):
             for _ in block.boxes:
                 _picture(word, next(pictures), page, source)

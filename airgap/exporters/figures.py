@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airgap.core.document import Block, Box, Page
+from airgap.core.document import FIGURE_LABELS, Block, Box, Page
 
-FIGURE_LABELS = frozenset({"image", "figure", "picture", "chart", "photo", "seal", "stamp"})
 IMAGE_FOLDER = "images"
 
 

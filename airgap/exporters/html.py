@@ -23,6 +23,7 @@ from airgap.exporters.images import jpeg_bytes
 from airgap.exporters.lines import xml_text
 from airgap.exporters.markdown import failure_reason
 from airgap.exporters.rich_text import Paragraph, Run, inline, rich_text
+from airgap.exporters.unread import blocks_with_marks
 
 MAX_FIGURE_SIDE = 1600
 
@@ -65,7 +66,7 @@ def _section(page: Page, source: Source | None) -> str:
 
 def _blocks(page: Page, source: Source | None) -> Iterator[str]:
     pictures = _pictures(page, source)
-    for block in page.blocks:
+    for block in blocks_with_marks(page):
         if is_figure(block):
             yield from (next(pictures) for _ in block.boxes)
         yield from _pieces(block)

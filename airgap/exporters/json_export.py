@@ -50,13 +50,17 @@ class LineJson(TypedDict):
 
 
 class BlockJson(TypedDict):
-    """A piece of the page: what it is, its text as Markdown, where it stands, how sure the engine is."""
+    """A piece of the page: what it is, its text as Markdown, where it stands, how sure the engine is.
+
+    `engine` is there where another than the page's own filled in what that one left out.
+    """
 
     label: str
     text: str
     boxes: list[BoxJson]
     confidence: float | None
     lines: list[LineJson]
+    engine: str | None
 
 
 class ErrorJson(TypedDict):
@@ -79,7 +83,11 @@ class DisagreementJson(TypedDict):
 
 
 class PageJson(TypedDict):
-    """All of a page. Width and height are pixels, `width_pt` and `height_pt` points of a PDF's page."""
+    """All of a page. Width and height are pixels, `width_pt` and `height_pt` points of a PDF's page.
+
+    `unread` are places with text that nothing read accounts for; `coverage` is the share of text-like ink
+    that is accounted for.
+    """
 
     number: int
     width: int
@@ -97,6 +105,8 @@ class PageJson(TypedDict):
     engine: str | None
     model: str | None
     disagreements: list[DisagreementJson] | None
+    unread: list[BoxJson]
+    coverage: float | None
 
 
 class LedgerJson(TypedDict):
@@ -191,6 +201,8 @@ def page_to_dict(page: Page) -> PageJson:
         "engine": page.engine,
         "model": page.model,
         "disagreements": disagreements_to_list(page.disagreements),
+        "unread": [box_to_list(box) for box in page.unread],
+        "coverage": _rounded(page.coverage, 4),
     }
 
 
@@ -222,6 +234,7 @@ def block_to_dict(block: Block) -> BlockJson:
             {"text": line.text, "box": box_to_list(line.box), "confidence": _rounded(line.confidence, 4)}
             for line in block.lines
         ],
+        "engine": block.engine,
     }
 
 
@@ -266,6 +279,8 @@ def page_from_dict(data: Mapping[str, Any]) -> Page:
         engine=data.get("engine"),
         model=data.get("model"),
         disagreements=_disagreements_from_list(data.get("disagreements")),
+        unread=tuple(Box(*box) for box in data.get("unread") or ()),
+        coverage=data.get("coverage"),
     )
 
 
@@ -286,6 +301,7 @@ def _block_from_dict(data: Mapping[str, Any]) -> Block:
         boxes=tuple(Box(*box) for box in data["boxes"]),
         confidence=data["confidence"],
         lines=tuple(Line(line["text"], Box(*line["box"]), line["confidence"]) for line in data["lines"]),
+        engine=data.get("engine"),
     )
 
 

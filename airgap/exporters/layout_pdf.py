@@ -77,7 +77,7 @@ def drawn_page(page: Page, source: Source) -> Image.Image:
     if page.status == "failed":
         code = page.error.code if page.error else "unknown"
         return annotate(picture, [Block(f"not read: {code}", "", (Box(0, 0, *picture.size),))])
-    return annotate(picture, page.blocks)
+    return annotate(picture, page.blocks, page.unread)
 
 
 def _size(page: Page, source: Source) -> tuple[float, float]:

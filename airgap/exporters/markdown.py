@@ -4,7 +4,7 @@ Text stands as the engine wrote it, tables as HTML. A figure becomes
 `![](images/<page>_<n>.jpg)`, the name under which `airgap.exporters.images` cuts it out. In a document of
 several pages each begins with `<!-- page N -->`, and a horizontal rule stands between two of them,
 which shows in rendered Markdown and is easy to split at. No page is left out: one that could not be
-read is a quotation that says so, a blank one a comment.
+read is a quotation that says so, a blank one a comment. Where text was not read stands `[unread: …]`.
 
 The text comes from the page and is not to be trusted: who renders it must sanitise the HTML in it.
 """
@@ -15,6 +15,7 @@ import re
 
 from airgap.core.document import Document, Page
 from airgap.exporters.figures import IMAGE_FOLDER, figures, is_figure
+from airgap.exporters.unread import blocks_with_marks
 from deepseek_ocr import clean_formula
 
 PAGE_SEPARATOR = "\n\n---\n\n"
@@ -49,7 +50,7 @@ def page_markdown(page: Page, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_f
         return failed_placeholder(page)
     names = iter([figure.name for figure in figures(page)])
     parts: list[str] = []
-    for block in page.blocks:
+    for block in blocks_with_marks(page):
         if is_figure(block):
             parts.extend(f"![]({image_prefix}{next(names)})" for _ in block.boxes)
         parts.append(block.text.strip())

@@ -12,6 +12,7 @@ from airgap.core.document import Block, Document, Page
 from airgap.exporters.html_tables import Table, split_tables
 from airgap.exporters.markdown import failure_reason
 from airgap.exporters.rich_text import inline
+from airgap.exporters.unread import blocks_with_marks
 
 PAGE_SEPARATOR = "\n\f"
 
@@ -37,7 +38,7 @@ def page_text(page: Page) -> str:
     """One page as plain text: its blocks in reading order, an empty line between them."""
     if page.status == "failed":
         return f"[Page {page.number} could not be read: {failure_reason(page)}]"
-    return "\n\n".join(text for block in page.blocks if (text := block_text(block)))
+    return "\n\n".join(text for block in blocks_with_marks(page) if (text := block_text(block)))
 
 
 def block_text(block: Block) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Form
 
-from airgap.core.document import LANGUAGES, MODES, Mode, ReadOptions
+from airgap.core.document import LANGUAGES, MODES, Fill, Mode, ReadOptions
 from airgap.core.errors import InvalidOption
 from airgap.exporters import EXPORTERS, exporter_name
 from airgap.http.service import ServiceDep
@@ -52,6 +52,13 @@ CONFIDENCE = (
 )
 
 
+def checked_fill(fill: str | None) -> Fill:
+    """`auto` where nothing is asked for. Raises `InvalidOption`."""
+    if fill not in (None, "", "auto", "off"):
+        raise InvalidOption(f"`fill` is {fill!r}.", "Use `auto` (the default) or `off`.")
+    return "off" if fill == "off" else "auto"
+
+
 def read_options(
     service: ServiceDep,
     prompt: Annotated[str | None, Form(max_length=8000, description="What to do with the page.")] = None,
@@ -61,6 +68,10 @@ def read_options(
     max_tokens: Annotated[int | None, Form()] = None,
     temperature: Annotated[float | None, Form()] = None,
     confidence: Annotated[bool, Form(description=CONFIDENCE)] = False,
+    fill: Annotated[
+        str | None,
+        Form(description="auto (the default): places that were left out are read again; or off."),
+    ] = None,
 ) -> ReadOptions:
     """The form fields that all reading routes share."""
     return ReadOptions(
@@ -70,6 +81,7 @@ def read_options(
         max_tokens=checked_max_tokens(max_tokens, service.settings),
         temperature=checked_temperature(temperature),
         confidence=confidence,
+        fill=checked_fill(fill),
     )
 
 

@@ -77,6 +77,11 @@ ENGINE_FALLOVERS = Counter(
 )
 
 ENGINES = Gauge("ocr_engines", "Engines side by side, where there are several.", ["state"])
+UNREAD_PAGES = Counter("ocr_unread_pages", "Pages with text that was not read.", ["engine"])
+UNREAD_PLACES = Counter("ocr_unread_places", "Places of text on them that were not read.", ["engine"])
+FILLED_PLACES = Counter(
+    "ocr_filled_places", "Places that an engine left out and another reading filled.", ["engine"]
+)
 
 # --- Jobs --------------------------------------------------------------------------------------------
 
@@ -123,6 +128,17 @@ def count_engines(running: Callable[[], int], down: Callable[[], int]) -> None:
 def fell_over(source: str, target: str) -> None:
     """Count a page that engine `target` read because engine `source` failed."""
     ENGINE_FALLOVERS.labels(source, target).inc()
+
+
+def unread(engine: str, places: int) -> None:
+    """Count a page with so many places of text that were not read."""
+    UNREAD_PAGES.labels(engine).inc()
+    UNREAD_PLACES.labels(engine).inc(places)
+
+
+def filled(engine: str, places: int) -> None:
+    """Count places that engine `engine` left out and that were filled."""
+    FILLED_PLACES.labels(engine).inc(places)
 
 
 def jobs_waiting(statuses: Iterable[str], oldest_age: float) -> None:

@@ -1,0 +1,174 @@
+"""What a page's reading leaves out: found, read again where that is asked for, and written on the page.
+
+    blocks → ledger → places left out → a second look → blocks at their places → ledger → unread
+
+Knows the ledger, pages, and something that reads pictures; must not know engines by name. Runs its
+heavy steps on threads. The ledger is imported late: it needs OpenCV.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from PIL.Image import Image
+
+from airgap.core.document import Block, Box, Page, ReadOptions
+from airgap.core.engine import Engine, PageRead
+from airgap.core.errors import AirgapError
+from airgap.monitoring import metrics
+from process.left_out import insert_missing, left_out
+from process.second_look import close_up, insert
+from process.second_reader import SecondReader
+from process.work import briefly
+
+log = logging.getLogger(__name__)
+
+Again = Callable[[Image], Awaitable[tuple[str, Sequence[Block]]]]
+"""Reads a picture once more: the engine's name and its blocks. Raises `AirgapError`."""
+
+NOTHING_READ = "Nothing was read on this page, and nothing on it looks like writing."
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The blocks of a page, the places they account for (None: not known), and what was filled by whom."""
+
+    blocks: tuple[Block, ...]
+    places: list[Box] | None
+    filled: int = 0
+    by: str = ""
+
+
+Read = Callable[[Sequence[Image], ReadOptions], Awaitable[PageRead]]
+"""Reads pictures with a server's first engine, within its bounds. Raises `AirgapError`."""
+
+
+class Accountant:
+    """Keeps the ledger of what `engine` reads; `prompt` is the one that has it read whole pages.
+
+    An engine without prompts reads what it sees and writes nothing else: such a one looks again itself.
+    What a model leaves out is for `second` to read; without one it is listed.
+    """
+
+    def __init__(self, engine: Engine, prompt: str | None, second: SecondReader | None, read: Read) -> None:
+        self._engine = engine
+        self._prompt = prompt
+        self._second = second
+        self._read = read
+
+    async def account(self, page: Page, image: Image, options: ReadOptions) -> Page:
+        """The page compared with its ink, and filled where the request lets it be.
+
+        Not where the request asks something of the page instead of having it read.
+        """
+        if self._engine.capabilities.supports_prompt and options.prompt not in (None, self._prompt):
+            return page
+        again = self._again(options) if options.fill == "auto" else None
+        return await account_for(page, image, page.engine or self._engine.name, again)
+
+    async def is_blank(self, image: Image, options: ReadOptions) -> bool:
+        """Whether a page without contrast has no writing either, for the ledger and for a detector."""
+        page = await account_for(Page(1, *image.size), image, self._engine.name, None)
+        if page.unread:
+            return False
+        again = self._again(options)
+        return again is None or not any(block.text.strip() for block in (await again(image))[1])
+
+    def _again(self, options: ReadOptions) -> Again | None:
+        async def first(image: Image) -> tuple[str, Sequence[Block]]:
+            read = await self._read([image], replace(options, prompt=None, max_tokens=None))
+            return read.engine or self._engine.name, read.blocks
+
+        async def second(image: Image) -> tuple[str, Sequence[Block]]:
+            assert self._second is not None
+            name, read = await self._second.read(image, options)
+            return name, read.blocks
+
+        if not self._engine.capabilities.supports_prompt:
+            return first
+        return second if self._second is not None else None
+
+
+async def account_for(page: Page, image: Image, engine: str, again: Again | None) -> Page:
+    """`page`, as `engine` read it, with `unread` and `coverage`, and what `again` read in places left out."""
+    from process.ink_ledger import take_account
+
+    page, places = await _filled(page, image, engine, again)
+    if places is None:
+        return page
+    account = await briefly(take_account, image, places)
+    page = replace(page, unread=account.unread, coverage=account.coverage)
+    if account.unread:
+        metrics.unread(engine, len(account.unread))
+        return replace(page, status="degraded", warnings=(*page.warnings, unread_warning(page)))
+    if not any(block.text.strip() or block.boxes for block in page.blocks):
+        return replace(page, warnings=(*page.warnings, NOTHING_READ))
+    return page
+
+
+def unread_warning(page: Page) -> str:
+    """How much was not read, in words."""
+    share = max(1, round(100 * (1 - (page.coverage or 0.0))))
+    return (
+        f"{share} % of the ink that looks like text was not read, in {_count(len(page.unread))};"
+        " `unread` says where."
+    )
+
+
+async def _filled(
+    page: Page, image: Image, engine: str, again: Again | None
+) -> tuple[Page, list[Box] | None]:
+    """The page with what a second reading adds, or a warning why it adds nothing; the places of it all."""
+    try:
+        reading = await _read_again(page.blocks, image, again)
+    except AirgapError as error:
+        return _not_filled(page, error.message)
+    except Exception as error:
+        log.exception("reading places again broke")
+        return _not_filled(page, f"the second reading broke ({type(error).__name__}).")
+    if not reading.filled:
+        return page, reading.places
+    metrics.filled(engine, reading.filled)
+    note = f"What {engine} left out in {_count(reading.filled)} was read by {reading.by} and put there."
+    return replace(page, blocks=reading.blocks, warnings=(*page.warnings, note)), reading.places
+
+
+def _not_filled(page: Page, why: str) -> tuple[Page, list[Box] | None]:
+    from process.ink_ledger import is_placed, places_of
+
+    warning = f"What was left out on the page was not read again: {why}"
+    places = places_of(page.blocks) if is_placed(page.blocks) else None
+    return replace(page, warnings=(*page.warnings, warning)), places
+
+
+async def _read_again(blocks: tuple[Block, ...], image: Image, again: Again | None) -> _Reading:
+    from process.ink_ledger import is_placed, places_of, take_account
+
+    places = places_of(blocks)
+    if not is_placed(blocks):
+        return _Reading(blocks, None) if again is None else await _compared(blocks, places, image, again)
+    if again is None:
+        return _Reading(blocks, places)
+    account = await briefly(take_account, image, places)
+    if not account.unread:
+        return _Reading(blocks, places)
+    close = await briefly(close_up, image, account.unread, places)
+    name, read = await again(close.picture)
+    found = close.blocks(read, name)
+    blocks = insert(blocks, found)
+    return _Reading(blocks, places_of(blocks), len(found), name)
+
+
+async def _compared(blocks: tuple[Block, ...], places: list[Box], image: Image, again: Again) -> _Reading:
+    """A reading without places, against a second one of the whole page, which knows them."""
+    name, read = await again(image)
+    lines = [line for block in read for line in block.lines]
+    missing = await briefly(left_out, blocks, lines)
+    filled = insert_missing(blocks, missing, name)
+    return _Reading(filled, [*places, *(line.box for line in lines if line.text.strip())], len(missing), name)
+
+
+def _count(places: int) -> str:
+    return "1 place" if places == 1 else f"{places} places"

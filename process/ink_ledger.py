@@ -1,0 +1,105 @@
+"""The ledger of a page's ink: which text-like marks no reading accounts for, whichever engine read.
+
+A mark is accounted for where most of it lies in a place that was read or kept as a figure. Of the rest
+only what looks like writing counts as unread.
+
+Knows pixels and places; must not know engines, or whether what was read in a place is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from airgap.core.document import FIGURE_LABELS, Block, Box
+from process.marks import Sheet, inks, marks_of, share_covered, sheet_of
+from process.writing import TALLEST, Row, is_writing, letters_of, like_letters, rows_of, side_by_side
+
+_ACCOUNTED = 0.5
+"""Share of a mark's rectangle that has to lie in a place that was read."""
+
+_TOGETHER = 1.4
+"""Heights within which two rows are one line of text."""
+
+_MARGIN, _MARGIN_OF_LINE = 0.008, 0.1
+"""Shares of its longer and its shorter side up to which a place given by a model is widened."""
+
+_SMALLER = 4
+"""How much smaller the page is made to find type taller than `TALLEST`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`unread`: places with text-like ink that nothing accounts for, in page pixels, top to bottom.
+
+    `coverage`: the share (0–1) of the text-like ink that is accounted for; 1 where there is none.
+    """
+
+    unread: tuple[Box, ...]
+    coverage: float
+
+
+def take_account(image: Image.Image, places: Sequence[Box]) -> Account:
+    """What of a page (any mode) the places (page pixels) leave out that looks like writing."""
+    sheet = sheet_of(image, places)
+    boxes, unread, read = _unread(sheet, lowest=0)
+    small = sheet.shrunk(_SMALLER)
+    big_boxes, big_unread, _ = _unread(small, lowest=TALLEST // _SMALLER)
+    unread += big_unread * _SMALLER**2
+    found = sorted([*boxes, *big_boxes], key=lambda box: (box.y0, box.x0))
+    return Account(tuple(found), read / (read + unread) if unread else 1.0)
+
+
+def is_placed(blocks: Sequence[Block]) -> bool:
+    """Whether all that was read has a place on the page; a model without grounding gives none."""
+    return all(block.boxes or block.lines or not block.text.strip() for block in blocks)
+
+
+def places_of(blocks: Sequence[Block]) -> list[Box]:
+    """The places (page pixels) that were read or are kept as figures: lines where they are known."""
+    places = list[Box]()
+    for block in blocks:
+        lines = [line.box for line in block.lines if line.text.strip()]
+        if block.label.strip().lower() in FIGURE_LABELS:
+            places += block.boxes
+        elif lines or not block.text.strip():
+            places += lines
+        else:
+            places += map(_with_margin, block.boxes)
+    return places
+
+
+def _with_margin(box: Box) -> Box:
+    """Models give boxes to a thousandth of the page's sides, and seldom to the pixel."""
+    margin = min(_MARGIN * max(box.width, box.height), _MARGIN_OF_LINE * min(box.width, box.height))
+    return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin)
+
+
+def _unread(sheet: Sheet, lowest: int) -> tuple[list[Box], int, int]:
+    """The places of writing that is not accounted for, its ink, and the ink that is, in pixels."""
+    rows, read_ink = list[Row](), 0
+    for ink, lighter in inks(sheet):
+        marks = marks_of(ink)
+        marks = marks[marks[:, 3] >= lowest]
+        accounted = share_covered(marks, sheet) >= _ACCOUNTED
+        read_ink += int(marks[accounted, 4].sum())
+        letters = letters_of(like_letters(marks[accounted], sheet), sheet)
+        found = rows_of(like_letters(marks[~accounted], sheet), sheet, lighter=lighter)
+        rows += [row for row in found if is_writing(row, sheet, letters)]
+    return _boxes(rows, sheet), sum(row.ink for row in rows), read_ink
+
+
+def _boxes(rows: Sequence[Row], sheet: Sheet) -> list[Box]:
+    """The places of rows in page pixels, those that stand close in one line together."""
+    corners = np.array([row.corners for row in rows], np.int32).reshape(-1, 4)
+    places = np.column_stack([corners[:, :2], corners[:, 2:] - corners[:, :2], corners[:, 3]])
+    across, down = sheet.scale
+    found = []
+    for members in side_by_side(places, sheet.size, _TOGETHER):
+        x0, y0 = corners[members, :2].min(axis=0)
+        x1, y1 = corners[members, 2:].max(axis=0)
+        found.append(Box(float(x0 * across), float(y0 * down), float(x1 * across), float(y1 * down)))
+    return found
