@@ -8,18 +8,20 @@ heavy steps on threads. The ledger is imported late: it needs OpenCV.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from PIL.Image import Image
 
-from airgap.core.document import Block, Box, Page
+from airgap.core.document import Block, Box, Page, ReadOptions
+from airgap.core.engine import Engine, PageRead
 from airgap.core.errors import AirgapError
 from airgap.monitoring import metrics
 from process.left_out import insert_missing, left_out
 from process.second_look import close_up, insert
+from process.second_reader import SecondReader
+from process.work import briefly
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,56 @@ class _Reading:
     by: str = ""
 
 
+Read = Callable[[Sequence[Image], ReadOptions], Awaitable[PageRead]]
+"""Reads pictures with a server's first engine, within its bounds. Raises `AirgapError`."""
+
+
+class Accountant:
+    """Keeps the ledger of what `engine` reads; `prompt` is the one that has it read whole pages.
+
+    An engine without prompts reads what it sees and writes nothing else: such a one looks again itself.
+    What a model leaves out is for `second` to read; without one it is listed.
+    """
+
+    def __init__(self, engine: Engine, prompt: str | None, second: SecondReader | None, read: Read) -> None:
+        self._engine = engine
+        self._prompt = prompt
+        self._second = second
+        self._read = read
+
+    async def account(self, page: Page, image: Image, options: ReadOptions) -> Page:
+        """The page compared with its ink, and filled where the request lets it be.
+
+        Not where the request asks something of the page instead of having it read.
+        """
+        if self._engine.capabilities.supports_prompt and options.prompt not in (None, self._prompt):
+            return page
+        again = self._again(options) if options.fill == "auto" else None
+        return await account_for(page, image, page.engine or self._engine.name, again)
+
+    async def is_blank(self, image: Image, options: ReadOptions) -> bool:
+        """Whether a page without contrast has no writing either, for the ledger and for a detector."""
+        page = await account_for(Page(1, *image.size), image, self._engine.name, None)
+        if page.unread:
+            return False
+        again = self._again(options)
+        return again is None or not any(block.text.strip() for block in (await again(image))[1])
+
+    def _again(self, options: ReadOptions) -> Again | None:
+        async def first(image: Image) -> tuple[str, Sequence[Block]]:
+            read = await self._read([image], replace(options, prompt=None, max_tokens=None))
+            return read.engine or self._engine.name, read.blocks
+
+        async def second(image: Image) -> tuple[str, Sequence[Block]]:
+            assert self._second is not None
+            name, read = await self._second.read(image, options)
+            return name, read.blocks
+
+        if not self._engine.capabilities.supports_prompt:
+            return first
+        return second if self._second is not None else None
+
+
 async def account_for(page: Page, image: Image, engine: str, again: Again | None) -> Page:
     """`page`, as `engine` read it, with `unread` and `coverage`, and what `again` read in places left out."""
     from process.ink_ledger import take_account
@@ -46,7 +98,7 @@ async def account_for(page: Page, image: Image, engine: str, again: Again | None
     page, places = await _filled(page, image, engine, again)
     if places is None:
         return page
-    account = await asyncio.to_thread(take_account, image, places)
+    account = await briefly(take_account, image, places)
     page = replace(page, unread=account.unread, coverage=account.coverage)
     if account.unread:
         metrics.unread(engine, len(account.unread))
@@ -99,10 +151,10 @@ async def _read_again(blocks: tuple[Block, ...], image: Image, again: Again | No
         return _Reading(blocks, None) if again is None else await _compared(blocks, places, image, again)
     if again is None:
         return _Reading(blocks, places)
-    account = await asyncio.to_thread(take_account, image, places)
+    account = await briefly(take_account, image, places)
     if not account.unread:
         return _Reading(blocks, places)
-    close = await asyncio.to_thread(close_up, image, account.unread, places)
+    close = await briefly(close_up, image, account.unread, places)
     name, read = await again(close.picture)
     found = close.blocks(read, name)
     blocks = insert(blocks, found)
@@ -113,7 +165,7 @@ async def _compared(blocks: tuple[Block, ...], places: list[Box], image: Image, 
     """A reading without places, against a second one of the whole page, which knows them."""
     name, read = await again(image)
     lines = [line for block in read for line in block.lines]
-    missing = await asyncio.to_thread(left_out, blocks, lines)
+    missing = await briefly(left_out, blocks, lines)
     filled = insert_missing(blocks, missing, name)
     return _Reading(filled, [*places, *(line.box for line in lines if line.text.strip())], len(missing), name)
 

@@ -21,7 +21,12 @@ from process.writing import TALLEST, Row, is_writing, letters_of, like_letters, 
 _ACCOUNTED = 0.5
 """Share of a mark's rectangle that has to lie in a place that was read."""
 
-_MARGIN = 0.008
+_TOGETHER = 1.4
+"""Heights within which two rows are one line of text."""
+
+_MARGIN, _MARGIN_OF_LINE = 0.008, 0.1
+"""Shares of its longer and its shorter side up to which a place given by a model is widened."""
+
 _SMALLER = 4
 """How much smaller the page is made to find type taller than `TALLEST`."""
 
@@ -69,7 +74,7 @@ def places_of(blocks: Sequence[Block]) -> list[Box]:
 
 def _with_margin(box: Box) -> Box:
     """Models give boxes to a thousandth of the page's sides, and seldom to the pixel."""
-    margin = _MARGIN * max(box.width, box.height)
+    margin = min(_MARGIN * max(box.width, box.height), _MARGIN_OF_LINE * min(box.width, box.height))
     return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin)
 
 
@@ -93,7 +98,7 @@ def _boxes(rows: Sequence[Row], sheet: Sheet) -> list[Box]:
     places = np.column_stack([corners[:, :2], corners[:, 2:] - corners[:, :2], corners[:, 3]])
     across, down = sheet.scale
     found = []
-    for members in side_by_side(places, sheet.size, 1.0):
+    for members in side_by_side(places, sheet.size, _TOGETHER):
         x0, y0 = corners[members, :2].min(axis=0)
         x1, y1 = corners[members, 2:].max(axis=0)
         found.append(Box(float(x0 * across), float(y0 * down), float(x1 * across), float(y1 * down)))

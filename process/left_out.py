@@ -12,14 +12,14 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from airgap.core.document import FIGURE_LABELS, Block, Box, Line
 
-_GROUP = 3
-"""Letters that are looked for together."""
+_GROUP, _SHORT = 3, 4
+"""Letters that are looked for together, and length up to which a line is looked for as it is, as a word."""
 _FOUND = 0.5
 """Share of a line's groups that has to stand together in the text."""
 _SLACK = 0.2
@@ -29,6 +29,9 @@ _SURE = 0.8
 _MOST_LINES = 4000
 _NO_TEXT = FIGURE_LABELS | {"equation", "formula"}
 _TAG = re.compile(r"<[^<>]{0,400}>")
+
+_Span = tuple[int, int]
+"""Where among the letters of the text something begins and ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,42 @@ def left_out(blocks: Sequence[Block], lines: Sequence[Line]) -> list[Missing]:
     """The lines (in reading order) whose text `blocks` lack. Lines in figures and formulas are left alone."""
     text = _Text(blocks)
     wanted = [line for line in lines[:_MOST_LINES] if _counts(line, blocks)]
-    ends = dict[int, int]()
-    for number in sorted(range(len(wanted)), key=lambda number: -len(wanted[number].text)):
-        end = text.take(_folded(wanted[number].text))
-        if end is not None:
-            ends[number] = end
+    found = _found([_folded(line.text) for line in wanted], text)
     missing = list[Missing]()
     for number, line in enumerate(wanted):
-        if number not in ends:
-            before = max((other for other in ends if other < number), default=-1)
-            after = min((other for other in ends if other > number), default=-1)
-            missing.append(_placed(line, text, ends.get(before), ends.get(after)))
+        if found[number] is None:
+            before, after = _around(found, number)
+            missing.append(_placed(line, text, before, after))
     return missing
+
+
+def _found(wanted: Sequence[str], text: _Text) -> list[_Span | None]:
+    """Where each line stands: first those that stand there word for word and once, which settle the order;
+    then the others between these; then what is left, wherever it is."""
+    found: list[_Span | None] = [None] * len(wanted)
+    times = Counter(wanted)
+    for number in sorted(range(len(wanted)), key=lambda number: -len(wanted[number])):
+        if times[wanted[number]] == 1:
+            found[number] = text.take_only(wanted[number])
+    for take in (text.take_exactly, text.take):
+        for number in _not_found(found):
+            before, after = _around(found, number)
+            span = (before[1] if before else 0, after[0] if after else None)
+            found[number] = take(wanted[number], *span)
+    for take in (text.take_exactly, text.take):
+        for number in sorted(_not_found(found), key=lambda number: -len(wanted[number])):
+            found[number] = take(wanted[number], 0, None)
+    return found
+
+
+def _not_found(found: Sequence[_Span | None]) -> list[int]:
+    return [number for number, span in enumerate(found) if span is None]
+
+
+def _around(found: Sequence[_Span | None], number: int) -> tuple[_Span | None, _Span | None]:
+    """The nearest lines before and after one that were found."""
+    before = next((span for span in reversed(found[:number]) if span is not None), None)
+    return before, next((span for span in found[number + 1 :] if span is not None), None)
 
 
 def insert_missing(blocks: Sequence[Block], missing: Iterable[Missing], engine: str) -> tuple[Block, ...]:
@@ -74,7 +101,7 @@ def insert_missing(blocks: Sequence[Block], missing: Iterable[Missing], engine: 
 
 
 def _counts(line: Line, blocks: Sequence[Block]) -> bool:
-    if (line.confidence is not None and line.confidence < _SURE) or len(_folded(line.text)) < 2:
+    if (line.confidence is not None and line.confidence < _SURE) or not _folded(line.text):
         return False
     x, y = (line.box.x0 + line.box.x1) / 2, (line.box.y0 + line.box.y1) / 2
     silent = (box for block in blocks if block.label.strip().lower() in _NO_TEXT for box in block.boxes)
@@ -92,45 +119,63 @@ class _Text:
         self.blocks = blocks
         self._places: list[tuple[int, int]] = []  # of each letter: its block, and the offset behind it
         letters = list[str]()
+        self._edges = {0}  # where words and numbers begin and end
         for index, block in enumerate(blocks):
             for character, end in _readable(block.text):
                 folded = _folded(character)
                 letters.append(folded)
                 self._places += [(index, end)] * len(folded)
+                if not folded:
+                    self._edges.add(len(self._places))
+            self._edges.add(len(self._places))
         self._letters = "".join(letters)
         self._used = bytearray(len(self._letters))
         self._groups: defaultdict[str, list[int]] = defaultdict(list)
         for start in range(len(self._letters) - _GROUP + 1):
             self._groups[self._letters[start : start + _GROUP]].append(start)
 
-    def take(self, wanted: str) -> int | None:
-        """Use up where `wanted` stands; the position behind it, None where it stands nowhere."""
-        if len(wanted) <= _GROUP + 1:
-            return self._take_exactly(wanted)
+    def take_only(self, wanted: str) -> _Span | None:
+        """Use up where `wanted` stands, if it stands in one place only."""
+        span = self._find(wanted, 0, len(self._letters))
+        if span is None or self._find(wanted, span[0] + 1, len(self._letters)) is not None:
+            return None
+        return self._use(*span)
+
+    def take_exactly(self, wanted: str, low: int, high: int | None) -> _Span | None:
+        """Use up the first place between two positions where `wanted` stands letter for letter."""
+        span = self._find(wanted, low, len(self._letters) if high is None else high)
+        return None if span is None else self._use(*span)
+
+    def take(self, wanted: str, low: int, high: int | None) -> _Span | None:
+        """Use up the place between two positions that has most of `wanted`; None where none has enough."""
+        high = len(self._letters) if high is None else high
+        if len(wanted) <= _SHORT:
+            return None
         pairs = sorted(
             (start - i, i, start)
             for i in range(len(wanted) - _GROUP + 1)
             for start in self._groups.get(wanted[i : i + _GROUP], ())
-            if not self._used[start]
+            if low <= start < high and not self._used[start]
         )
         best = _densest(pairs, max(2, round(_SLACK * len(wanted))))
         if len({i for _, i, _ in best}) < _FOUND * (len(wanted) - _GROUP + 1):
             return None
-        first, end = min(start for _, _, start in best), max(start for _, _, start in best) + _GROUP
-        self._use(first, end)
-        return end
+        return self._use(min(start for _, _, start in best), max(start for _, _, start in best) + _GROUP)
 
-    def _take_exactly(self, wanted: str) -> int | None:
-        start = self._letters.find(wanted)
-        while start >= 0 and any(self._used[start : start + len(wanted)]):
-            start = self._letters.find(wanted, start + 1)
-        if start < 0:
-            return None
-        self._use(start, start + len(wanted))
-        return start + len(wanted)
+    def _find(self, wanted: str, low: int, high: int) -> _Span | None:
+        """The first place not used up where `wanted` stands as whole words."""
+        start = self._letters.find(wanted, low, high)
+        while start >= 0:
+            end = start + len(wanted)
+            whole = start in self._edges and end in self._edges
+            if (whole or len(wanted) > _SHORT) and not any(self._used[start:end]):
+                return start, end
+            start = self._letters.find(wanted, start + 1, high)
+        return None
 
-    def _use(self, start: int, end: int) -> None:
+    def _use(self, start: int, end: int) -> _Span:
         self._used[start:end] = b"\x01" * (end - start)
+        return start, end
 
     def place(self, end: int) -> tuple[int, int]:
         """The block and the offset in its text behind which the letters before `end` stand."""
@@ -165,15 +210,15 @@ def _readable(text: str) -> Iterable[tuple[str, int]]:
             yield text[position - 1], position
 
 
-def _placed(line: Line, text: _Text, before: int | None, after: int | None) -> Missing:
+def _placed(line: Line, text: _Text, before: _Span | None, after: _Span | None) -> Missing:
     """Behind the line before it that was found, in the midst of a paragraph only where that goes on after it.
 
-    `before` and `after` are where the text of the found lines around it ends.
+    `before` and `after` are where the found lines around it stand.
     """
-    following = len(text.blocks) if after is None else text.place(after)[0]
+    following = len(text.blocks) if after is None else text.place(after[1])[0]
     if before is None:
         return Missing(line, following, 0)
-    index, offset = text.place(before)
+    index, offset = text.place(before[1])
     if index == following and "<table" not in text.blocks[index].text:
         return Missing(line, index, offset)
     return Missing(line, index + 1, 0)

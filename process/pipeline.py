@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from PIL.Image import Image
 
-from airgap.core.document import Block, Document, Mode, Page, ReadOptions
+from airgap.core.document import Document, Mode, Page, ReadOptions
 from airgap.core.engine import Capabilities, Engine, Events, PageRead, check_capabilities, ignored
 from airgap.core.errors import (
     AirgapError,
@@ -31,7 +31,7 @@ from airgap.core.errors import (
 from airgap.layout.known_text import blocks_of
 from airgap.monitoring import metrics, trace
 from deepseek_ocr import with_ngram_rule
-from process.accounting import Again, account_for
+from process.accounting import Accountant
 from process.defaults import Defaults
 from process.in_order import in_order
 from process.second_reader import SecondReader
@@ -78,6 +78,7 @@ class Reader:
         self.max_queue = max_queue
         self.page_timeout = page_timeout
         self.second = second
+        self._accountant = Accountant(engine, defaults.prompt, second, self._drain)
         self.requests = 0
         self.work = work or Work(workers=RENDER_AHEAD, pages=self.max_concurrency + RENDER_AHEAD)
         self._slots = Turns(self.max_concurrency)
@@ -178,54 +179,21 @@ class Reader:
         self, rendered: PageImage, options: ReadOptions, on_delta: OnDelta | None
     ) -> Page:
         number, image, warnings = rendered.number, rendered.image, rendered.warnings
-        if rendered.blank and await self._is_blank(image, options):
+        if rendered.blank and await self._accountant.is_blank(image, options):
             trace.note_page(self.engine.name, "ok")
             return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE), coverage=1.0)
         if rendered.text_lines is not None:
             blocks = await briefly(blocks_of, rendered.text_lines)
-            page = await self._accounted(Page(number, *image.size, blocks=blocks), image, options)
+            read = Page(number, *image.size, blocks=blocks)
+            page = await self._accountant.account(read, image, options)
             trace.note_page(self.engine.name, page.status)
             return replace(page, warnings=(*warnings, *page.warnings))
         page = await self._read([image], options, number, on_delta)
         page = await self._checked(page, image, options)
-        if self._reads_all(options):
-            page = await self._accounted(page, image, options)
+        page = await self._accountant.account(page, image, options)
         trace.note_page(page.engine or self.engine.name, page.status)
         status = "degraded" if rendered.damaged and page.status == "ok" else page.status
         return replace(page, status=status, warnings=(*warnings, *page.warnings))
-
-    async def _accounted(self, page: Page, image: Image, options: ReadOptions) -> Page:
-        """The page compared with its ink, and filled where the request lets it be."""
-        again = self._again(options) if options.fill == "auto" else None
-        return await account_for(page, image, page.engine or self.engine.name, again)
-
-    def _reads_all(self, options: ReadOptions) -> bool:
-        """Whether the request has the whole page read, and not something asked of it."""
-        return options.prompt in (None, self.defaults.prompt) or not self.engine.capabilities.supports_prompt
-
-    def _again(self, options: ReadOptions) -> Again | None:
-        """Who reads places that were left out: an engine that reads what it sees, and writes nothing else."""
-
-        async def closer(image: Image) -> tuple[str, Sequence[Block]]:
-            read = await self._drain([image], replace(options, prompt=None, max_tokens=None))
-            return read.engine or self.engine.name, read.blocks
-
-        async def second(image: Image) -> tuple[str, Sequence[Block]]:
-            assert self.second is not None
-            name, read = await self.second.read(image, options)
-            return name, read.blocks
-
-        if not self.engine.capabilities.supports_prompt:
-            return closer
-        return second if self.second is not None else None
-
-    async def _is_blank(self, image: Image, options: ReadOptions) -> bool:
-        """Whether a page without contrast has no writing either, for the ledger and for a detector."""
-        page = await account_for(Page(1, *image.size), image, self.engine.name, None)
-        if page.unread:
-            return False
-        again = self._again(options)
-        return again is None or not any(block.text.strip() for block in (await again(image))[1])
 
     async def _checked(self, page: Page, image: Image, options: ReadOptions) -> Page:
         """The page as a second engine reads it too, where the request asks for that."""

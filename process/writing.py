@@ -45,6 +45,9 @@ _DOT, _BAR, _BAR_CODE = 0.62, 0.9, 0.12
 _FEWEST_IN_LINE, _CORE_OF_LINE = 12, 0.2
 """Marks from which a row is a line of print, in which letters may be clogged."""
 
+_FEW_MARKS, _TONE, _SOFT = 6, 95.0, 0.9
+"""A few marks that are both faint and soft are shapes in a picture."""
+
 _AROUND = 0.25
 """Share of a row's place from which it frames what was read there."""
 
@@ -145,6 +148,8 @@ def is_writing(row: Row, sheet: Sheet, letters: Letters | None) -> bool:
     look = _look(row, sheet)
     core = _CORE_OF_LINE if len(row.marks) >= _FEWEST_IN_LINE else _CORE
     if look.contrast < _CONTRAST or look.core > core or look.blur > _BLURRED:
+        return False
+    if len(row.marks) < _FEW_MARKS and look.contrast < _TONE and look.blur > _SOFT:
         return False
     if look.dirt > (_DIRTY_BESIDE_RULES if look.core < _CORE / 2 and look.blur < 1 else _DIRTY):
         return False
