@@ -56,6 +56,7 @@ ENV PATH=/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin
     LANG=C.UTF-8 \
     HOME=/tmp \
     USER=airgap \
+    HOST=0.0.0.0 \
     DATA_DIR=/data \
     XDG_CACHE_HOME=/data/cache \
     VLLM_CACHE_ROOT=/data/cache/vllm \

@@ -43,7 +43,25 @@ class Settings(BaseSettings):
         frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False
     )
 
-    host: str = Field("0.0.0.0", description="Address to listen on.")
+    host: str | None = Field(
+        None,
+        description="Address to listen on. Unset: 127.0.0.1, this machine alone, until AUTH_ENABLED=1 or "
+        "ALLOW_ANONYMOUS=1; then 0.0.0.0.",
+    )
+    allow_anonymous: bool = Field(
+        False, description="Anybody who reaches the server may use it without a login, and that is meant."
+    )
+    publish_address: str | None = Field(
+        None,
+        description="Where docker-compose.yml publishes the gateway; the server inside reads it to know how "
+        "open it is. An address other than 127.0.0.1 needs AUTH_ENABLED=1 or ALLOW_ANONYMOUS=1.",
+    )
+    trusted_hosts: CommaSeparated = Field(
+        (),
+        description="Names under which the server is reached (`ocr.example.org`, `*.example.org`; `*` is "
+        "any). Unset: with accounts any; without them addresses, names without a dot, and those that end in "
+        "`.local`, `.internal`, `.home.arpa` or `.localhost`.",
+    )
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
     log_format: Literal["text", "json"] = Field(
@@ -221,7 +239,13 @@ class Settings(BaseSettings):
         (), description="Origins whose pages may call this server, comma-separated; `*` for any."
     )
     metrics_enabled: bool = Field(True, description="Answer `/metrics` for Prometheus.")
-    metrics_login: bool = Field(False, description="With accounts on, `/metrics` too demands a login or key.")
+    metrics_clients: CommaSeparated = Field(
+        ("127.0.0.1", "::1"),
+        description="Who may ask for `/metrics` without a login: addresses, networks or host names.",
+    )
+    metrics_login: bool = Field(
+        False, description="With accounts on, `/metrics` demands a login or key of everybody."
+    )
 
     allow_url_fetch: bool = Field(False, description="Fetch files that a request names by URL.")
     url_fetch_allowlist: CommaSeparated = Field(
@@ -269,7 +293,13 @@ class Settings(BaseSettings):
         return ",".join(names)
 
     @field_validator(
-        "languages", "trusted_proxies", "cors_allow_origins", "url_fetch_allowlist", mode="before"
+        "languages",
+        "trusted_hosts",
+        "trusted_proxies",
+        "metrics_clients",
+        "cors_allow_origins",
+        "url_fetch_allowlist",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -305,6 +335,28 @@ class Settings(BaseSettings):
                 f"is none of: {known}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _open_in_words(self) -> Settings:
+        address = self.publish_address or "127.0.0.1"
+        if address not in ("127.0.0.1", "::1", "localhost") and not (
+            self.auth_enabled or self.allow_anonymous
+        ):
+            raise ValueError(
+                f"PUBLISH_ADDRESS={address} opens the server to whoever reaches it: set AUTH_ENABLED=1 for "
+                "accounts, or ALLOW_ANONYMOUS=1 where it is meant to be open"
+            )
+        return self
+
+    @property
+    def listen_address(self) -> str:
+        """`host`, or this machine alone until somebody was asked for or let in."""
+        return self.host or ("0.0.0.0" if self.auth_enabled or self.allow_anonymous else "127.0.0.1")
+
+    @property
+    def reached_at(self) -> str:
+        """The address that others come in by, as far as it is known."""
+        return self.publish_address or self.listen_address
 
     @property
     def default_mode(self) -> Mode:
@@ -361,7 +413,9 @@ def to_markdown() -> str:
     ]
     for name, field in Settings.model_fields.items():
         default = field.default
-        shown = "" if default in (None, ()) else f"`{int(default) if isinstance(default, bool) else default}`"
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        shown = "" if default in (None, "") else f"`{int(default) if isinstance(default, bool) else default}`"
         rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(rows) + "\n"
 

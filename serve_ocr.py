@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from airgap.accounts.caller import security
@@ -24,6 +24,7 @@ from airgap.core.version import VERSION
 from airgap.engines.table import EngineChoice, choose_engine, create_engine
 from airgap.http import edge, system_routes
 from airgap.http.features import Feature, Kinds, mount
+from airgap.http.openness import may_see_metrics, warnings_of
 from airgap.http.protocol import BoundedProtocol
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
@@ -73,9 +74,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     kinds = mount(app, service, FEATURES, security(settings.auth_enabled))
     observers = _install_accounts(app, service, kinds)
     web.install(
-        app, kinds, enabled=settings.metrics_enabled, digests=app.state.audit is not None, observers=observers
+        app,
+        kinds,
+        enabled=settings.metrics_enabled,
+        digests=app.state.audit is not None,
+        observers=observers,
+        guards=[Depends(may_see_metrics)],
     )
     edge.install(app, settings)
+    for warning in warnings_of(settings):
+        log.warning("%s", warning)
     return app
 
 
@@ -166,7 +174,7 @@ def main() -> int:
         return 2
     uvicorn.run(
         app,
-        host=settings.host,
+        host=settings.listen_address,
         port=settings.port,
         http=BoundedProtocol,
         proxy_headers=False,  # TRUSTED_PROXIES says whose are believed

@@ -139,6 +139,15 @@ use_release() {
     set_env AIRGAP_VERSION "$1"
 }
 
+open_in_words() {
+    # Whoever reaches the port may use it, unless accounts are on: that is to be said, not to happen.
+    local address
+    address="$(get_env PUBLISH_ADDRESS)"
+    case "${address:-127.0.0.1}" in 127.0.0.1|::1|localhost) return ;; esac
+    case "$(get_env AUTH_ENABLED)$(get_env ALLOW_ANONYMOUS)" in *1*|*[Tt]rue*) return ;; esac
+    die "PUBLISH_ADDRESS=$address opens the server to whoever reaches it; add --set AUTH_ENABLED=1 for accounts, or --set ALLOW_ANONYMOUS=1 where that is meant, or --set PUBLISH_ADDRESS=127.0.0.1"
+}
+
 go_back() {
     # go_back RELEASE: run that one again.
     [[ -f "$site/releases/$1/docker-compose.yml" ]] || die "release $1 is not in $site/releases"
@@ -224,6 +233,10 @@ load_images
 copy_release "$release"
 if [[ -f "$site/.env" ]]; then cp -p "$site/.env" "$site/.env.before"; fi
 write_settings
+if ! (open_in_words); then
+    if [[ -f "$site/.env.before" ]]; then mv "$site/.env.before" "$site/.env"; else rm -f "$site/.env"; fi
+    die "nothing was started"
+fi
 use_release "$release"
 
 if ! start_and_check; then

@@ -39,6 +39,11 @@ class Caller:
     def is_admin(self) -> bool:
         return self.role == "admin"
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Nobody in particular: what is anonymous belongs to whoever knows its id."""
+        return self.id == "anonymous"
+
     def owns(self, owner: str) -> bool:
         """Whether something marked with the id `owner` is this caller's."""
         return owner == self.id

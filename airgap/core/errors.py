@@ -14,6 +14,7 @@
     │   └── UrlRefused                url_refused          a URL that this site does not fetch
     ├── NotFound 404              not_found            nothing of this id that the caller may see
     ├── RequestTimeout 408        request_timeout      the rest of a request did not come
+    ├── UntrustedHost 421         untrusted_host       the request names a host that is not ours
     ├── Conflict 409              conflict             the name is taken
     ├── QuotaExceeded 429         quota_exceeded       with Retry-After
     ├── UnsupportedMedia 415      unsupported_media    a file of a kind that is not read
@@ -133,6 +134,12 @@ class RequestTimeout(AirgapError):
     code = "request_timeout"
     status = 408
     default_remedy = "Send the request again over a connection that does not stall."
+
+
+class UntrustedHost(AirgapError):
+    code = "untrusted_host"
+    status = 421
+    default_remedy = "Use the server's address, or have the site add the name to TRUSTED_HOSTS."
 
 
 class Conflict(AirgapError):

@@ -24,6 +24,8 @@ from airgap.core.errors import AirgapError, BadRequest, InvalidOption
 from airgap.http.bodies import BodyLimit
 from airgap.http.error_answers import error_response
 from airgap.http.forwarded import Forwarded
+from airgap.http.openness import TrustedHosts
+from airgap.http.peers import Peers
 from airgap.http.room import Reservation, Room, is_full, no_room
 from config import Settings
 
@@ -77,9 +79,12 @@ def install(app: FastAPI, settings: Settings) -> None:
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    if settings.trusted_hosts or not settings.auth_enabled:
+        app.add_middleware(TrustedHosts, names=settings.trusted_hosts, inside=not settings.auth_enabled)
     app.add_middleware(RequestContext)
     if settings.trusted_proxies:
-        app.add_middleware(Forwarded, trusted=settings.trusted_proxies)
+        app.add_middleware(Forwarded, trusted=Peers(settings.trusted_proxies))
+    app.state.metrics_clients = Peers(settings.metrics_clients)
 
 
 def request_id_of(request: Request) -> str:

@@ -19,6 +19,7 @@ from airgap.core.document import LANGUAGES, MODES
 from airgap.core.version import VERSION
 from airgap.engines.table import ENGINES
 from airgap.exporters import EXPORTERS, missing_library
+from airgap.http.openness import warnings_of
 from airgap.http.service import Service, ServiceDep
 from deepseek_ocr import PROMPTS
 
@@ -45,6 +46,7 @@ class Root(TypedDict):
     ready: bool
     status: str
     features: dict[str, Feature]
+    warnings: list[str]
     docs: str
 
 
@@ -66,6 +68,7 @@ async def root(request: Request, service: ServiceDep) -> Root | RedirectResponse
         "features": {
             name: {"available": reason is None, "reason": reason} for name, reason in service.features.items()
         },
+        "warnings": warnings_of(service.settings),
         "docs": "/docs",
     }
 

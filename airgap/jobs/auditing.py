@@ -37,6 +37,13 @@ class JobAudit:
         """Nothing is left of a job; without `by` because its time was over."""
         self._tell("job_erased", by, job)
 
+    def administrator(self, event: str, admin: str, job: Job | None) -> None:
+        """An administrator looked at the jobs of others, or at one, or stopped it."""
+        if job is not None:
+            self._tell(event, admin, job, owner=job.caller)
+        elif self._note is not None:
+            self._note(event, admin, {})
+
     def _tell(self, event: str, who: str, job: Job, **details: Any) -> None:
         if self._note is not None:
             self._note(event, who, {"job": job.id, **details})

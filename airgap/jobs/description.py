@@ -21,9 +21,13 @@ class JobLedger(TypedDict):
 
 
 class JobAnswer(TypedDict):
-    """A job as it stands. Times are ISO 8601, in UTC; `filenames` are those of its first files."""
+    """A job as it stands, and whose it is. Times are ISO 8601, in UTC.
+
+    `filenames` are those of its first files; an administrator is told none of another's.
+    """
 
     id: str
+    owner: str
     status: Status
     reason: str | None
     priority: Priority
@@ -44,6 +48,7 @@ def describe(job: Job, counts: Counts, filenames: list[str]) -> JobAnswer:
     speed = counts.pages_per_second if job.status == "running" else 0.0
     return {
         "id": job.id,
+        "owner": job.caller,
         "status": job.status,
         "reason": job.reason,
         "priority": job.priority,

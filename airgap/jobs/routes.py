@@ -17,11 +17,12 @@ from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Requ
 from fastapi import Path as UrlPath
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import format_sse_event
+from pydantic import Field
 from typing_extensions import TypedDict
 
-from airgap.accounts.caller import CallerDep
+from airgap.accounts.caller import Caller, CallerDep
 from airgap.core.document import ReadOptions
-from airgap.core.errors import InvalidOption, StorageFull
+from airgap.core.errors import Forbidden, InvalidOption, StorageFull
 from airgap.exporters.archive import sha256_of
 from airgap.exporters.json_export import page_to_dict
 from airgap.exporters.markdown import page_markdown
@@ -36,7 +37,7 @@ from airgap.jobs.plan import Input, Priority, Spec, Status
 from airgap.jobs.quota import Quota
 from airgap.jobs.service import JobEvent, Jobs
 from airgap.jobs.store import JobFolder, is_disk_full
-from airgap.jobs.tables import Job
+from airgap.jobs.tables import Job, Wanted
 from airgap.jobs.unpack import file_name, is_zip, unpack
 from airgap.monitoring import trace
 
@@ -44,6 +45,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 USAGE = {
     "submit": "curl -F files=@a.pdf -F files=@scans.zip -F output=markdown,searchable_pdf http://localhost:8000/jobs",
+    "several": "curl 'http://localhost:8000/jobs?id=$ID&id=$OTHER'",
     "state": "curl http://localhost:8000/jobs/$ID",
     "pages as they come": "curl -N http://localhost:8000/jobs/$ID/events",
     "result": "curl -o results.zip http://localhost:8000/jobs/$ID/result",
@@ -85,7 +87,20 @@ async def get_job(jobs: JobsDep, caller: CallerDep, job_id: Annotated[str, UrlPa
     return await jobs.job(caller.id, job_id)
 
 
+async def get_any_job(
+    jobs: JobsDep, caller: CallerDep, job_id: Annotated[str, UrlPath(max_length=64)]
+) -> Job:
+    """As `get_job`; an administrator's also that of another."""
+    return await jobs.job(None if caller.is_admin else caller.id, job_id)
+
+
 JobDep = Annotated[Job, Depends(get_job)]
+AnyJobDep = Annotated[Job, Depends(get_any_job)]
+
+
+async def note_administrator(jobs: Jobs, caller: Caller, event: str, job: Job) -> None:
+    if not caller.owns(job.caller):
+        await jobs.note_administrator(event, caller.id, job)
 
 
 def job_options(
@@ -191,15 +206,33 @@ async def list_jobs(
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=80, description="`next` of an earlier answer.")] = None,
+    ids: Annotated[
+        list[Annotated[str, Field(max_length=64)]] | None,
+        Query(alias="id", max_length=100, description="These alone. Without accounts they must be named."),
+    ] = None,
+    everyone: Annotated[bool, Query(description="Those of all callers, for administrators.")] = False,
 ) -> JobList:
-    found = await jobs.jobs(caller.id, status, _parsed(cursor) if cursor else None, limit)
+    if caller.is_anonymous and ids is None:
+        raise Forbidden(
+            "Without accounts nobody is told of jobs whose ids they do not have.",
+            "Keep the `id` that POST /jobs answers with, and ask for it: /jobs?id=….",
+        )
+    if everyone:
+        if not caller.is_admin:
+            raise Forbidden("Only an administrator may list everybody's jobs.")
+        await jobs.note_administrator("jobs_listed", caller.id, None)
+    owner = None if everyone else caller.id
+    before = _parsed(cursor) if cursor else None
+    found = await jobs.jobs(Wanted(owner, status, before, limit, None if ids is None else tuple(ids)))
     following = f"{found[-1].created_at!r}_{found[-1].id}" if len(found) == limit else None
-    return {"jobs": await _described(jobs, found), "next": following}
+    return {"jobs": await _described(jobs, found, caller), "next": following}
 
 
-async def _described(jobs: Jobs, found: list[Job]) -> list[JobAnswer]:
+async def _described(jobs: Jobs, found: list[Job], caller: Caller | None = None) -> list[JobAnswer]:
+    """The jobs as the caller may see them; for None as their owner does."""
     counts, names = await jobs.counts(found), await jobs.filenames(found)
-    return [describe(job, counts[job.id], names[job.id]) for job in found]
+    own = {job.id: names[job.id] if caller is None or caller.owns(job.caller) else [] for job in found}
+    return [describe(job, counts[job.id], own[job.id]) for job in found]
 
 
 def _parsed(cursor: str) -> tuple[float, str]:
@@ -229,8 +262,9 @@ async def info(service: ServiceDep) -> dict[str, Any]:
 
 
 @router.get("/{job_id}", summary="State, ledger, speed and estimate")
-async def show(jobs: JobsDep, job: JobDep) -> JobAnswer:
-    return (await _described(jobs, [job]))[0]
+async def show(jobs: JobsDep, caller: CallerDep, job: AnyJobDep) -> JobAnswer:
+    await note_administrator(jobs, caller, "job_seen", job)
+    return (await _described(jobs, [job], caller))[0]
 
 
 @router.get(
@@ -294,8 +328,9 @@ async def result(request: Request, service: ServiceDep, jobs: JobsDep, job: JobD
 
 
 @router.post("/{job_id}/cancel", summary="Stop a job; what was read stays")
-async def cancel(jobs: JobsDep, job: JobDep) -> JobAnswer:
-    return (await _described(jobs, [await jobs.cancel(job)]))[0]
+async def cancel(jobs: JobsDep, caller: CallerDep, job: AnyJobDep) -> JobAnswer:
+    await note_administrator(jobs, caller, "job_cancelled", job)
+    return (await _described(jobs, [await jobs.cancel(job)], caller))[0]
 
 
 @router.post("/{job_id}/retry", summary="Read again what failed, and what a cancelled job left unread")
@@ -334,6 +369,6 @@ async def original(
 
 
 @router.delete("/{job_id}", status_code=204, summary="Stop a job and erase files, results and rows")
-async def erase(jobs: JobsDep, job: JobDep) -> Response:
-    await jobs.erase(job)
+async def erase(jobs: JobsDep, caller: CallerDep, job: AnyJobDep) -> Response:
+    await jobs.erase(job, caller.id)
     return Response(status_code=204)

@@ -38,7 +38,7 @@ from airgap.jobs.quota import Quota
 from airgap.jobs.reading import DISK_FULL, JobReading, Threads
 from airgap.jobs.results import Results
 from airgap.jobs.store import JobFolder, JobStore, StoredPage
-from airgap.jobs.tables import Counts, Job, Tables
+from airgap.jobs.tables import Counts, Job, Tables, Wanted
 from config import Settings
 from process.pages import Limits
 from process.pipeline import Reader
@@ -257,19 +257,21 @@ class Jobs:
 
     # --- telling ---------------------------------------------------------------------------------
 
-    async def job(self, caller: str, job_id: str) -> Job:
-        """The caller's job. Raises `NotFound`, also for somebody else's."""
+    async def job(self, caller: str | None, job_id: str) -> Job:
+        """The caller's job; anybody's, for None. Raises `NotFound`, also for somebody else's."""
         running = await self._get()
         job = await self._threads(running.tables.job, job_id)
-        if job is None or job.caller != caller:
+        if job is None or caller not in (None, job.caller):
             raise NotFound("There is no such job.")
         return job
 
-    async def jobs(
-        self, caller: str, status: Status | None, before: tuple[float, str] | None, limit: int
-    ) -> list[Job]:
+    async def jobs(self, wanted: Wanted) -> list[Job]:
         running = await self._get()
-        return await self._threads(running.tables.jobs_of, caller, status, before, limit)
+        return await self._threads(running.tables.jobs_of, wanted)
+
+    async def note_administrator(self, event: str, admin: str, job: Job | None) -> None:
+        """Put into the audit log that an administrator looked at, or stopped, what is not theirs."""
+        await self._threads(self._audit.administrator, event, admin, job)
 
     async def filenames(self, jobs: list[Job]) -> dict[str, list[str]]:
         """The names of each job's first files, by the job's id; none where its folder is gone."""
@@ -389,12 +391,12 @@ class Jobs:
             raise NotFound("There is no such file.")
         return folder.input(inputs[position].file), inputs[position].name
 
-    async def erase(self, job: Job) -> None:
+    async def erase(self, job: Job, by: str) -> None:
         """Stop a job and leave nothing of it: files, workflows, rows."""
         running = await self._get()
         await self.cancel(job)
         await self._threads(keeping.erase, job.id, running.tables, self.store, running.flow)
-        await self._threads(self._audit.erased, job, job.caller)
+        await self._threads(self._audit.erased, job, by)
 
     async def _close_job(self, job_id: str, generation: int) -> bool:
         """Make the result and end the job. True when pages are missing and it has to be opened again."""

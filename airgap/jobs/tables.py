@@ -139,6 +139,19 @@ class Server:
     beat: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs are asked for: of a caller (any, for None), of these ids (all, for None), after the one
+    made at `before` (time, id).
+    """
+
+    caller: str | None
+    status: Status | None = None
+    before: tuple[float, str] | None = None
+    limit: int = 20
+    ids: tuple[str, ...] | None = None
+
+
 class Tables:
     """The tables, made or upgraded. Raises `ConfigurationError`, and SQLAlchemy's errors."""
 
@@ -180,11 +193,13 @@ class Tables:
     def job(self, job_id: str) -> Job | None:
         return self._one(_jobs.c.id == job_id)
 
-    def jobs_of(
-        self, caller: str, status: Status | None, before: tuple[float, str] | None, limit: int
-    ) -> list[Job]:
-        """A caller's jobs, the newest first, those after the one made at `before` (time, id)."""
-        query = select(_jobs).where(_jobs.c.caller == caller)
+    def jobs_of(self, wanted: Wanted) -> list[Job]:
+        """The jobs that are wanted, the newest first."""
+        query, status, before, limit = select(_jobs), wanted.status, wanted.before, wanted.limit
+        if wanted.caller is not None:
+            query = query.where(_jobs.c.caller == wanted.caller)
+        if wanted.ids is not None:
+            query = query.where(_jobs.c.id.in_(wanted.ids))
         if status:
             query = query.where(_jobs.c.status == status)
         if before:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from fastapi import APIRouter, FastAPI, Response
+from fastapi.params import Depends
 from prometheus_fastapi_instrumentator import Instrumentator
 from prometheus_fastapi_instrumentator.metrics import Info
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,13 +38,21 @@ PROBES = frozenset({"/healthz", "/readyz", "/health", "/metrics"})
 
 
 def install(
-    app: FastAPI, kind_of: KindOf, *, enabled: bool, digests: bool, observers: tuple[Observer, ...] = ()
+    app: FastAPI,
+    kind_of: KindOf,
+    *,
+    enabled: bool,
+    digests: bool,
+    observers: tuple[Observer, ...] = (),
+    guards: Sequence[Depends] = (),
 ) -> None:
-    """Watch an application. `digests` asks for the SHA-256 of every file that is sent."""
+    """Watch an application. `digests` asks for the SHA-256 of every file that is sent; `guards` stand
+    before `/metrics`.
+    """
     app.add_middleware(Watch, kind_of=kind_of, digests=digests, observers=observers)
     if enabled:
         Instrumentator(should_group_status_codes=False).add(_count).instrument(app)
-        app.include_router(router)
+        app.include_router(router, dependencies=guards)
 
 
 def _count(info: Info) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import Receive, Scope, Send
 
 from airgap.http.forwarded import Forwarded
+from airgap.http.peers import Peers
 
 
 async def seen(layer: Forwarded, source: str, forwarded: str = "10.0.0.9") -> str:
@@ -27,7 +28,7 @@ async def test_a_gateway_by_its_name() -> None:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         layer.found.append(scope["client"][0])  # type: ignore[attr-defined]
 
-    layer = Forwarded(application, ("gateway", "192.168.7.0/24"), look_up, seconds=0.0)
+    layer = Forwarded(application, Peers(("gateway", "192.168.7.0/24"), look_up, seconds=0.0))
     assert await seen(layer, "172.18.0.2") == "10.0.0.9"
     assert await seen(layer, "172.18.0.3") == "172.18.0.3", "a stranger is believed nothing"
     assert await seen(layer, "192.168.7.20") == "10.0.0.9"

@@ -79,7 +79,7 @@ ASKED: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/batch/ocr", {"files": [("files", png()), ("files", b"no picture")]}),
     ("POST", "/batch/ocr/simple", {"files": [("files", png()), ("files", b"no picture")]}),
     ("POST", "/jobs", {"files": [("files", pdf(2))]}),
-    ("GET", "/jobs", {}),
+    ("GET", "/jobs", {"params": {"id": "0" * 32}}),
     ("POST", "/ocr", {"json": {"image": encoded(png())}}),
     ("POST", "/ocr", {"json": {"images": [encoded(png()), "bm8gcGljdHVyZQ=="]}}),
     ("POST", "/ocr/pdf", {"json": {"pdf": encoded(pdf(2))}}),

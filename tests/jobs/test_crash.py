@@ -21,7 +21,7 @@ from airgap.jobs.quota import Quota
 from airgap.jobs.reading import MAX_TRIES, JobReading, Threads
 from airgap.jobs.service import Jobs, _new_job
 from airgap.jobs.store import JobStore
-from airgap.jobs.tables import Server, Tables
+from airgap.jobs.tables import Server, Tables, Wanted
 from config import Settings
 from serve_ocr import create_service
 from tests.jobs.conftest import MakeServer
@@ -166,5 +166,5 @@ async def test_a_folder_that_is_not_the_shared_one_is_refused(tmp_path: Path, da
     service = create_service(settings)
     jobs = Jobs(settings, service.reader, service.limits, service.tasks, None)
     with pytest.raises(JobsUnavailable, match="DATA_DIR"):
-        await jobs.jobs("me", None, None, 10)
+        await jobs.jobs(Wanted("me"))
     await jobs.close()

@@ -48,7 +48,7 @@ def assert_gone(server: Server, data: Path, canary: str, *jobs: str) -> None:
     for job in jobs:
         assert server.client.get(f"/jobs/{job}").status_code == 404
         assert holding(data, job) == []
-    assert server.client.get("/jobs").json()["jobs"] == []
+    assert server.client.get("/jobs", params={"id": list(jobs)}).json()["jobs"] == []
     assert holding(data, canary) == []
     server.kill()  # what stands in SQLite's log now is what a thief would find
     assert holding(data, canary) == []

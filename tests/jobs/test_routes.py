@@ -111,16 +111,34 @@ def test_a_job_sent_twice_is_taken_once(jobs_server: Server) -> None:
 
 
 def test_jobs_are_listed_newest_first_page_by_page(jobs_server: Server) -> None:
+    """Those that one names: without accounts nobody is told of others."""
     made = [send(jobs_server, ("a.png", picture())).json()["id"] for _ in range(3)]
-    first = jobs_server.client.get("/jobs", params={"limit": 2}).json()
+
+    def listed(**params: str | int) -> dict[str, Any]:
+        answer = jobs_server.client.get("/jobs", params={"id": made, **params})  # type: ignore[dict-item]
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
+    first = listed(limit=2)
     assert [job["id"] for job in first["jobs"]] == made[:0:-1]
-    second = jobs_server.client.get("/jobs", params={"limit": 2, "cursor": first["next"]}).json()
-    assert second["jobs"][0]["id"] == made[0]
+    second = listed(limit=2, cursor=first["next"])
+    assert [job["id"] for job in second["jobs"]] == made[:1]
     for job in made:
         jobs_server.finish(job)
-    listed = jobs_server.client.get("/jobs", params={"status": "running"}).json()["jobs"]
-    assert not {job["id"] for job in listed} & set(made)
-    assert jobs_server.client.get("/jobs", params={"cursor": "nonsense"}).status_code == 422
+    assert listed(status="running")["jobs"] == []
+    params = {"id": made[0], "cursor": "nonsense"}
+    assert jobs_server.client.get("/jobs", params=params).status_code == 422
+
+
+def test_without_accounts_nobody_learns_of_jobs_by_asking(jobs_server: Server) -> None:
+    job = send(jobs_server, ("a secret.png", picture())).json()["id"]
+    for params in ({}, {"status": "queued"}, {"everyone": "true"}, {"limit": "100"}, {"cursor": "9e9_x"}):
+        answer = jobs_server.client.get("/jobs", params=params)
+        assert answer.status_code == 403
+        assert job not in answer.text
+    for guess in ("", "%", job[:-1], job.upper(), "0" * 32):
+        assert jobs_server.client.get("/jobs", params={"id": guess}).json()["jobs"] == []
+    jobs_server.finish(job)
 
 
 @pytest.mark.parametrize("path", ["/jobs/" + "0" * 32, "/jobs/x/events", "/jobs/x/result"])
