@@ -35,6 +35,7 @@ class Replica:
     name: str = "replica"
     model: str = "m"
     device: str = "none"
+    model_digest: str | None = None
     max_concurrency: int = 2
     capabilities: Capabilities = field(default_factory=Capabilities)
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -107,7 +108,7 @@ async def in_flight(engine: Engine, pages: int, heard: list[str] | None = None) 
     hear = None if heard is None else heard.append
     tasks = []
     for _ in range(pages):
-        tasks.append(asyncio.create_task(reader.read_page([PAGE], ReadOptions(), 1, hear)))
+        tasks.append(asyncio.create_task(reader._read([PAGE], ReadOptions(), 1, hear)))
         await asyncio.sleep(0.005)
     return tasks
 

@@ -23,8 +23,8 @@ import smoke
 url = sys.argv[1]
 smoke.wait_until_ready(url, 90, False)
 interfaces = [line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line]
-pages = {path: smoke.request(url + path, None, "", 10, False).decode() for path in json.loads(sys.argv[2])}
-print(json.dumps({"interfaces": interfaces, "text": smoke.read_page(url, False), "pages": pages}))
+pages = {path: smoke.request(url + path, None, {}, 10, False).decode() for path in json.loads(sys.argv[2])}
+print(json.dumps({"interfaces": interfaces, "text": smoke.read_page(url, False, ""), "pages": pages}))
 """
 
 

@@ -329,6 +329,8 @@ export const zhHant: Texts = {
   "remedy.export_too_large": "請選擇其他格式，或一次辨識較少頁面。",
   "problem.request_timeout": "檔案未能及時送達。",
   "remedy.request_timeout": "請檢查網路後重新辨識。",
+  "problem.untrusted_host": "本伺服器不以該名稱回應。",
+  "remedy.untrusted_host": "請用管理員列出的名稱開啟。",
   "problem.client_gone": "連線在回應前中斷。",
   "remedy.client_gone": "請重新辨識，或以作業執行。",
   "problem.export_failed": "無法產生此格式。",
