@@ -123,16 +123,21 @@ class Reader:
                 pages.append(page)
                 if on_page:
                     on_page(page)
-        return self.document(pages, options)
+        return self.document(pages, options, source.notes)
 
-    def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
+    def document(self, pages: Sequence[Page], options: ReadOptions, notes: tuple[str, ...] = ()) -> Document:
         """Sign pages with what read them."""
         modes = self.engine.capabilities.supports_modes
         mode = self._complete(options).mode if modes else None
         engines = dict.fromkeys(page.engine for page in pages if page.engine)
         models = dict.fromkeys(page.model for page in pages if page.model)
         return Document(
-            tuple(pages), ", ".join(engines) or self.engine.name, ", ".join(models) or self.engine.model, mode
+            tuple(pages),
+            ", ".join(engines) or self.engine.name,
+            ", ".join(models) or self.engine.model,
+            mode,
+            options.language,
+            notes,
         )
 
     async def pages(self, source: Source, options: ReadOptions) -> AsyncGenerator[Page, None]:
