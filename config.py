@@ -177,8 +177,15 @@ class Settings(BaseSettings):
     )
     page_timeout_seconds: float = Field(300, gt=0, description="Longest time one page may take to be read.")
 
-    enable_pdf_support: bool = Field(True, description="Serve the PDF routes.")
+    enable_pdf_support: bool = Field(
+        True, description="Read PDFs. Off, every route that is sent one answers 501."
+    )
     pdf_max_pages: int = Field(5000, ge=1, description="Most pages read from one document.")
+    pdf_over_max_pages: Literal["refuse", "first"] = Field(
+        "refuse",
+        description="A document with more pages than PDF_MAX_PAGES: `refuse` it, or read the `first` so many "
+        "and say so in a warning.",
+    )
     pdf_page_timeout_seconds: float = Field(
         30, gt=0, description="Longest time one PDF page may take to draw."
     )

@@ -17,9 +17,10 @@ from PIL.Image import Image
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from airgap.core.document import Document, Page, PageStatus, ReadOptions
+from airgap.core.document import Document, Page, PageStatus, ReadOptions, Usage
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import UnsupportedMedia
+from airgap.dialects.markup import filter_for
 from airgap.exporters.annotated import annotate, crop_blocks
 from airgap.exporters.json_export import (
     BlockJson,
@@ -34,8 +35,10 @@ from airgap.exporters.json_export import (
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
 from airgap.http.bodies import JsonRoute
+from airgap.http.forms import NO_PICTURE, RAW
 from airgap.http.opening import check_together, opened, opened_together, with_picture
 from airgap.monitoring import trace
+from deepseek_ocr import PROMPTS
 from ocr_utils import (
     Crosscheck,
     FormOptions,
@@ -79,10 +82,11 @@ class GenerateRequest(BaseModel):
     images: list[str] | None = Field(None, max_length=32)
     max_tokens: int | None = None
     temperature: float | None = None
+    raw: bool | None = Field(None, description=RAW)
 
 
 class Generated(TypedDict):
-    """`result` is the model's output as it came, markup and all."""
+    """`result` is the model's output, with its markup where the prompt or `raw` asks for it."""
 
     result: str
     finish_reason: str
@@ -145,24 +149,38 @@ async def generate(request: Request, body: GenerateRequest, service: ReadyServic
         max_tokens=checked_max_tokens(body.max_tokens, service.settings),
         temperature=checked_temperature(body.temperature),
     )
+    if not encoded and not service.engine.capabilities.text_only:
+        return _nothing_to_read()
     check_capabilities(service.engine.capabilities, len(encoded), options)
-    return await unless_gone(request, _generate_from(service, encoded, options))
+    return await unless_gone(request, _generate_from(service, encoded, options, body.raw))
 
 
 @router.post("/generate_with_file", summary="The same with an uploaded file")
 async def generate_with_file(
-    request: Request, service: ReadyService, options: FormOptions, file: Annotated[UploadFile, File()]
+    request: Request,
+    service: ReadyService,
+    options: FormOptions,
+    file: Annotated[UploadFile, File()],
+    raw: Annotated[bool | None, Form(description=RAW)] = None,
 ) -> Generated:
     check_capabilities(service.engine.capabilities, 1, options)
     async with _opened_picture(service, file) as source:
-        return await unless_gone(request, _generate(service, [source], options))
+        return await unless_gone(request, _generate(service, [source], options, raw))
 
 
-async def _generate_from(service: Service, encoded: list[str], options: ReadOptions) -> Generated:
+def _nothing_to_read() -> Generated:
+    """The answer to a request without a picture: clients try a server with one."""
+    usage = usage_to_dict(Usage())
+    return {"result": NO_PICTURE, "finish_reason": "stop", "usage": usage, "warnings": [NO_PICTURE]}
+
+
+async def _generate_from(
+    service: Service, encoded: list[str], options: ReadOptions, raw: bool | None
+) -> Generated:
     async with service.reader.admit():
         files = [await on_thread(_file_of, text) for text in encoded]
         async with opened_together(service, files) as sources:
-            return await _generate(service, sources, options)
+            return await _generate(service, sources, options, raw)
 
 
 def _file_of(text: str) -> bytes:
@@ -171,12 +189,15 @@ def _file_of(text: str) -> bytes:
     return data
 
 
-async def _generate(service: Service, sources: Sequence[Source], options: ReadOptions) -> Generated:
+async def _generate(
+    service: Service, sources: Sequence[Source], options: ReadOptions, raw: bool | None
+) -> Generated:
     check_together(service, sources)
     async with service.reader.pictures(sources) as images:
         page = await service.reader.read_page(images, options)
+    prompt = options.prompt or service.reader.defaults.prompt or PROMPTS["document"]
     return {
-        "result": page.raw,
+        "result": filter_for(prompt, raw=raw).clean(page.raw),
         "finish_reason": page.finish_reason,
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from airgap.core.errors import FeatureDisabled
 from airgap.core.file_names import safe_stem
 from process.decode import IMAGE_KINDS, unsupported
 from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource
@@ -51,10 +52,10 @@ def open_source(
     `name` is what the sender calls it and is only shown. `dpi`, `password` and `text_layer` are for
     PDFs. Pages `page_from` to `page_to` (1-based, both included) are to be read, by default all.
     Raises `EmptyFile`, `UnsupportedMedia`, `InvalidImage`, `ImageTooLarge`, `InvalidPdf`,
-    `PdfPasswordRequired`, `PageOutOfRange` or `TooManyPages`.
+    `PdfPasswordRequired`, `PageOutOfRange`, `TooManyPages` or `FeatureDisabled`.
     """
-    kind = sniff_file(path)
-    span = Span(page_from, page_to, limits.pdf_max_pages)
+    kind = _kind_of(path, limits)
+    span = Span(page_from, page_to, limits.pdf_max_pages, limits.pdf_over_max_pages)
     source: PdfSource | PictureSource
     if kind == "pdf":
         source = PdfSource(path, safe_stem(name), span, limits, dpi, password, text_layer)
@@ -62,6 +63,7 @@ def open_source(
         source = PictureSource(path, safe_stem(name), kind, span, limits)
     else:
         raise unsupported(kind)
+    source.notes = span.notes(source.page_count)
     source.opening = {
         "path": str(source.on_disk),
         "name": source.name,
@@ -72,6 +74,14 @@ def open_source(
         "password": password,
     }
     return source
+
+
+def _kind_of(path: Path | bytes, limits: Limits) -> str | None:
+    """The kind of a file. Raises `FeatureDisabled` for a PDF where the site reads none."""
+    kind = sniff_file(path)
+    if kind == "pdf" and not limits.read_pdf:
+        raise FeatureDisabled("The feature 'pdf' is off: ENABLE_PDF_SUPPORT=0.")
+    return kind
 
 
 def reopened(opening: Mapping[str, Any]) -> Source:
@@ -95,8 +105,8 @@ def survey(
 
     Raises as `open_source`; but damage within a picture shows only once it is opened.
     """
-    kind = sniff_file(path)
-    span = Span(page_from, page_to, limits.pdf_max_pages)
+    kind = _kind_of(path, limits)
+    span = Span(page_from, page_to, limits.pdf_max_pages, limits.pdf_over_max_pages)
     if kind == "pdf":
         with PdfSource(path, "", span, limits, 72, password, "ignore") as source:
             return "pdf", source.numbers

@@ -122,9 +122,9 @@ class Reader:
                 pages.append(page)
                 if on_page:
                     on_page(page)
-        return self.document(pages, options)
+        return self.document(pages, options, source.notes)
 
-    def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
+    def document(self, pages: Sequence[Page], options: ReadOptions, notes: tuple[str, ...] = ()) -> Document:
         """Sign pages with what read them."""
         modes = dict.fromkeys(page.mode for page in pages if page.mode)
         engines = dict.fromkeys(page.engine for page in pages if page.engine)
@@ -134,6 +134,8 @@ class Reader:
             ", ".join(engines) or self.engine.name,
             ", ".join(models) or self.engine.model,
             next(iter(modes), None if engines else self._mode(self.engine.capabilities, options)),
+            options.language,
+            notes,
         )
 
     async def pages(self, source: Source, options: ReadOptions) -> AsyncGenerator[Page, None]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
@@ -28,6 +29,8 @@ class Limits:
 
     max_image_pixels: int = 100_000_000
     pdf_max_pages: int = 5000
+    pdf_over_max_pages: Literal["refuse", "first"] = "refuse"
+    read_pdf: bool = True
     page_timeout_seconds: float = 30.0
     page_memory_mb: int = 2048
     image_timeout_seconds: float = 30.0
@@ -83,7 +86,8 @@ class Source(ABC):
     """An opened file. A context manager; `render` and `image` block, and any thread may call them.
 
     `name` is a display name that is safe in a path, `path` the original file or its bytes,
-    `page_count` the pages in it, and `numbers` those of them to be read.
+    `page_count` the pages in it, and `numbers` those of them to be read; `notes` say where those are fewer
+    than were asked for.
     """
 
     kind: Literal["image", "pdf"]
@@ -96,6 +100,7 @@ class Source(ABC):
         self.media_type = media_type
         self.page_count = count
         self.numbers = numbers
+        self.notes: tuple[str, ...] = ()
 
     def read_bytes(self) -> bytes:
         """The original file, whole."""
@@ -123,6 +128,15 @@ class Source(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def each(self) -> list[Source]:
+        """The pages to be read, each as a source of that page alone, good for as long as this is open."""
+        views = []
+        for number in self.numbers:
+            view = copy.copy(self)
+            view.numbers = range(number, number + 1)
+            views.append(view)
+        return views
+
     def _check_number(self, number: int) -> None:
         if not 1 <= number <= self.page_count:
             raise PageOutOfRange(f"There is no page {number}: the document has {self.page_count}.")
@@ -135,13 +149,32 @@ class Span:
     page_from: int | None
     page_to: int | None
     most: int
+    over: Literal["refuse", "first"] = "refuse"
 
     def of(self, count: int) -> range:
-        """The page numbers to read of `count`. Raises `PageOutOfRange` or `TooManyPages`."""
-        first = 1 if self.page_from is None else self.page_from
-        last = count if self.page_to is None else self.page_to
-        if not 1 <= first <= last <= count:
+        """The page numbers to read of `count`. An end past the document's is the document's.
+
+        Raises `PageOutOfRange` or `TooManyPages`.
+        """
+        first, last = self._asked(count)
+        if not 1 <= first <= min(last, count):
             raise PageOutOfRange(f"Pages {first} to {last} were asked for; the document has {count}.")
+        last = min(last, count)
         if last - first + 1 > self.most:
-            raise TooManyPages(f"{last - first + 1} pages were asked for; {self.most} are allowed.")
+            if self.over == "refuse":
+                raise TooManyPages(f"{last - first + 1} pages were asked for; {self.most} are allowed.")
+            last = first + self.most - 1
         return range(first, last + 1)
+
+    def notes(self, count: int) -> tuple[str, ...]:
+        """Why fewer pages are read than were asked for, in words; nothing where all are."""
+        last_read, last_asked = self.of(count)[-1], self._asked(count)[1]
+        past_the_end = f"Pages up to {last_asked} were asked for; the document has {count}."
+        unread = (
+            f"Pages {last_read + 1} to {min(last_asked, count)} were not read: PDF_MAX_PAGES={self.most}."
+        )
+        return (past_the_end,) * (last_asked > count) + (unread,) * (last_read < min(last_asked, count))
+
+    def _asked(self, count: int) -> tuple[int, int]:
+        first = 1 if self.page_from is None else self.page_from
+        return first, count if self.page_to is None else self.page_to

@@ -20,18 +20,6 @@ PageStatus = Literal["ok", "degraded", "failed"]
 Mode = Literal["tiny", "small", "base", "large", "gundam"]
 Fill = Literal["auto", "off"]
 
-# ISO 639-1, with the variants of Chinese by script and by region.
-LANGUAGES = frozenset(
-    """
-    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de
-    dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id
-    ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu
-    lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu
-    rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr
-    ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu zh-Hans zh-Hant zh-CN zh-TW zh-HK
-    """.split()  # noqa: SIM905
-)
-
 FIGURE_LABELS = frozenset({"image", "figure", "picture", "chart", "photo", "seal", "stamp"})
 """Labels of blocks that are kept as pictures."""
 
@@ -228,12 +216,18 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The pages of one source, in order, none left out."""
+    """The pages of one source, in order, none left out.
+
+    `language` is the hint as it was understood. `notes` are warnings about the whole, such as pages that
+    were asked for and are not there.
+    """
 
     pages: tuple[Page, ...]
     engine: str
     model: str
     mode: str | None = None
+    language: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def ledger(self) -> Ledger:
@@ -245,9 +239,9 @@ class Document:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Each page's warnings, named by page where there is more than one."""
+        """The notes, and each page's warnings, named by page where there is more than one."""
         several = len(self.pages) > 1
-        return tuple(
+        return self.notes + tuple(
             f"page {page.number}: {warning}" if several else warning
             for page in self.pages
             for warning in page.warnings

@@ -82,7 +82,7 @@ class ReadRequest(BaseModel):
     prompt: str | None = Field(default=None, max_length=8000)
     mode: str | ModeChoice | None = Field(default=None, description="`gundam`, or `{preset: gundam}`.")
     sampling: Sampling | None = None
-    language: str | None = Field(default=None, description="A hint: en, ru, zh-Hant, ….")
+    language: str | None = Field(default=None, description="A hint: en, rus, zh-Hant, Russian, …")
     max_tokens: int | None = None
     temperature: float | None = None
     confidence: bool = Field(default=False, description=CONFIDENCE)

@@ -1,4 +1,4 @@
-"""Taking DeepSeek-OCR's references out of text that arrives in pieces.
+"""Taking DeepSeek-OCR's references, or their tokens alone, out of text that arrives in pieces.
 
 `<|ref|>label<|/ref|><|det|>[[…]]<|/det|>` vanishes, what stands around it stays, runs of blank lines
 become one. The pieces, joined, are the same however the text was cut. Linear in the length of the text.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-from deepseek_ocr import DET, DET_END, REF, REF_END
+from deepseek_ocr import DET, DET_END, GROUNDING, REF, REF_END
 
 MAX_REFERENCE_CHARS = 8192
 """What is longer is taken for text."""
 
+_TOKENS = re.compile("|".join(re.escape(token) for token in (REF, REF_END, DET, DET_END)))
 _BREAKS = re.compile(r"\n+")
 
 
@@ -85,6 +86,54 @@ class MarkupFilter:
             pieces.append(text[end:])
             self._breaks = 0
         return "".join(pieces)
+
+
+class TokenFilter:
+    """As `MarkupFilter`, but takes the tokens alone: `text[[…]]` stays of a reference, as it does where a
+    model's server skips special tokens."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    @staticmethod
+    def clean(raw: str) -> str:
+        """The whole of `raw` at once."""
+        return _TOKENS.sub("", raw)
+
+    def feed(self, text: str) -> str:
+        """The text that is certain by now."""
+        text = _TOKENS.sub("", self._held + text)
+        kept = min(_partial(text, 0, token) for token in (REF, REF_END, DET, DET_END))
+        self._held = text[kept:]
+        return text[:kept]
+
+    def flush(self) -> str:
+        """What was held back."""
+        rest, self._held = self._held, ""
+        return rest
+
+
+class Untouched:
+    """As `MarkupFilter`, and takes nothing out."""
+
+    @staticmethod
+    def clean(raw: str) -> str:
+        return raw
+
+    def feed(self, text: str) -> str:
+        return text
+
+    def flush(self) -> str:
+        return ""
+
+
+Filter = MarkupFilter | TokenFilter | Untouched
+
+
+def filter_for(prompt: str, *, raw: bool | None = None) -> type[Filter]:
+    """What a client is told of the model's output: as it came where `raw` or the prompt asks for boxes."""
+    wanted = GROUNDING in prompt if raw is None else raw
+    return Untouched if wanted else MarkupFilter
 
 
 def _reference_end(window: str) -> tuple[str, int] | None:

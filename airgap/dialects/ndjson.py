@@ -14,7 +14,8 @@ Who asks for it with `pictures=true` gets a frame `{"type": "page_picture", "pag
 "thumbnail": "…"}` (JPEG, base64) as each page begins, and with `detail=true` a `result`, the page's
 blocks with their boxes and its Markdown, in the last frame of each page.
 
-Pages are read in parallel and their frames interleave; those of one page keep their order. What goes
+Deltas hold the model's markup of boxes where the prompt asks for it with `<|grounding|>`, or `raw=true`
+does. Pages are read in parallel and their frames interleave; those of one page keep their order. What goes
 wrong after the start is a frame `{"type": "error", "code", "message", "remedy"}`, with `page` where it
 is one page's, and the stream goes on. The last frame is always `end`; a stream without it was cut off.
 """
@@ -22,7 +23,7 @@ is one page's, and the stream goes on. The last frame is always `end`; a stream 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
@@ -36,10 +37,11 @@ from PIL.Image import Image
 from airgap.core.document import Ledger, Page, ReadOptions, Usage
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import AirgapError, InvalidPdf, UnsupportedMedia
+from airgap.dialects.markup import Filter, filter_for
 from airgap.exporters.json_export import page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import THUMBNAIL_SIDE, to_preview
-from airgap.http.forms import Crosscheck, FormOptions
+from airgap.http.forms import RAW, Crosscheck, FormOptions
 from airgap.http.live import Admitted, LiveResponse, PageDelta, PageEvent, PageStarted, page_events
 from airgap.http.opening import opened, with_picture
 from airgap.http.responses import encode_base64
@@ -62,13 +64,15 @@ class Extras:
 
     detail: bool
     pictures: bool
+    raw: bool | None = None
 
 
 def requested_extras(
     detail: Annotated[bool, Form(description="End each page with its `result`: blocks, boxes.")] = False,
     pictures: Annotated[bool, Form(description="Begin each page with its picture, a JPEG.")] = False,
+    raw: Annotated[bool | None, Form(description=RAW)] = None,
 ) -> Extras:
-    return Extras(detail, pictures)
+    return Extras(detail, pictures, raw)
 
 
 FormExtras = Annotated[Extras, Depends(requested_extras)]
@@ -209,12 +213,25 @@ class Account:
         self.pages = len(source.numbers)
         self._prompt_chars = len(prompt)
         self._input_bytes = source.path.stat().st_size if isinstance(source.path, Path) else len(source.path)
+        self._filter = filter_for(prompt, raw=extras.raw)
+        self._filters: defaultdict[int, Filter] = defaultdict(self._filter)
         self._completion_chars: Counter[int] = Counter()
+        self.notes = source.notes
         self._usage = Usage()
         self._statuses: list[Page] = []
 
-    def add_delta(self, delta: PageDelta) -> None:
-        self._completion_chars[delta.number] += len(delta.text)
+    def add_delta(self, delta: PageDelta) -> str:
+        """What of it the client is told."""
+        return self._counted(delta.number, self._filters[delta.number].feed(delta.text))
+
+    def rest(self, page: Page) -> str:
+        """What was held back of a page until its end."""
+        held = self._filters.pop(page.number, None)
+        return self._counted(page.number, held.flush()) if held else ""
+
+    def _counted(self, number: int, text: str) -> str:
+        self._completion_chars[number] += len(text)
+        return text
 
     def add_page(self, page: Page) -> dict[str, int]:
         """Returns the page's own usage."""
@@ -274,10 +291,12 @@ async def _image_frames(
                 async for frame in account.pictures(event.number):
                     yield frame
             elif isinstance(event, PageDelta):
-                account.add_delta(event)
-                yield {"type": "delta", "delta": event.text}
+                if text := account.add_delta(event):
+                    yield {"type": "delta", "delta": text}
             else:
                 page = event.page
+                if text := account.rest(page):
+                    yield {"type": "delta", "delta": text}
                 account.add_page(page)
                 if page.error:
                     yield {"type": "error"} | asdict(page.error)
@@ -295,16 +314,19 @@ async def _pdf_frames(
                 async for frame in account.pictures(event.number):
                     yield frame
             elif isinstance(event, PageDelta):
-                account.add_delta(event)
-                yield {"type": "page_delta", "page": event.number, "delta": event.text}
+                if text := account.add_delta(event):
+                    yield {"type": "page_delta", "page": event.number, "delta": text}
             else:
                 page = event.page
-                usage = account.add_page(page)
+                if text := account.rest(page):
+                    yield {"type": "page_delta", "page": page.number, "delta": text}
+                cost = account.add_page(page)
                 if page.error:
                     yield {"type": "error", "page": page.number} | asdict(page.error)
-                frame = {"type": "page_end", "page": page.number, "usage": usage}
+                frame = {"type": "page_end", "page": page.number, "usage": cost}
                 yield frame | _outcome(page) | account.detail(page)
-    yield {"type": "end", "usage": account.usage() | {"pages": account.pages}, "ledger": account.ledger()}
+    usage = account.usage() | {"pages": account.pages}
+    yield {"type": "end", "usage": usage, "ledger": account.ledger(), "warnings": list(account.notes)}
 
 
 def _outcome(page: Page) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from airgap.core.document import Page, ReadOptions, Usage
 from airgap.core.engine import Events, PageRead
 from airgap.core.errors import AirgapError
-from airgap.dialects.markup import MarkupFilter
+from airgap.dialects.markup import Filter
 from airgap.http.responses import raise_if_failed
 from airgap.monitoring import trace
 from process.in_order import in_order
@@ -78,13 +78,13 @@ class Answer:
         groups: list[list[Source]],
         options: ReadOptions,
         *,
-        raw: bool,
+        form: type[Filter],
         warnings: list[str],
     ) -> None:
         self._reader = reader
         self._groups = groups
         self._options = options
-        self._raw = raw
+        self._form = form
         self._warnings = warnings
         self._head: Head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
@@ -100,14 +100,28 @@ class Answer:
                 raise_if_failed(page)
                 pages.append(page)
                 self._warnings.extend(page.warnings)
-        texts = [page.raw if self._raw else MarkupFilter.clean(page.raw) for page in pages]
-        message: Message = {"role": "assistant", "content": BETWEEN_IMAGES.join(texts)}
+        texts = [self._form.clean(page.raw) for page in pages]
         reason = _finish_reason([page.finish_reason for page in pages])
+        usage = sum((page.usage for page in pages), Usage())
+        return self._completion(BETWEEN_IMAGES.join(texts), reason, usage)
+
+    def fixed(self, text: str) -> Completion:
+        """An answer for which nothing is read."""
+        return self._completion(text, "stop", Usage())
+
+    async def fixed_chunks(self, text: str) -> AsyncGenerator[str, None]:
+        """The same as server-sent events."""
+        yield self._chunk({"role": "assistant", "content": text})
+        yield self._chunk({}, finish_reason="stop", warnings=self._warnings)
+        yield "data: [DONE]\n\n"
+
+    def _completion(self, text: str, reason: Literal["stop", "length"], usage: Usage) -> Completion:
+        message: Message = {"role": "assistant", "content": text}
         return {
             **self._head,
             "object": "chat.completion",
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
-            "usage": _usage(sum((page.usage for page in pages), Usage())),
+            "usage": _usage(usage),
             "warnings": self._warnings,
         }
 
@@ -132,16 +146,16 @@ class Answer:
             for index, group in enumerate(self._groups):
                 if index:
                     yield self._chunk({"content": BETWEEN_IMAGES})
-                markup = None if self._raw else MarkupFilter()
+                markup = self._form()
                 async with aclosing(self._events(group)) as events:
                     async for event in events:
                         if isinstance(event, PageRead):
                             usage += event.usage
                             reasons.append(event.finish_reason)
                             self._warnings.extend(event.warnings)
-                        elif text := (markup.feed(event.text) if markup else event.text):
+                        elif text := markup.feed(event.text):
                             yield self._chunk({"content": text})
-                if markup and (rest := markup.flush()):
+                if rest := markup.flush():
                     yield self._chunk({"content": rest})
                 trace.note_page(self._reader.engine.name, "ok")
         except AirgapError as error:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from airgap.core.document import ReadOptions
-from airgap.core.errors import BadRequest
+from airgap.core.errors import BadRequest, UnsupportedOption
 from airgap.dialects.inputs import plain_prompt
+from airgap.dialects.markup import Filter, TokenFilter, Untouched, filter_for
 from airgap.http.forms import checked_language, checked_max_tokens, checked_mode, checked_temperature
 from airgap.http.service import Service
-from deepseek_ocr import GROUNDING, NGRAM_RULES
+from deepseek_ocr import NGRAM_RULES
 
 MAX_IMAGES = 64
 
@@ -21,14 +22,32 @@ class ImageUrl(BaseModel):
     url: str
 
 
+class FilePart(BaseModel):
+    """A document inside the message; `file_data` is a data URL."""
+
+    model_config = ConfigDict(extra="allow")
+
+    file_data: str
+    filename: str | None = None
+
+
 class Part(BaseModel):
-    """One piece of a message: text, or a picture as a data URL."""
+    """One piece of a message: text, or a picture or a document as a data URL."""
 
     model_config = ConfigDict(extra="allow")
 
     type: str
     text: str | None = None
     image_url: ImageUrl | str | None = None
+    file: FilePart | None = None
+
+    def source(self) -> str | None:
+        """Base64, a data URL or a URL, where the part is a picture or a document."""
+        if self.type == "file" and self.file is not None:
+            return self.file.file_data
+        if self.type != "image_url" or not self.image_url:
+            return None
+        return self.image_url.url if isinstance(self.image_url, ImageUrl) else self.image_url
 
 
 class Message(BaseModel):
@@ -45,8 +64,7 @@ class Message(BaseModel):
     def images(self) -> list[str]:
         if not isinstance(self.content, list):
             return []
-        urls = [part.image_url for part in self.content if part.type == "image_url" and part.image_url]
-        return [url.url if isinstance(url, ImageUrl) else url for url in urls]
+        return [source for part in self.content if (source := part.source())]
 
 
 class StreamOptions(BaseModel):
@@ -97,15 +115,18 @@ class ChatRequest(BaseModel):
             raise BadRequest("There is no user message.", "Send a message with `role: user`.")
         return users
 
-    def is_raw(self) -> bool:
-        if self.skip_special_tokens is not None:
-            return not self.skip_special_tokens
-        return GROUNDING in (self.prompt() or "")
+    def form(self) -> type[Filter]:
+        """What the client is told of the model's output. Skipping special tokens skips no words."""
+        if self.skip_special_tokens is False:
+            return Untouched
+        found = filter_for(self.prompt() or "")
+        return TokenFilter if self.skip_special_tokens and found is Untouched else found
 
     def options(self, service: Service) -> ReadOptions:
         """Raises `InvalidOption` for values out of range."""
         if self.n not in (None, 1):
             raise BadRequest(f"`n` is {self.n}.", "One answer is given to a page: leave `n` out.")
+        self._refuse_shapes()
         rule = self.vllm_xargs or NgramArguments()
         return ReadOptions(
             prompt=self.prompt(),
@@ -116,6 +137,18 @@ class ChatRequest(BaseModel):
             ngram_size=rule.ngram_size,
             window_size=rule.window_size,
         )
+
+    def _refuse_shapes(self) -> None:
+        extra = self.model_extra or {}
+        shapes = [name for name in extra if name.startswith("guided_") and extra[name] is not None]
+        wanted = extra.get("response_format")
+        if isinstance(wanted, dict) and wanted.get("type", "text") != "text":
+            shapes.append("response_format")
+        if shapes:
+            raise UnsupportedOption(
+                f"No engine here is held to a shape of answer: {', '.join(shapes)[:200]}.",
+                "Leave it out, and take the fields from the text.",
+            )
 
     def ignored(self, service: Service) -> list[str]:
         """What of the request has no effect, in words."""

@@ -138,12 +138,14 @@ class ReadingJson(TypedDict):
     engine: str
     model: str
     mode: str | None
+    language: str | None
 
 
 class DocumentJson(ReadingJson, ReviewedJson):
     """All of a document."""
 
     schema_version: Literal[1]
+    notes: list[str]
     ledger: LedgerJson
     pages: list[PageJson]
 
@@ -161,6 +163,8 @@ def document_to_dict(document: Document) -> DocumentJson:
         "engine": document.engine,
         "model": document.model,
         "mode": document.mode,
+        "language": document.language,
+        "notes": list(document.notes),
         "ledger": ledger_to_dict(document.ledger),
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
@@ -177,6 +181,7 @@ def reading_to_dict(document: Document) -> ReadingJson:
         "engine": document.engine,
         "model": document.model,
         "mode": document.mode,
+        "language": document.language,
     }
 
 
@@ -272,7 +277,12 @@ def usage_to_dict(usage: Usage) -> UsageJson:
 def document_from_dict(data: Mapping[str, Any]) -> Document:
     """The inverse of `document_to_dict`. Raises KeyError or TypeError for anything else."""
     return Document(
-        tuple(page_from_dict(page) for page in data["pages"]), data["engine"], data["model"], data["mode"]
+        tuple(page_from_dict(page) for page in data["pages"]),
+        data["engine"],
+        data["model"],
+        data["mode"],
+        data.get("language"),
+        tuple(data.get("notes", ())),
     )
 
 

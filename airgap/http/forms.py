@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Form
 
-from airgap.core.document import LANGUAGES, MODES, Fill, Furniture, Mode, ReadOptions
+from airgap.core.document import MODES, Fill, Furniture, Mode, ReadOptions
 from airgap.core.errors import InvalidOption
+from airgap.core.languages import language_code
 from airgap.exporters import EXPORTERS, exporter_name
 from airgap.http.service import ServiceDep
 from config import Settings
@@ -25,12 +26,8 @@ def checked_mode(mode: str | None, crop_mode: str | None = None) -> Mode | None:
 
 
 def checked_language(language: str | None) -> str | None:
-    if language and language not in LANGUAGES:
-        raise InvalidOption(
-            f"`language` is {language!r}.",
-            "Use an ISO 639-1 code such as en, ru, de, fr, zh-Hant or zh-Hans.",
-        )
-    return language or None
+    """The code for a language by its code or name. Raises `InvalidOption`."""
+    return language_code(language) if language else None
 
 
 def checked_max_tokens(max_tokens: int | None, settings: Settings) -> int | None:
@@ -65,12 +62,21 @@ def checked_fill(fill: str | None) -> Fill:
     return "off" if fill == "off" else "auto"
 
 
+NO_PICTURE = "Nothing was read: this server reads pictures and PDFs, and the request holds none."
+"""The whole answer to a request without a page, on an engine that needs one."""
+
+RAW = (
+    "Text with the model's own markup of boxes, or without. Not said: with it where the prompt asks for "
+    "boxes with `<|grounding|>`, as the default prompt does."
+)
+
+
 def read_options(
     service: ServiceDep,
     prompt: Annotated[str | None, Form(max_length=8000, description="What to do with the page.")] = None,
     mode: Annotated[str | None, Form(description="tiny, small, base, large or gundam.")] = None,
     crop_mode: Annotated[str | None, Form(description="singlepage (= base) or tiling (= gundam).")] = None,
-    language: Annotated[str | None, Form(description="A hint: en, ru, de, fr, zh-Hant, zh-Hans, …")] = None,
+    language: Annotated[str | None, Form(description="A hint: en, rus, zh-Hant, Russian, …")] = None,
     max_tokens: Annotated[int | None, Form()] = None,
     temperature: Annotated[float | None, Form()] = None,
     confidence: Annotated[bool, Form(description=CONFIDENCE)] = False,

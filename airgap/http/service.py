@@ -140,6 +140,8 @@ class Service:
         return Limits(
             max_image_pixels=settings.max_image_pixels,
             pdf_max_pages=settings.pdf_max_pages,
+            pdf_over_max_pages=settings.pdf_over_max_pages,
+            read_pdf=settings.enable_pdf_support,
             page_timeout_seconds=settings.pdf_page_timeout_seconds,
             page_memory_mb=settings.pdf_page_memory_mb,
             image_timeout_seconds=settings.image_timeout_seconds,

@@ -15,7 +15,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from typing_extensions import TypedDict
 
-from airgap.core.document import LANGUAGES, MODES
+from airgap.core.document import MODES
+from airgap.core.languages import LANGUAGES
 from airgap.core.version import VERSION
 from airgap.engines.table import ENGINES
 from airgap.exporters import EXPORTERS, missing_library

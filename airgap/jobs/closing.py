@@ -67,6 +67,7 @@ def _add(
         archive.add_failure(entry.name, error.as_page_error())
         return document.usage.seconds
     with source:
+        document = replace(document, language=spec.options.language, notes=source.notes)
         archive.add(entry.name, without_times(document), source)
     return document.usage.seconds
 

@@ -30,7 +30,9 @@ def frames_of(response: httpx.Response) -> list[Frame]:
 def test_frames_of_an_image(api: httpx.Client) -> None:
     picture = png()
     frames = frames_of(
-        api.post("/api/ocr/image", files={"file": ("a.png", picture)}, data={"prompt": "Read."})
+        api.post(
+            "/api/ocr/image", files={"file": ("a.png", picture)}, data={"prompt": "Read.", "raw": "true"}
+        )
     )
     assert frames[0] == {"type": "start", "kind": "image"}
     assert [frame["type"] for frame in frames[1:-1]] == ["delta", "delta"]
@@ -235,3 +237,17 @@ def test_a_slow_client_does_not_hold_the_engine(held: InProcess, monkeypatch: py
         held.wait_until(lambda: held.service.reader.requests == 1)
         length = sum(len(json.loads(line).get("delta", "")) for line in sleeping.iter_lines())
     assert length == 32_000_000
+
+
+def test_a_plain_prompt_gets_no_markup(api: httpx.Client) -> None:
+    frames = frames_of(api.post("/api/ocr/image", files={"file": ("a.png", png())}, data={"prompt": "Read."}))
+    assert "".join(f.get("delta", "") for f in frames).split("\n\n") == list(TEXTS)
+
+
+def test_a_range_past_the_end_is_said(api: httpx.Client) -> None:
+    answer = api.post("/api/ocr/pdf", files={"file": ("a.pdf", pdf(2))}, data={"page_to": "5"})
+    end = frames_of(answer)[-1]
+    assert (end["ledger"]["ok"], end["warnings"]) == (
+        2,
+        ["Pages up to 5 were asked for; the document has 2."],
+    )

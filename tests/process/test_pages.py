@@ -19,6 +19,7 @@ from PIL import Image, ImageChops
 from airgap.core.errors import (
     AirgapError,
     EmptyFile,
+    FeatureDisabled,
     ImageTooLarge,
     InvalidImage,
     InvalidPdf,
@@ -117,12 +118,35 @@ def test_ranges(first: int | None, last: int | None, expected: list[int]) -> Non
         assert [source.render(n).number for n in source.numbers] == expected
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 1), (5, None), (3, 2), (1, 5), (-1, None)])
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (5, None), (5, 9), (3, 2), (1, 0), (-1, None)])
 def test_ranges_outside_the_document(first: int | None, last: int | None) -> None:
     with pytest.raises(PageOutOfRange):
         opened(pdf("1", "2", "3", "4"), page_from=first, page_to=last)
     with pytest.raises(PageOutOfRange):
         opened(saved(FRAMES, "TIFF"), page_from=9)
+
+
+def test_a_range_ends_where_the_document_does() -> None:
+    with opened(pdf("1", "2", "3"), page_from=2, page_to=5) as source:
+        assert list(source.numbers) == [2, 3]
+        assert source.notes == ("Pages up to 5 were asked for; the document has 3.",)
+    with opened(pdf("1", "2", "3"), page_to=3) as source:
+        assert source.notes == ()
+
+
+def test_a_site_may_have_the_first_pages_of_a_long_document_read() -> None:
+    limits = Limits(pdf_max_pages=2, pdf_over_max_pages="first", render_workers=1)
+    with opened(pdf("1", "2", "3", "4"), limits, page_to=9) as source:
+        assert list(source.numbers) == [1, 2]
+        assert source.notes == (
+            "Pages up to 9 were asked for; the document has 4.",
+            "Pages 3 to 4 were not read: PDF_MAX_PAGES=2.",
+        )
+
+
+def test_a_site_without_pdfs_opens_none() -> None:
+    with pytest.raises(FeatureDisabled, match="ENABLE_PDF_SUPPORT=0"):
+        opened(pdf("1"), Limits(read_pdf=False))
 
 
 def test_a_page_that_is_not_there() -> None:
