@@ -21,7 +21,7 @@ from airgap.monitoring import metrics
 from process.left_out import insert_missing, left_out
 from process.second_look import close_up, insert
 from process.second_reader import SecondReader
-from process.work import briefly
+from process.work import in_turn
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ async def account_for(page: Page, image: Image, engine: str, again: Again | None
     page, places = await _filled(page, image, engine, again)
     if places is None:
         return page
-    account = await briefly(take_account, image, places)
+    account = await in_turn(take_account, image, places)
     page = replace(page, unread=account.unread, coverage=account.coverage)
     if account.unread:
         metrics.unread(engine, len(account.unread))
@@ -151,10 +151,10 @@ async def _read_again(blocks: tuple[Block, ...], image: Image, again: Again | No
         return _Reading(blocks, None) if again is None else await _compared(blocks, places, image, again)
     if again is None:
         return _Reading(blocks, places)
-    account = await briefly(take_account, image, places)
+    account = await in_turn(take_account, image, places)
     if not account.unread:
         return _Reading(blocks, places)
-    close = await briefly(close_up, image, account.unread, places)
+    close = await in_turn(close_up, image, account.unread, places)
     name, read = await again(close.picture)
     found = close.blocks(read, name)
     blocks = insert(blocks, found)
@@ -165,7 +165,7 @@ async def _compared(blocks: tuple[Block, ...], places: list[Box], image: Image, 
     """A reading without places, against a second one of the whole page, which knows them."""
     name, read = await again(image)
     lines = [line for block in read for line in block.lines]
-    missing = await briefly(left_out, blocks, lines)
+    missing = await in_turn(left_out, blocks, lines)
     filled = insert_missing(blocks, missing, name)
     return _Reading(filled, [*places, *(line.box for line in lines if line.text.strip())], len(missing), name)
 

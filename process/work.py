@@ -5,9 +5,10 @@ once; the pages held are at most `pages`, and their pixels together at most `pix
 all of that is let in alone. Who waits is served in rotation between callers and their requests, so that
 a small picture does not wait for the long document in front of it.
 
-Threads are of three kinds, each with a bounded pool of its own: those that draw, which the budget hands
-out; `at_length`, for what writes answers; `briefly`, for what takes a moment: files, JSON, base64. Whole
-formats are written in processes of their own, see `process.tasks`.
+Threads are of four kinds, each with a bounded pool of its own: those that draw, which the budget hands
+out; `in_turn`, for what looks at pages that were read; `at_length`, for what writes answers; `briefly`,
+for what takes a moment: files, JSON, base64. Whole formats are written in processes of their own, see
+`process.tasks`.
 
 Lives on one event loop. Knows no file format, no engine and no HTTP.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -24,9 +26,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from process.memory import memory_bytes
-from process.turns import Rotation, who
+from process.turns import Rotation, Turns, who
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +42,7 @@ SHARE_OF_MEMORY = 8
 
 BRIEF_THREADS = 8
 LONG_THREADS = 4
+_CORES = len(os.sched_getaffinity(0))
 
 abandoned: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("abandoned", default=None)
 """In a thread of `Threads`: set once nobody waits for what it does."""
@@ -94,6 +98,24 @@ def _long_threads() -> Threads:
 async def at_length(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run on a thread what takes its time and is no drawing: an answer's JSON, with its pictures."""
     return await _long_threads()(function, *args, **kwargs)
+
+
+@functools.cache
+def _looking_threads() -> Threads:
+    return Threads(_CORES, "look")
+
+
+_looking: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+
+
+async def in_turn(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run on a thread what looks at a page that was read, in rotation as pages are drawn.
+
+    A hundred pages of one document that an engine ends at once are not before somebody else's.
+    """
+    turns = _looking.setdefault(asyncio.get_running_loop(), Turns(_CORES))
+    async with turns.turn(*who()):
+        return await _looking_threads()(function, *args, **kwargs)
 
 
 class Abandoned(Exception):

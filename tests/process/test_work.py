@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from process import work as working
 from process.turns import acting_for
-from process.work import Threads, Work, abandoned, briefly, default_pixels
+from process.work import Threads, Work, abandoned, briefly, default_pixels, in_turn
 
 
 async def settle() -> None:
@@ -197,3 +198,14 @@ async def test_threads_are_bounded_and_carry_the_context() -> None:
 
 def test_the_default_follows_the_memory() -> None:
     assert default_pixels() > 1_000_000
+
+
+async def test_looking_at_pages_goes_in_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "_CORES", 1)
+    seen: list[str] = []
+    tasks = []
+    for caller, count in (("long", 20), ("tiny", 1)):
+        with acting_for(caller, "x"):
+            tasks += [asyncio.create_task(in_turn(seen.append, caller)) for _ in range(count)]
+    await asyncio.gather(*tasks)
+    assert seen.index("tiny") <= 2
