@@ -181,7 +181,16 @@ export function holds([x0, y0, x1, y1]: Box, inner: Box): boolean {
 /** Add what a person read where the engine read nothing, before the first block that stands lower. */
 export function addBlock(id: string, number: number, text: string, box: Box): void {
   changeResult(id, number, ({ blocks }) => {
-    const added: Block = { label: "text", text, boxes: [box], confidence: null, lines: "[]", doubts: [], edited: true };
+    const added: Block = {
+      label: "text",
+      text,
+      boxes: [box],
+      confidence: null,
+      lines: "[]",
+      engine: null,
+      doubts: [],
+      edited: true,
+    };
     const below = blocks.findIndex((block) => (block.boxes[0]?.[1] ?? 0) >= (box[1] + box[3]) / 2);
     return { blocks: blocks.toSpliced(below < 0 ? blocks.length : below, 0, added) };
   });
