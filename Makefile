@@ -81,8 +81,9 @@ format: $(VENV)/.dev ## let ruff rewrite the code's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.dev ## make docs/configuration.md from config.py
+docs: $(VENV)/.dev ## make docs/configuration.md and docs/limits.md from the code
 	$(BIN)/python -m config > docs/configuration.md
+	$(BIN)/python -m tests.limits > docs/limits.md
 
 eval: $(VENV)/.dev ## fidelity on pages with ground truth: make eval DATA=folder
 	$(BIN)/python -m benchmarks.evaluate --data $(DATA)

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Check a bundle, at any time and as often as wanted. Touches no network and changes nothing.
 #
-#   verify.sh [--signers FILE] [--unsigned] [--model FOLDER] [BUNDLE]        default: the folder it lies in
+# Whoever replaced files may have replaced this one: first type the two commands of docs/operations.md, step 4.
 #
-# --signers FILE   the release key, received by another way than the bundle; without it the bundle's own
-#                  copy is used, which proves that nothing was damaged but not who made it
-# --unsigned       accept a bundle without a signature
+#   verify.sh --signers FILE | --unsigned [--model FOLDER] [BUNDLE]        default: the folder it lies in
+#
+# --signers FILE   the release key, received by another way than the bundle; needed, for a key that came with
+#                  the bundle proves nothing about who made it
+# --unsigned       check for damage alone, whoever made it
 # --model FOLDER   check this model folder too, against the list in the bundle of the same name
 #
 # Refuses, and names the file, when one is changed, missing or not on the list. Exit code 0: all is well.
@@ -53,10 +55,13 @@ check_names() {
 }
 
 check_signature() {
-    if [[ ! -f SHA256SUMS.sig ]]; then
-        if ((!unsigned)); then refuse "SHA256SUMS.sig: missing (--unsigned accepts that)"; fi
+    if [[ -z "$signers" ]]; then
+        if ((!unsigned)); then
+            refuse "who made it: name the release key with --signers FILE (--unsigned checks for damage alone)"
+        fi
         return
     fi
+    [[ -f SHA256SUMS.sig ]] || { refuse "SHA256SUMS.sig: missing"; return; }
     # base64 has several spellings of some last bytes; only the one that ssh-keygen writes is taken.
     if ! cmp -s SHA256SUMS.sig <(
         echo '-----BEGIN SSH SIGNATURE-----'
@@ -66,15 +71,11 @@ check_signature() {
         refuse "SHA256SUMS.sig: damaged"
         return
     fi
-    local key="${signers:-signers}"
-    if ! ssh-keygen -Y verify -q -f "$key" -I release -n airgap-ocr -s SHA256SUMS.sig <SHA256SUMS >/dev/null 2>&1; then
-        refuse "SHA256SUMS: SHA256SUMS.sig is no signature over it by the key in $key"
+    if ! ssh-keygen -Y verify -q -f "$signers" -I release -n airgap-ocr -s SHA256SUMS.sig <SHA256SUMS >/dev/null 2>&1; then
+        refuse "SHA256SUMS: SHA256SUMS.sig is no signature over it by the key in $signers"
         return
     fi
-    echo "signed by $(ssh-keygen -l -f <(cut -d ' ' -f 3- "$key") | cut -d ' ' -f 2)"
-    if [[ -z "$signers" ]]; then
-        echo "NOTE: that key came with the bundle. Compare it with the one you were given, or use --signers."
-    fi
+    echo "signed by $(ssh-keygen -l -f <(cut -d ' ' -f 3- "$signers") | cut -d ' ' -f 2)"
 }
 
 check_model() {

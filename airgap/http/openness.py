@@ -25,8 +25,8 @@ OPEN = (
     "ALLOW_ANONYMOUS=1 says that it is meant to be so, and ends this warning."
 )
 _NAME = re.compile(r"[a-z0-9._-]*")
-_INSIDE = (".localhost", ".local", ".internal", ".home.arpa")
-"""Endings of names that are nobody's on the internet (RFC 6761, RFC 6762, RFC 8375)."""
+_INSIDE = (".localhost", ".local", ".internal", ".home.arpa", ".svc")
+"""Endings of names that are nobody's on the internet (RFC 6761, RFC 6762, RFC 8375), and Kubernetes' own."""
 
 
 def warnings_of(settings: Settings) -> list[str]:

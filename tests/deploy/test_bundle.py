@@ -31,7 +31,17 @@ def workshop(tmp_path_factory):
             bundle.make_bundle(folder, {"cpu": image}, list(models), key, commit)
             return folder
 
+        signers = home / "signers"  # as it was handed over, by another way than the bundle
+        public = key.with_suffix(".pub").read_text().split()
+        signers.write_text(f'release namespaces="airgap-ocr" {public[0]} {public[1]}\n')
+        patch.setattr(Handed, "signers", signers)
         yield make, key
+
+
+class Handed:
+    """The release key's public half."""
+
+    signers = Path()
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +55,9 @@ def copy(sealed, tmp_path):
 
 
 def verify(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What verify.sh says, with the key that was handed over unless the options say otherwise."""
+    if not {"--signers", "--unsigned"} & set(options):
+        options = ("--signers", str(Handed.signers), *options)
     return subprocess.run(["bash", folder / "verify.sh", *options, folder], capture_output=True, text=True)
 
 
@@ -101,10 +114,52 @@ def test_the_bill_of_materials_lists_python_and_debian_packages(sealed):
 def test_a_whole_bundle_is_accepted_anywhere(copy, workshop):
     done = verify(copy)
     assert done.returncode == 0, done.stderr
-    assert "NOTE: that key came with the bundle" in done.stdout
-    done = verify(copy, "--signers", str(copy / "signers"))
-    assert done.returncode == 0
-    assert "NOTE" not in done.stdout
+    assert done.stdout.startswith("signed by SHA256:")
+
+
+def test_who_made_a_bundle_is_not_asked_of_the_bundle(copy):
+    done = subprocess.run(["bash", copy / "verify.sh", copy], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "--signers" in done.stderr
+
+
+def typed(folder: Path) -> list[subprocess.CompletedProcess[str]]:
+    """The two commands that docs/operations.md has people type, as they stand there."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    block = text.split("### 4. Carry and verify")[1].split("```sh\n")[1].split("```")[0]
+    first, signature, sums = block.strip().splitlines()
+    assert first.startswith("cd ")
+    signature = signature.replace("/media/other/signers", str(Handed.signers))
+    return [
+        subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True)
+        for line in (signature, sums)
+    ]
+
+
+def test_the_typed_commands_accept_a_whole_bundle(copy):
+    signature, sums = typed(copy)
+    assert (signature.returncode, sums.returncode, sums.stdout + sums.stderr) == (0, 0, "")
+    assert signature.stdout.startswith('Good "airgap-ocr" signature for release')
+
+
+@pytest.mark.parametrize("signed", ["not", "with a key of its own"])
+def test_the_typed_commands_refuse_a_bundle_whose_scripts_were_replaced(copy, tmp_path, signed):
+    """Scripts that say yes to everything, sums that fit them, and, at best, another key's signature."""
+    for name in ("verify.sh", "install.sh"):
+        (copy / name).write_text("#!/bin/sh\necho 'signed by SHA256:right'; echo 'verified: 12 files'\n")
+    assert verify(copy).returncode == 0, "the bundle's own script proves nothing"
+    names = [line[66:] for line in (copy / "SHA256SUMS").read_text().splitlines()]
+    made = subprocess.run(["sha256sum", *names], cwd=copy, capture_output=True, text=True, check=True)
+    (copy / "SHA256SUMS").write_text(made.stdout)
+    if signed != "not":
+        (copy / "SHA256SUMS.sig").unlink()
+        key = factory.signing_key(tmp_path)
+        command = ["ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", "airgap-ocr", copy / "SHA256SUMS"]
+        subprocess.run(command, check=True, capture_output=True)
+    signature, sums = typed(copy)
+    assert sums.returncode == 0, "the sums fit what was replaced"
+    assert signature.returncode != 0
+    assert "Good" not in signature.stdout
 
 
 def test_one_flipped_bit_in_any_file_is_refused_and_the_file_named(copy):
@@ -122,7 +177,8 @@ def test_one_flipped_bit_in_any_file_is_refused_and_the_file_named(copy):
 
 def test_a_changed_verify_sh_is_refused_by_the_one_that_was_kept(copy, sealed):
     (copy / "verify.sh").write_text((copy / "verify.sh").read_text() + "# \n")
-    done = subprocess.run(["bash", sealed / "verify.sh", copy], capture_output=True, text=True)
+    command = ["bash", sealed / "verify.sh", "--signers", Handed.signers, copy]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "verify.sh" in done.stderr
 

@@ -54,6 +54,8 @@ class Machine:
         environment = {"PATH": f"{self.engine}:/usr/bin:/bin", "WAIT_SECONDS": "1"}
         (self.engine / "broken").write_text(broken)
         command = ["bash", str(script), "--to", str(self.site), *options]
+        if not {"--signers", "--rollback", "--erase"} & set(options):
+            command += ["--signers", str(script.with_name("signers"))]
         return subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/")
 
     def first(self) -> None:
@@ -227,3 +229,30 @@ def test_the_release_key_can_be_demanded(machine, tmp_path):
     assert done.returncode == 1
     assert not (machine.engine / "images").exists()
     assert list(machine.site.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.5"])
+def test_a_port_is_opened_in_words(machine, address):
+    opened = ("--set", f"PUBLISH_PORT={machine.port}", "--set", f"PUBLISH_ADDRESS={address}")
+    done = machine.install(OLD, *opened)
+    assert done.returncode == 1
+    assert "ALLOW_ANONYMOUS=1" in done.stderr
+    assert not (machine.engine / "running").exists()
+    assert not (machine.site / ".env").exists()
+
+
+@pytest.mark.parametrize("word", ["AUTH_ENABLED=1", "ALLOW_ANONYMOUS=1"])
+def test_a_port_that_was_opened_in_words_is_open(machine, word):
+    opened = ("--set", f"PUBLISH_PORT={machine.port}", "--set", "PUBLISH_ADDRESS=0.0.0.0", "--set", word)
+    done = machine.install(OLD, *opened)
+    assert done.returncode == 0, done.stderr
+    assert machine.settings["PUBLISH_ADDRESS"] == "0.0.0.0"
+
+
+def test_an_address_is_no_command(machine, tmp_path):
+    touched = tmp_path / "touched"
+    evil = f"127.0.0.1; touch {touched}"
+    words = ("--set", "ALLOW_ANONYMOUS=1", "--set", f"PUBLISH_ADDRESS={evil}")
+    assert machine.install(OLD, *words).returncode == 1
+    machine.install(OLD, "--set", "ALLOW_ANONYMOUS=1", "--set", f"PUBLISH_PORT=1; touch {touched}")
+    assert not touched.exists()

@@ -60,6 +60,8 @@ class Site:
     ) -> subprocess.CompletedProcess[str]:
         """Run an install.sh. `prefix`: what it is run by. `wait`: seconds a release may take to be ready."""
         command = [*prefix, "bash", str(script), "--to", str(self.folder), *options]
+        if not {"--signers", "--rollback", "--erase"} & set(options):
+            command += ["--signers", str(script.with_name("signers"))]
         return run(*command, check=check, cwd="/", env=environment() | {"WAIT_SECONDS": str(wait)})
 
     def install_bundle(

@@ -233,6 +233,6 @@ def test_a_job_tells_the_names_of_its_first_files(jobs_server: Server) -> None:
     assert sent["files"] == 23
     assert sent["filenames"] == [f"scan {n}.png" for n in range(20)]
     assert jobs_server.client.get(f"/jobs/{sent['id']}").json()["filenames"] == sent["filenames"]
-    (listed,) = [job for job in jobs_server.client.get("/jobs").json()["jobs"] if job["id"] == sent["id"]]
+    (listed,) = jobs_server.client.get("/jobs", params={"id": sent["id"]}).json()["jobs"]
     assert listed["filenames"] == sent["filenames"]
     assert jobs_server.client.delete(f"/jobs/{sent['id']}").is_success

@@ -3,6 +3,7 @@ import { Suspense, useState } from "react";
 import { Header } from "./panels/Header";
 import { Lost } from "./panels/Lost";
 import { Messages } from "./panels/Messages";
+import { Open } from "./panels/Open";
 import type { Panel } from "./panels/panel";
 import { Sidebar } from "./panels/Sidebar";
 import { part } from "./parts";
@@ -36,6 +37,7 @@ export function App() {
       </a>
       <Header onPanel={setPanel} />
       <Lost />
+      <Open />
       <div className={`screen${opened && shown ? " opened" : ""}`}>
         <Sidebar onPanel={setPanel} onOpen={() => turnTo(true)} />
         <main id="document" tabIndex={-1}>

@@ -20,8 +20,11 @@ export async function sendJob(
   return json<Job>("/jobs", { method: "POST", body: form });
 }
 
-export async function listJobs(): Promise<JobList["jobs"]> {
-  return (await json<JobList>("/jobs?limit=50")).jobs;
+/** The caller's jobs; where callers have no accounts, those of `ids`, which is all that they are told of. */
+export async function listJobs(ids: readonly string[] | null): Promise<JobList["jobs"]> {
+  if (ids && !ids.length) return [];
+  const query = new URLSearchParams([["limit", "50"], ...(ids ?? []).map((id) => ["id", id])]);
+  return (await json<JobList>(`/jobs?${query.toString()}`)).jobs;
 }
 
 /** What may be done to a job: `cancel` stops it, `retry` reads again what failed or was not read. */

@@ -5,6 +5,7 @@ import { sendJob } from "../api/jobs";
 import { type Options, START_OPTIONS } from "../api/options";
 import { optionsForm } from "../api/reading";
 import { useDocuments } from "../state/documents";
+import { rememberJob } from "../state/jobs";
 import { say } from "../state/messages";
 import { nameOf, readFiles } from "../state/reader";
 import { openResult } from "../state/results";
@@ -48,7 +49,7 @@ export function Sidebar({ onPanel, onOpen }: { onPanel: (panel: Panel) => void; 
     }
   };
   const runJob = async (): Promise<void> => {
-    await sendJob(files, options, promptsOf(info));
+    rememberJob((await sendJob(files, options, promptsOf(info))).id);
     say(t("job.sent"));
     onPanel("jobs");
   };

@@ -5,15 +5,39 @@ import { followJob, type JobEvent, listJobs } from "../api/jobs";
 import type { Job } from "../api/types";
 import { change, type DocumentState, documents, newDocument, remove, selected } from "./documents";
 import { pageOf } from "./results";
+import { has, service } from "./service";
 import { Store } from "./store";
 
 export const jobs = new Store<readonly Job[] | null>(null);
 
 const AGAIN_MS = 2000;
+const SENT = "airgap-jobs";
+const MAX_SENT = 50;
 const opened = new Map<string, AbortController>();
 
 export async function refreshJobs(): Promise<void> {
-  jobs.set(await listJobs());
+  if (has(service.get().root, "accounts")) {
+    jobs.set(await listJobs(null));
+    return;
+  }
+  const found = await listJobs(remembered());
+  localStorage.setItem(SENT, JSON.stringify(found.map((job) => job.id).reverse()));
+  jobs.set(found);
+}
+
+/** Keep a job's id: without accounts the server tells nobody of jobs whose ids they do not have. */
+export function rememberJob(id: string): void {
+  if (has(service.get().root, "accounts")) return;
+  localStorage.setItem(SENT, JSON.stringify([...remembered(), id].slice(-MAX_SENT)));
+}
+
+function remembered(): string[] {
+  try {
+    const found: unknown = JSON.parse(localStorage.getItem(SENT) ?? "[]");
+    return Array.isArray(found) ? found.filter((id): id is string => typeof id === "string") : [];
+  } catch {
+    return [];
+  }
 }
 
 /** Show a job's pages: those that are there, and those that come. Each file is a document. */

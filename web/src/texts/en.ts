@@ -3,6 +3,7 @@
 export const en = {
   "about": "Reads images and PDFs on this machine. Nothing leaves it.",
   "skip": "Skip to the document",
+  "open.warning": "Anybody who reaches this server may use it: accounts are off. Whoever runs it can turn them on (AUTH_ENABLED=1), or say that this is meant (ALLOW_ANONYMOUS=1).",
   "language": "Language of the page",
   "theme": "Colours",
   "theme.auto": "◐ Auto",

@@ -3,6 +3,7 @@ import type { Texts } from "./en";
 export const zhHans: Texts = {
   "about": "在这台机器上识别图片和 PDF，任何内容都不会外传。",
   "skip": "跳到文档",
+  "open.warning": "任何能连接到此服务器的人都可以使用它：账户功能未启用。管理员可以启用账户（AUTH_ENABLED=1），或声明这是有意为之（ALLOW_ANONYMOUS=1）。",
   "language": "界面语言",
   "theme": "颜色",
   "theme.auto": "◐ 自动",

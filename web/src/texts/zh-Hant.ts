@@ -3,6 +3,7 @@ import type { Texts } from "./en";
 export const zhHant: Texts = {
   "about": "在這台機器上辨識圖片與 PDF，任何內容都不會外傳。",
   "skip": "跳到文件",
+  "open.warning": "任何能連上此伺服器的人都可以使用它：帳戶功能未啟用。管理者可以啟用帳戶（AUTH_ENABLED=1），或聲明這是有意為之（ALLOW_ANONYMOUS=1）。",
   "language": "介面語言",
   "theme": "色彩",
   "theme.auto": "◐ 自動",

@@ -1,0 +1,128 @@
+"""Every limit of the server, with its default, what happens past it, and the test that goes past it.
+
+    python -m tests.limits > docs/limits.md
+
+Defaults and units come from the settings and from the code itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from airgap.accounts import limits as rates
+from airgap.accounts import login_audit, service, weak_passwords
+from airgap.core import errors
+from airgap.core.errors import AirgapError
+from airgap.http import bodies, protocol
+from airgap.jobs import reading
+from config import Settings
+
+ERROR_TESTS = "tests/http/test_errors.py::test_code"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`name` is a setting in capitals or what a person calls it; `default` None is that of the setting.
+
+    `error` is what a request past it gets; `past` says it in words. `test` goes past it.
+    """
+
+    name: str
+    past: str
+    test: str
+    error: type[AirgapError] | None = None
+    default: object = None
+    unit: str = ""
+
+    def shown(self) -> str:
+        found = self.default
+        if found is None:
+            found = Settings.model_fields[self.name.lower()].default
+        return "none" if found is None else f"{found:,} {self.unit}".strip().replace(",", " ")
+
+    def answer(self) -> str:
+        return f"{self.error.status} `{self.error.code}`" if self.error else "-"
+
+
+LIMITS = (
+    Limit("MAX_UPLOAD_MB", "The request is refused, by its length or as soon as it has streamed past.",
+          ERROR_TESTS, errors.UploadTooLarge, unit="MiB"),
+    Limit("Body of `/api/auth/…`", "The same, for routes that are open to all.",
+          "tests/http/test_bodies.py::test_open_routes_take_little",
+          errors.UploadTooLarge, bodies.OPEN_BODY_BYTES, "bytes"),
+    Limit("Depth of JSON", "The request is refused while it comes in.",
+          "tests/http/test_bodies.py::test_json_may_be_so_deep_and_no_deeper",
+          errors.TooLarge, bodies.JSON_DEPTH, "levels"),
+    Limit("Parts of JSON", "The same; brackets, commas and strings are counted.",
+          "tests/http/test_bodies.py::test_json_may_have_so_many_parts_and_no_more",
+          errors.TooLarge, bodies.JSON_TOKENS),
+    Limit("Time between two pieces of a body", "The request is given up.",
+          "tests/http/test_bodies.py::test_half_a_body_is_not_waited_for",
+          errors.RequestTimeout, bodies.BODY_SECONDS, "s"),
+    Limit("Time for a request's head", "The connection is closed.",
+          "tests/http/test_bodies.py::test_half_a_head_is_not_waited_for", None, protocol.HEAD_SECONDS, "s"),
+    Limit("MAX_QUEUE", "The request is refused, with Retry-After.",
+          "tests/http/test_errors.py::test_a_full_queue_is_busy_and_says_when_to_come_back",
+          errors.EngineBusy, unit="requests"),
+    Limit("MAX_IMAGE_PIXELS", "The picture is refused by its header; of several frames, that one fails.",
+          ERROR_TESTS, errors.ImageTooLarge, unit="pixels"),
+    Limit("PDF_MAX_PAGES", "The document is refused; a range of it may be asked for.",
+          ERROR_TESTS, errors.TooManyPages, unit="pages"),
+    Limit("PAGE_TIMEOUT_SECONDS", "The page fails, alone where there are others.",
+          ERROR_TESTS, errors.PageTimeout, unit="s"),
+    Limit("MAX_JOBS", "The job is refused, with Retry-After.",
+          "tests/jobs/test_routes.py::test_bounds_cancel_partial_results_and_small_jobs_past_large_ones",
+          errors.TooManyJobs, unit="unfinished jobs"),
+    Limit("MAX_JOBS_PER_CALLER", "The same, for one caller.",
+          "tests/jobs/test_routes.py::test_bounds_cancel_partial_results_and_small_jobs_past_large_ones",
+          errors.QuotaExceeded, unit="unfinished jobs"),
+    Limit("RESULT_TTL_HOURS", "A finished job and all that is of it are erased.",
+          "tests/jobs/test_erasing.py::test_nothing_of_a_document_is_left_past_its_time", unit="h"),
+    Limit("Tries of a job's page", "A page that took so many servers down with it is given up, and failed.",
+          "tests/jobs/test_crash.py::test_a_page_that_killed_its_server_again_and_again_is_given_up",
+          None, reading.MAX_TRIES),
+    Limit("KEY_PAGES_PER_DAY", "A document with more pages than are left is refused, with Retry-After.",
+          "tests/accounts/test_quotas.py::test_a_document_with_more_pages_than_are_left",
+          errors.QuotaExceeded, unit="pages"),
+    Limit("KEY_REQUESTS_PER_MINUTE", "The request is refused, with Retry-After.",
+          "tests/accounts/test_accounts_http.py::test_requests_a_minute",
+          errors.QuotaExceeded, unit="requests"),
+    Limit("Wrong passwords of a client for an account", "Refused unread, with Retry-After, the right one too.",
+          "tests/accounts/test_login_limits.py::"
+          "test_many_guesses_at_once_are_no_more_than_one_after_the_other",
+          errors.QuotaExceeded, service.WRONG_PASSWORDS, f"in {service.WRONG_PASSWORDS_SECONDS:g} s"),
+    Limit("Clients whose rates are kept", "The one that was quiet longest is forgotten.",
+          "tests/accounts/test_credentials.py::test_rates_do_not_grow_for_ever", None, rates.MAX_ENTRIES),
+    Limit("Refused logins in the audit log", "Summed up, an entry an account and client.",
+          "tests/accounts/test_login_limits.py::test_the_audit_log_says_whose_logins_failed_from_where",
+          None, f"every {login_audit.SUMMED_SECONDS:g} s"),
+    Limit("Length of a password", "The password is not taken.",
+          "tests/accounts/test_credentials.py::test_passwords_have_bounds",
+          errors.InvalidOption, weak_passwords.MIN_CHARS, "characters or more"),
+    Limit("URL_FETCH_TIMEOUT_SECONDS", "The fetch is given up.",
+          "tests/dialects/test_url_fetch.py::test_a_body_that_drips_ends_with_the_time",
+          errors.UrlFetchFailed, unit="s"),
+)  # fmt: skip
+
+
+def to_markdown() -> str:
+    """The text of docs/limits.md."""
+    rows = [
+        "# Limits",
+        "",
+        "Made from the code by `make docs`; do not edit. Names in capitals are settings (configuration.md).",
+        "",
+        "| Limit | Default | Past it | Answer |",
+        "|---|---|---|---|",
+    ]
+    rows += [f"| {_name(row)} | {row.shown()} | {row.past} | {row.answer()} |" for row in LIMITS]
+    return "\n".join(rows) + "\n"
+
+
+def _name(row: Limit) -> str:
+    return f"`{row.name}`" if row.name.isupper() else row.name
+
+
+if __name__ == "__main__":
+    sys.stdout.write(to_markdown())
