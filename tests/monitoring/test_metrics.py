@@ -21,7 +21,8 @@ from tests.dialects.drawing import encoded, pdf, png
 NAMES = """http_requests_total http_request_duration_seconds http_in_flight_requests ocr_requests_total
 ocr_processing_seconds ocr_in_progress ocr_input_bytes_total image_requests_total pdf_requests_total
 prompt_tokens_total completion_tokens_total tokens_total users_total ocr_pages_total ocr_page_seconds
-ocr_queue_depth ocr_loops_total ocr_engine_restarts_total ocr_engine_fallovers_total ocr_engines""".split()  # noqa: SIM905
+ocr_queue_depth ocr_loops_total ocr_engine_restarts_total ocr_engine_fallovers_total ocr_engines
+ocr_unread_pages_total ocr_unread_places_total ocr_filled_places_total""".split()  # noqa: SIM905
 
 
 @pytest.fixture
