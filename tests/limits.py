@@ -88,7 +88,7 @@ LIMITS = (
     Limit("KEY_REQUESTS_PER_MINUTE", "The request is refused, with Retry-After.",
           "tests/accounts/test_accounts_http.py::test_requests_a_minute",
           errors.QuotaExceeded, unit="requests"),
-    Limit("Wrong passwords of a client for an account", "Refused unread, with Retry-After, the right one too.",
+    Limit("Wrong passwords of a client for an account", "Refused unread with Retry-After, the right one too.",
           "tests/accounts/test_login_limits.py::"
           "test_many_guesses_at_once_are_no_more_than_one_after_the_other",
           errors.QuotaExceeded, service.WRONG_PASSWORDS, f"in {service.WRONG_PASSWORDS_SECONDS:g} s"),
