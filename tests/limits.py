@@ -39,7 +39,9 @@ class Limit:
         found = self.default
         if found is None:
             found = Settings.model_fields[self.name.lower()].default
-        return "none" if found is None else f"{found:,} {self.unit}".strip().replace(",", " ")
+        if isinstance(found, int | float):
+            found = f"{found:,}".replace(",", " ")
+        return "none" if found is None else f"{found} {self.unit}".strip()
 
     def answer(self) -> str:
         return f"{self.error.status} `{self.error.code}`" if self.error else "-"
