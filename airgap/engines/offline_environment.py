@@ -43,6 +43,9 @@ _CACHES = {
     "XDG_CACHE_HOME": "cache",
 }
 
+# The path of a Unix socket has at most 107 characters, of which vLLM takes 37 for a name.
+_LONGEST_SOCKET_FOLDER = 70
+
 TUNED = Path(__file__).parent / "vllm" / "plugin" / "moe_settings"
 """Where settings tuned for a kind of GPU are, if there are any."""
 
@@ -67,6 +70,7 @@ def set_offline_environment(
             path.mkdir(parents=True, exist_ok=True)
             os.environ[name] = str(path.resolve())
     os.environ["VLLM_TUNED_CONFIG_FOLDER"] = os.environ.get("VLLM_TUNED_CONFIG_FOLDER") or str(TUNED)
+    os.environ.setdefault("VLLM_RPC_BASE_PATH", _socket_folder())
     if plugins:
         os.environ["VLLM_PLUGINS"] = ",".join(plugins)
     if one_host:
@@ -77,3 +81,9 @@ def set_offline_environment(
         dict.fromkeys([*folders, *filter(None, inherited.split(os.pathsep))])
     )
     sys.path.extend(folder for folder in folders if folder not in sys.path)
+
+
+def _socket_folder() -> str:
+    """Where vLLM's processes meet. The server's own folder for temporary files may lie deep."""
+    given = os.environ.get("TMPDIR", "")
+    return given if 0 < len(given) <= _LONGEST_SOCKET_FOLDER else "/tmp"

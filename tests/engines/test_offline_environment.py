@@ -60,6 +60,25 @@ def test_kernels_that_read_plain_numbers_compile(tmp_path: Path, monkeypatch: py
     assert os.environ["TRITON_ALLOW_NON_CONSTEXPR_GLOBALS"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "/tmp"), ({"TMPDIR": "/short"}, "/short"), ({"TMPDIR": "/deep" * 20}, "/tmp")],
+)
+def test_vllms_sockets_have_short_paths_wherever_temporary_files_lie(
+    given: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TMPDIR", "VLLM_RPC_BASE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("deep" * 20)))
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    set_offline_environment(tmp_path)
+    assert os.environ["VLLM_RPC_BASE_PATH"] == expected
+    monkeypatch.setenv("VLLM_RPC_BASE_PATH", "/run/vllm")
+    set_offline_environment(tmp_path)
+    assert os.environ["VLLM_RPC_BASE_PATH"] == "/run/vllm"
+
+
 def test_settings_tuned_for_a_gpu_are_the_packaged_or_the_sites_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ class Pages:
     """Pages that each hold one rectangle as wide as ten times their number."""
 
     kind = "image"
+    notes = ()
 
     def __init__(self, count: int, broken: set[int] = frozenset(), blank: set[int] = frozenset()) -> None:  # type: ignore[assignment]
         self.numbers = range(1, count + 1)

@@ -55,7 +55,7 @@ async def in_flight(pair: ReplicatedEngine, *hear: OnDelta | None) -> list[async
     """A page for each entry, in the engines in turn, every one of them begun."""
     reader = reader_of(pair)
     tasks = [
-        asyncio.create_task(reader.read_page([page(seed=seed)], LONG, 1, on_delta))
+        asyncio.create_task(reader._read([page(seed=seed)], LONG, 1, on_delta))
         for seed, on_delta in enumerate(hear)
     ]
     for engine in engines_of(pair):
