@@ -333,12 +333,8 @@ export const ru: Texts = {
   "remedy.page_render_failed": "Сохраните страницу как изображение и перетащите.",
   "problem.export_too_large": "Создание этого файла занимает слишком много времени или памяти.",
   "remedy.export_too_large": "Выберите другой формат или читайте меньше страниц за раз.",
-  "problem.request_timeout": "Файл не пришёл вовремя.",
-  "remedy.request_timeout": "Проверьте сеть и прочитайте снова.",
   "problem.untrusted_host": "Этот сервер не отвечает под этим именем.",
   "remedy.untrusted_host": "Откройте его по имени, указанному администратором.",
-  "problem.client_gone": "Соединение прервалось до ответа.",
-  "remedy.client_gone": "Прочитайте снова или запустите как задание.",
   "problem.export_failed": "Этот формат создать не удалось.",
   "remedy.export_failed": "Выберите другой формат; прочитанное на месте.",
 };
