@@ -39,7 +39,9 @@ class Limit:
         found = self.default
         if found is None:
             found = Settings.model_fields[self.name.lower()].default
-        return "none" if found is None else f"{found:,} {self.unit}".strip().replace(",", " ")
+        if isinstance(found, (int, float)):
+            found = f"{found:,g}" if isinstance(found, float) else f"{found:,}"
+        return "none" if found is None else f"{found} {self.unit}".strip().replace(",", " ")
 
     def answer(self) -> str:
         return f"{self.error.status} `{self.error.code}`" if self.error else "-"
@@ -88,7 +90,8 @@ LIMITS = (
     Limit("KEY_REQUESTS_PER_MINUTE", "The request is refused, with Retry-After.",
           "tests/accounts/test_accounts_http.py::test_requests_a_minute",
           errors.QuotaExceeded, unit="requests"),
-    Limit("Wrong passwords of a client for an account", "Refused unread, with Retry-After, the right one too.",
+    Limit("Wrong passwords of a client for an account",
+          "Refused unread, with Retry-After; the right one too.",
           "tests/accounts/test_login_limits.py::"
           "test_many_guesses_at_once_are_no_more_than_one_after_the_other",
           errors.QuotaExceeded, service.WRONG_PASSWORDS, f"in {service.WRONG_PASSWORDS_SECONDS:g} s"),
