@@ -335,8 +335,6 @@ export const en = {
   "remedy.page_render_failed": "Save the page as a picture and drop that.",
   "problem.export_too_large": "Writing this result takes too long or too much memory.",
   "remedy.export_too_large": "Choose another format, or read fewer pages at once.",
-  "problem.untrusted_host": "This server does not answer under that name.",
-  "remedy.untrusted_host": "Open it by a name that its administrator listed.",
   "problem.export_failed": "This format of the result could not be made.",
   "remedy.export_failed": "Choose another format; what was read is still here.",
 } as const;

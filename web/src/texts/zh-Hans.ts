@@ -334,8 +334,6 @@ export const zhHans: Texts = {
   "remedy.page_render_failed": "请将此页存成图片再拖放。",
   "problem.export_too_large": "生成此结果耗时过久或占用过多内存。",
   "remedy.export_too_large": "请选择其他格式，或一次识别较少页面。",
-  "problem.untrusted_host": "本服务器不以该名称应答。",
-  "remedy.untrusted_host": "请用管理员列出的名称打开。",
   "problem.export_failed": "无法生成此格式。",
   "remedy.export_failed": "请选择其他格式；识别结果仍在此处。",
 };

@@ -334,8 +334,6 @@ export const zhHant: Texts = {
   "remedy.page_render_failed": "請將此頁存成圖片再拖放。",
   "problem.export_too_large": "產生此結果耗時過久或佔用過多記憶體。",
   "remedy.export_too_large": "請選擇其他格式，或一次辨識較少頁面。",
-  "problem.untrusted_host": "本伺服器不以該名稱回應。",
-  "remedy.untrusted_host": "請用管理員列出的名稱開啟。",
   "problem.export_failed": "無法產生此格式。",
   "remedy.export_failed": "請選擇其他格式；辨識結果仍在此處。",
 };
