@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     page_timeout_seconds: float = Field(300, gt=0, description="Longest time one page may take to be read.")
 
     enable_pdf_support: bool = Field(
-        True, description="Read PDFs. Off, every route that is sent one answers 501."
+        True, description="Read PDFs. Off, routes of one file answer 501; batches and jobs name it as failed."
     )
     pdf_max_pages: int = Field(5000, ge=1, description="Most pages read from one document.")
     pdf_over_max_pages: Literal["refuse", "first"] = Field(
