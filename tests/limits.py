@@ -39,7 +39,9 @@ class Limit:
         found = self.default
         if found is None:
             found = Settings.model_fields[self.name.lower()].default
-        return "none" if found is None else f"{found:,} {self.unit}".strip().replace(",", " ")
+        if found is None or isinstance(found, str):
+            return found or "none"
+        return f"{found:,} {self.unit}".strip().replace(",", " ")
 
     def answer(self) -> str:
         return f"{self.error.status} `{self.error.code}`" if self.error else "-"
