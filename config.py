@@ -215,7 +215,7 @@ class Settings(BaseSettings):
     export_timeout_seconds: float = Field(
         120, gt=0, description="Longest time one result may take to be written, besides 5 s for each page."
     )
-    export_memory_mb: int = Field(1536, ge=512, description="Memory bound of a process that writes results.")
+    export_memory_mb: int = Field(1280, ge=512, description="Memory bound of a process that writes results.")
     page_drafts: bool = Field(
         True,
         description="The page keeps what was read and corrected in the browser until it is cleared or its "

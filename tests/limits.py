@@ -14,9 +14,10 @@ from airgap.accounts import limits as rates
 from airgap.accounts import login_audit, service, weak_passwords
 from airgap.core import errors
 from airgap.core.errors import AirgapError
-from airgap.http import bodies, protocol
-from airgap.jobs import reading
+from airgap.http import bodies, protocol, room
+from airgap.jobs import reading, unpack
 from config import Settings
+from process import decode, picture_source
 
 ERROR_TESTS = "tests/http/test_errors.py::test_code"
 
@@ -71,6 +72,34 @@ LIMITS = (
           ERROR_TESTS, errors.ImageTooLarge, unit="pixels"),
     Limit("PDF_MAX_PAGES", "The document is refused; a range of it may be asked for.",
           ERROR_TESTS, errors.TooManyPages, unit="pages"),
+    Limit("IMAGE_TIMEOUT_SECONDS", "The picture, or its frame, fails; after three the file is given up.",
+          "tests/process/test_hostile_pictures.py"
+          "::test_a_picture_without_end_costs_itself_alone_and_not_for_ever",
+          errors.PageTimeout, unit="s"),
+    Limit("IMAGE_MEMORY_MB", "The picture fails.",
+          "tests/process/test_hostile_pictures.py::test_a_picture_that_eats_memory_costs_itself_alone",
+          errors.ImageTooLarge, unit="MB"),
+    Limit("Scans of a JPEG", "The picture is refused unseen.",
+          "tests/process/test_hostile_pictures.py::test_thousands_of_scans_are_refused_unseen",
+          errors.InvalidImage, decode.MAX_SCANS),
+    Limit("Frames of an animation times its pixels", "The file is refused; earlier frames may be asked for.",
+          "tests/process/test_hostile_pictures.py"
+          "::test_a_late_frame_of_a_large_animation_is_refused_before_it_is_drawn",
+          errors.ImageTooLarge, picture_source.MAX_WALKED_PIXELS, "pixels"),
+    Limit("PIXEL_BUDGET_MEGAPIXELS", "The page waits; a larger one is let in alone.",
+          "tests/process/test_work.py::test_pixels_and_pages_are_bounded",
+          default="an eighth of the memory, at 4 bytes a pixel"),
+    Limit("EXPORT_TIMEOUT_SECONDS", "The result is given up. 5 s more for each page.",
+          "tests/process/test_tasks.py::test_too_long_is_too_large", errors.ExportTooLarge, unit="s"),
+    Limit("EXPORT_MEMORY_MB", "The same.",
+          "tests/process/test_tasks.py::test_what_goes_wrong_is_said", errors.ExportTooLarge, unit="MB"),
+    Limit("Disk that uploads leave free", "The upload is refused before it is taken, with Retry-After.",
+          "tests/http/test_room.py::test_no_room_is_said_before_anything_is_taken",
+          errors.StorageFull, room.KEPT_FREE, "bytes"),
+    Limit("Directory of a ZIP", "The archive is refused before its entries are read.",
+          "tests/jobs/test_turns_and_plan.py"
+          "::test_a_zip_of_millions_of_entries_is_refused_before_they_are_read",
+          errors.TooLarge, unpack.MAX_READ, "bytes"),
     Limit("PAGE_TIMEOUT_SECONDS", "The page fails, alone where there are others.",
           ERROR_TESTS, errors.PageTimeout, unit="s"),
     Limit("MAX_JOBS", "The job is refused, with Retry-After.",
