@@ -109,9 +109,12 @@ def test_one_output_is_a_file_and_several_are_a_zip(api: httpx.Client) -> None:
 
 def test_generate_takes_base64_and_data_urls(api: httpx.Client) -> None:
     image = base64.b64encode(encoded(drawing())).decode()
-    plain = api.post("/generate", json={"prompt": "read", "image": image}).json()
+    plain = api.post("/generate", json={"prompt": "read", "image": image, "raw": True}).json()
+    bare = api.post("/generate", json={"prompt": "read", "image": image}).json()
     url = api.post("/generate", json={"images": [f"data:image/png;base64,{image}"]}).json()
-    assert plain["result"] == url["result"]
+    assert plain["result"] == url["result"]  # the default prompt asks for boxes
+    assert "<|det|>" in plain["result"]
+    assert "<|" not in bare["result"]
     assert plain["finish_reason"] == "stop"
     assert plain["usage"]["prompt_tokens"] == 4
 
@@ -133,7 +136,7 @@ def test_generate_refuses_what_is_out_of_range(api: httpx.Client, field: dict[st
 
 
 @pytest.mark.parametrize(
-    "data", [{"mode": "huge"}, {"language": "klingon"}, {"crop_mode": "no"}, {"output": "exe"}]
+    "data", [{"mode": "huge"}, {"language": "no such tongue"}, {"crop_mode": "no"}, {"output": "exe"}]
 )
 def test_unknown_values_are_refused_by_name(api: httpx.Client, data: dict[str, str]) -> None:
     response = api.post("/ocr/image/advanced", files={"file": encoded(drawing())}, data=data)

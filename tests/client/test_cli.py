@@ -144,7 +144,7 @@ def test_wrong_usage_ends_before_anything_is_read(tmp_path: Path) -> None:
         ("read", tmp_path / "empty", "-o", out),
         ("read", page, "-o", out, "--format", "wordstar"),
         ("read", page, "-o", out, "--mode", "enormous"),
-        ("read", page, "-o", out, "--language", "klingon"),
+        ("read", page, "-o", out, "--language", "no such tongue"),
         ("read", page, "-o", out, "--dpi", "5"),
         ("read", page, "-o", out, "--page-from", "0"),
         ("read", page, "-o", out, "--page-from", "3", "--page-to", "2"),

@@ -76,7 +76,7 @@ def test_fields_reach_the_server(client: OcrClient, picture: Path) -> None:
 
 def test_generate_takes_words_and_pictures(client: OcrClient, picture: Path) -> None:
     assert client.generate("hello")["result"] == "hello"
-    assert "<|det|>" in client.generate("read", [picture], max_tokens=100)["result"]
+    assert "<|det|>" in client.generate("<|grounding|>read", [picture], max_tokens=100)["result"]
 
 
 def test_a_pdf_in_full_and_as_text(client: OcrClient) -> None:
