@@ -16,7 +16,7 @@ from tests.image.daemon import run
 from tests.image.sites import work_tree
 
 SECTION = (ROOT / "README.md").read_text().partition("## With Docker\n")[2].partition("\n## ")[0]
-PLAIN, COMPOSE = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+PLAIN, COMPOSE, *_ = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
