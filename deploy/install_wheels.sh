@@ -31,4 +31,13 @@ packages="$(echo "$environment"/lib/python3*/site-packages)"
 rm -rf "$packages"/openvino_telemetry*
 (cd "$packages/openvino/libs" && rm -f cache.json libopenvino_intel_[gn]pu_plugin.so ./*_tensorflow*frontend* \
     ./*_pytorch_frontend* ./*_paddle_frontend* ./*_gguf_frontend*)
+# What compilers and type checkers would want; on a GPU machine kernels are compiled, with the packages' headers.
+case "$lock" in
+    *-cpu.lock)
+        find "$packages" -type f \( -name '*.pyi' -o -name '*.h' -o -name '*.hpp' -o -name '*.c' -o -name '*.cpp' \
+            -o -name '*.pyx' -o -name '*.pxd' -o -name '*.a' \) -delete
+        ;;
+esac
+# OpenCV's face detection.
+rm -f "$packages"/cv2/data/*.xml
 "$environment/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$environment/lib"

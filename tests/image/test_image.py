@@ -49,7 +49,7 @@ def test_any_user_of_group_0_reads_a_page_and_keeps_jobs(started):
     name = started("--user", "1000680000:0", *HARDENED, *TMP)
     assert "the page was read" in docker("exec", name, *READ)
     docker("exec", name, "ocr", "send", "/opt/airgap/smoke/page.png", "--job", "-o", "/tmp/out")
-    assert docker("exec", name, "find", "/tmp/out", "-name", "*.md")
+    assert docker("exec", name, "find", "/tmp/out", "-name", "results-*.zip")
     assert docker("exec", name, "stat", "-c", "%u", "/data/jobs") == "1000680000"
 
 
