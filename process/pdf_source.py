@@ -14,10 +14,11 @@ from PIL import Image
 
 from airgap.core.document import Line
 from airgap.core.errors import AirgapError, InvalidPdf, PageRenderFailed, PageTimeout, PdfPasswordRequired
-from process.child_pool import Bounds, ChildLate, ChildLost, ChildRefused, shared_pool
+from process.child_pool import Bounds, ChildLate, ChildLost, ChildRefused
+from process.child_source import ChildSource
 from process.decode import MAX_SIDE
 from process.ink import find_ink
-from process.source import DAMAGED, Limits, OpenedFile, PageImage, Source, Span, TextLayer
+from process.source import DAMAGED, Limits, PageImage, Span, TextLayer
 from process.text_layer import sound_lines
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ MIN_PDF_SIDE = 16
 """Pixels. A page with a smaller side is drawn at a higher resolution than asked for."""
 
 
-class PdfSource(Source):
+class PdfSource(ChildSource):
     """A PDF, drawn by child processes."""
 
     kind = "pdf"
@@ -46,12 +47,9 @@ class PdfSource(Source):
         password: str | None,
         text_layer: TextLayer,
     ) -> None:
-        self._limits = limits
-        self._bounds = Bounds(limits.page_timeout_seconds, limits.page_memory_mb)
-        self._pool = shared_pool(limits.render_workers)
+        self._hold(path, limits, Bounds(limits.page_timeout_seconds, limits.page_memory_mb))
         self._dpi = dpi
         self._text_layer = text_layer
-        self._file = OpenedFile(path)
         self.password = password
         self._request = {
             "kind": "pdf",
@@ -175,16 +173,6 @@ class PdfSource(Source):
                 "Send the page as a picture, or have the site raise PDF_PAGE_MEMORY_MB.",
             )
         return PageRenderFailed("The page is damaged and cannot be drawn.")
-
-    @property
-    def on_disk(self) -> Path:
-        """Where the file lies."""
-        return self._file.path
-
-    def close(self) -> None:
-        if not self._file.closed:
-            self._file.close()
-            self._pool.forget(self._file.id, self._bounds)
 
 
 def _short(value: float) -> str:

@@ -24,9 +24,10 @@ from airgap.core.errors import (
     UnsupportedMedia,
     from_page_error,
 )
-from process.child_pool import Bounds, ChildLate, ChildLost, ChildRefused, shared_pool
+from process.child_pool import Bounds, ChildLate, ChildLost, ChildRefused
+from process.child_source import ChildSource
 from process.ink import find_ink
-from process.source import Limits, OpenedFile, PageImage, Source, Span
+from process.source import Limits, PageImage, Span
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +51,13 @@ _ERRORS = frozenset(
 )
 
 
-class PictureSource(Source):
+class PictureSource(ChildSource):
     """A picture, a multi-frame TIFF or an animation; each frame a page."""
 
     kind = "image"
 
     def __init__(self, path: Path | bytes, name: str, kind: str, span: Span, limits: Limits) -> None:
-        self._limits = limits
-        self._bounds = Bounds(limits.image_timeout_seconds, limits.image_memory_mb)
-        self._pool = shared_pool(limits.render_workers)
-        self._file = OpenedFile(path)
+        self._hold(path, limits, Bounds(limits.image_timeout_seconds, limits.image_memory_mb))
         self._lock = threading.Lock()  # two children would each go through an animation from its start
         self._losses = 0
         self._walked = 0
@@ -169,13 +167,3 @@ class PictureSource(Source):
             f"Decoding the picture takes more than {self._bounds.memory_mb} MB of memory.",
             "Scale the picture down, save it as PNG, or have the site raise IMAGE_MEMORY_MB.",
         )
-
-    @property
-    def on_disk(self) -> Path:
-        """Where the file lies."""
-        return self._file.path
-
-    def close(self) -> None:
-        if not self._file.closed:
-            self._file.close()
-            self._pool.forget(self._file.id, self._bounds)

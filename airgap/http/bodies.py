@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airgap.core.errors import AirgapError, BadRequest, RequestTimeout, TooLarge, UploadTooLarge
 from airgap.http.error_answers import error_response
+from process.work import briefly
 
 OPEN_PREFIX = "/api/auth/"
 OPEN_BODY_BYTES = 64 * 1024
@@ -146,7 +147,7 @@ class JsonRequest(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            self._json = await asyncio.to_thread(parsed, await self.body())
+            self._json = await briefly(parsed, await self.body())
         return self._json
 
 

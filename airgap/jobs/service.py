@@ -275,7 +275,7 @@ class Jobs:
 
     async def filenames(self, jobs: list[Job]) -> dict[str, list[str]]:
         """The names of each job's first files, by the job's id; none where its folder is gone."""
-        return {job.id: await asyncio.to_thread(self.store.filenames, job.id) for job in jobs}
+        return {job.id: await self._threads(self.store.filenames, job.id) for job in jobs}
 
     async def counts(self, jobs: list[Job]) -> dict[str, Counts]:
         running = await self._get()

@@ -26,6 +26,7 @@ from airgap.monitoring import metrics
 from config import Settings, load_settings
 from process.defaults import Defaults
 from process.pipeline import Reader
+from tests.engines.started import started as running
 
 PAGE = Image.new("RGB", (40, 30), "white")
 
@@ -79,13 +80,9 @@ class Scripted:
 
 @asynccontextmanager
 async def started(*engines: Scripted) -> AsyncIterator[FallbackEngine]:
-    engine = FallbackEngine(engines, start_again_seconds=0.01)
-    await engine.start()
-    await asyncio.sleep(0)  # the others are started beside
-    try:
+    async with running(FallbackEngine(engines, start_again_seconds=0.01)) as engine:
+        await asyncio.sleep(0)  # the others are started beside
         yield engine
-    finally:
-        await engine.close()
 
 
 async def read(engine: FallbackEngine) -> PageRead:

@@ -22,6 +22,7 @@ from airgap.engines.vllm.replicas import create, shares
 from config import Settings, load_settings
 from process.defaults import Defaults
 from process.pipeline import Reader
+from tests.engines.started import started as running
 
 PAGE = Image.new("RGB", (40, 30), "white")
 
@@ -84,13 +85,9 @@ class Replica:
 
 @asynccontextmanager
 async def started(*replicas: Replica) -> AsyncIterator[ReplicatedEngine]:
-    engine = ReplicatedEngine(replicas, start_again_seconds=0.01)
-    await engine.start()
-    await asyncio.sleep(0)  # the others are started beside
-    try:
+    async with running(ReplicatedEngine(replicas, start_again_seconds=0.01)) as engine:
+        await asyncio.sleep(0)  # the others are started beside
         yield engine
-    finally:
-        await engine.close()
 
 
 def reader_of(engine: Engine) -> Reader:
