@@ -74,9 +74,10 @@ def test_a_figure_is_cut_out_of_the_page(open_page: OpenPage, page_server: str, 
     page = open_page(page_server)
     page.evaluate(TITLES_ARE_FIGURES)
     read(page, samples / "english.png")
-    figure = page.locator(".crop canvas")
+    block = page.locator(".block.kind-figure").first
+    figure = block.locator(".crop canvas")
     drawn = wait_until_drawn(figure)
-    index = page.locator(".block.kind-figure").get_attribute("data-block")
+    index = block.get_attribute("data-block")
     box = page.locator(f"rect.box[data-box='{index}']")
     width, height = (float(box.get_attribute(name)) for name in ("width", "height"))
     assert drawn / int(figure.get_attribute("height")) == pytest.approx(width / height, rel=0.05)
