@@ -288,6 +288,11 @@ class Settings(BaseSettings):
         None, description="Keep the hash-chained audit log under DATA_DIR. Unset: where accounts are on."
     )
 
+    @field_validator("data_dir")
+    @classmethod
+    def _where_processes_find_it(cls, value: Path) -> Path:
+        return value.absolute()  # child processes work in another folder than the server
+
     @field_validator("backend")
     @classmethod
     def _backends_are_known(cls, value: str) -> str:

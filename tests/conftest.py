@@ -30,8 +30,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server(data_dir: Path, start_seconds: float = START_SECONDS, **settings: str) -> Iterator[str]:
-    """Start `serve_ocr.py` as a person would, wait until it is ready, yield its URL, stop it."""
+def running_server(
+    data_dir: Path, start_seconds: float = START_SECONDS, cwd: Path = ROOT, **settings: str
+) -> Iterator[str]:
+    """Start `serve_ocr.py` in `cwd` as a person would, wait until it is ready, yield its URL, stop it."""
     port = free_port()
     log = data_dir / "server.log"
     environment = os.environ | {
@@ -42,7 +44,7 @@ def running_server(data_dir: Path, start_seconds: float = START_SECONDS, **setti
     }
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "serve_ocr.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+            [sys.executable, ROOT / "serve_ocr.py"], cwd=cwd, env=environment, stdout=output, stderr=output
         )
     url = f"http://127.0.0.1:{port}"
     try:
