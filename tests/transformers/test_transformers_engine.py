@@ -191,7 +191,7 @@ async def test_deepseek_ocr_2_answers_as_on_vllm(tmp_path: Path, data_dir: Path)
         await engine.start()
         try:
             pages = [page(500, 400), page(1300, 900, seed=3)]
-            answers.append([(await read(engine, one, mode=None))[1] for one in pages])  # type: ignore[arg-type]
+            answers.append([(await read(engine, one, mode=None, confidence=True))[1] for one in pages])  # type: ignore[arg-type]
         finally:
             await engine.close()
     for ours, theirs in zip(*answers, strict=True):
