@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from rapidocr import RapidOCR
+from rapidocr.utils.output import RapidOCROutput
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -63,7 +64,9 @@ def compare(data: Path, names: str | None, limit: int) -> list[Timing]:
         return loop.run_until_complete(read_markdown(engine, image))[0]
 
     def theirs_reads(image: Image.Image) -> str:
-        return "\n".join(theirs(np.asarray(image)[..., ::-1]).txts or ())
+        found = theirs(np.asarray(image)[..., ::-1])
+        assert isinstance(found, RapidOCROutput)
+        return "\n".join(found.txts or ())
 
     warm_up = pages[0].load()
     ours_reads(warm_up)

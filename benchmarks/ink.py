@@ -192,8 +192,11 @@ async def measure(engine: RapidOcrEngine, reads: Sequence[Read], count: int, see
         len(reads),
         untouched,
         len(chosen),
-        *(flag / len(chosen) for flag in flags),
-        *(part / letters[0] for part in letters[1:]),
+        flags[0] / len(chosen),
+        flags[1] / len(chosen),
+        flags[2] / len(chosen),
+        letters[1] / letters[0],
+        letters[2] / letters[0],
         1000 * spent / len(reads),
         spent / sum(read.cpu for read in reads),
     )

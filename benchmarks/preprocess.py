@@ -52,7 +52,8 @@ def processors(folder: Path, dtype: str) -> tuple[Any, Any]:
     engine.folder = verify(folder)
     arguments = engine._engine_args()
     made = []
-    for overrides in (arguments["hf_overrides"], {}):
+    alternatives: list[dict[str, Any]] = [arguments["hf_overrides"], {}]
+    for overrides in alternatives:
         config = EngineArgs(**{**arguments, "hf_overrides": overrides}).create_model_config()
         made.append(MULTIMODAL_REGISTRY.create_processor(config))
     return made[0], made[1]

@@ -38,7 +38,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from airgap.core.version import VERSION
+from airgap.core.version import VERSION as VERSION  # a bundle under another version sets it
 from deploy import sbom
 
 ROOT = Path(__file__).parent.parent

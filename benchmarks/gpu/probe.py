@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 ROUNDS = 8
@@ -25,7 +26,7 @@ def probe(worker: Any) -> dict[str, Any]:
     with torch.inference_mode():
         for name, (whole, tiles) in cases.items():
             batch = [*_views(1024, whole, device), *_views(640 if cuda else 512, tiles, device)]
-            found[f"towers_ms_{name}"] = _timed(lambda batch=batch: model.encode_views(batch), cuda)
+            found[f"towers_ms_{name}"] = _timed(partial(model.encode_views, batch), cuda)
         found |= _batch_against_single(model, _views(640 if cuda else 512, 4, device))
     if cuda:
         found["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)

@@ -124,7 +124,7 @@ def write(table: dict[int, dict[str, Any]], folder: Path) -> Path:
     from vllm.model_executor.layers.fused_moe.fused_moe import get_config_file_name
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / get_config_file_name(EXPERTS, WIDTH, None)
+    path: Path = folder / get_config_file_name(EXPERTS, WIDTH, None)
     path.write_text(json.dumps({str(tokens): row["settings"] for tokens, row in table.items()}, indent=1))
     return path
 

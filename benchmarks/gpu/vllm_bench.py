@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator
@@ -27,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import airgap.engines.vllm.engine
-from airgap.core.document import ReadOptions
+from airgap.core.document import Mode, ReadOptions
+from airgap.core.engine import PageRead
 from airgap.engines.model_folder import ModelFolder
 from airgap.engines.vllm.engine import VllmEngine, VllmOptions
 from benchmarks.gpu.checkpoint import ARCHITECTURE, folder_of, pages
@@ -78,7 +78,7 @@ async def started(
             engine_args=engine_args,
         )
     )
-    airgap.engines.vllm.engine.verify = lambda path: folder  # type: ignore[attr-defined]
+    setattr(airgap.engines.vllm.engine, "verify", lambda path: folder)  # noqa: B010
     await engine.start()
     try:
         yield engine
@@ -222,13 +222,15 @@ async def script(options: argparse.Namespace, results: Results, where: Path) -> 
     sizes = replace(tiny_checkpoint.SCRIPTED, hidden=256, heads=2)
     tiny_checkpoint.make(where, sizes=sizes, script=successors)
     folder = ModelFolder(where, *ARCHITECTURE, 0, 0, False)  # type: ignore[arg-type]
-    modes = ("tiny",) if options.dry else ("tiny", "base", "gundam")
+    modes: tuple[Mode, ...] = ("tiny",) if options.dry else ("tiny", "base", "gundam")
     async with started(options, folder, load_format="safetensors") as engine:
 
         async def one(number: int) -> str:
             wanted = ReadOptions(mode=modes[number % len(modes)], prompt="Free OCR.", max_tokens=64)
             async with aclosing(engine.read([pages(4)[number % 4]], wanted)) as events:
-                return [event async for event in events][-1].raw
+                end = [event async for event in events][-1]
+            assert isinstance(end, PageRead)
+            return end.raw
 
         said = await asyncio.gather(*(one(number) for number in range(4 if options.dry else 24)))
     right = sum(order in text for text in said)
@@ -277,4 +279,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -89,7 +89,7 @@ def guarded(guarded_server: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def login(guarded_server: str) -> Login:
+def login(guarded_server: str) -> Iterator[Login]:
     """Headers of a user, by default the administrator; others are registered first."""
     cache: dict[str, dict[str, str]] = {}
     with httpx.Client(base_url=guarded_server, timeout=60, trust_env=False) as client:
@@ -103,4 +103,4 @@ def login(guarded_server: str) -> Login:
                 cache[name] = {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
             return cache[name]
 
-        yield headers  # type: ignore[misc]
+        yield headers

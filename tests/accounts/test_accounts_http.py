@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -329,7 +330,7 @@ def test_settings_that_are_not_safe_stop_the_start(settings: dict[str, str], tmp
 def test_open_registration_and_a_keys_file_on_postgresql(database: str, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(f"scanner {sha256('a key from a file')}\n")
-    settings = {
+    settings: dict[str, Any] = {
         "BACKEND": "fake",
         "AUTH_ENABLED": "1",
         "SECRET_KEY": SECRET_KEY,

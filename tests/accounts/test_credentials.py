@@ -91,7 +91,7 @@ def forged(key: bytes | None = KEY, algorithm: str = "HS256", drop: str = "", **
     now = datetime.now(UTC)
     claims = {"iss": "airgap-ocr", "sub": "7", "ver": 0, "iat": now, "exp": now + timedelta(minutes=5)}
     claims = {name: value for name, value in (claims | changes).items() if name != drop}
-    return jwt.encode(claims, key, algorithm)
+    return jwt.encode(claims, key or "", algorithm)
 
 
 def test_the_forger_of_this_test_can_forge() -> None:

@@ -8,6 +8,7 @@ import socket
 import urllib.parse
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -62,7 +63,7 @@ def log_in(url: str, password: str, forwarded: str, source: str) -> int:
 
 
 def test_the_gateway_tells_clients_apart_and_nobody_else_does(tmp_path: Path) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "BACKEND": "fake",
         "AUTH_ENABLED": "1",
         "SECRET_KEY": SECRET_KEY,
@@ -82,7 +83,7 @@ def test_the_gateway_tells_clients_apart_and_nobody_else_does(tmp_path: Path) ->
 
 def test_the_audit_log_says_whose_logins_failed_from_where(tmp_path: Path) -> None:
     """Names of nobody are not written out, and what was refused unread is one sum."""
-    settings = {
+    settings: dict[str, Any] = {
         "BACKEND": "fake",
         "AUTH_ENABLED": "1",
         "SECRET_KEY": SECRET_KEY,

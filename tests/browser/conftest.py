@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -119,7 +119,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         if host not in (None, "127.0.0.1"):
             problems.append(f"asked for {url}")
 
-    def opened(url: str, language: str = "en-GB", expected: tuple[str, ...] = (), **options: object) -> Page:
+    def opened(url: str, language: str = "en-GB", expected: tuple[str, ...] = (), **options: Any) -> Page:
         context = browser.new_context(
             locale=language, viewport={"width": 1440, "height": 900}, accept_downloads=True, **options
         )

@@ -237,12 +237,13 @@ def test_nothing_is_cut_off(
 
 def out_of_reach(page: Page, screen: Screen) -> list[str]:
     """What must be in sight without scrolling."""
-    selectors = {
+    in_sight: dict[Screen, list[str]] = {
         welcome: [".document-list h2"],
         options: [".document-list h2"],
         jobs: ["dialog header button"],
         review: [".review-place button"],
-    }.get(screen, [])
+    }
+    selectors = in_sight.get(screen, [])
     height = page.viewport_size["height"] if page.viewport_size else 0
     found = []
     for selector in selectors:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pymupdf
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from airgap.client.app import app
 from airgap.client.http_client import OcrClient
@@ -210,7 +209,7 @@ def test_send_without_a_server_names_the_remedy(tmp_path: Path) -> None:
 
 
 def test_it_runs_as_a_program(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "airgap.client", "read", SAMPLES / "table.png", "-o", tmp_path]
+    command = [sys.executable, "-m", "airgap.client", "read", str(SAMPLES / "table.png"), "-o", str(tmp_path)]
     environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
     for prompt, code in (("hello", 0), ("fail", 1)):
         options = ["--backend", "fake", "--prompt", prompt]

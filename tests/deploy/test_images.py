@@ -126,5 +126,5 @@ HADOLINT = shutil.which("hadolint") or shutil.which("hadolint", path=str(Path(sy
 @pytest.mark.skipif(HADOLINT is None, reason="needs hadolint")
 @pytest.mark.parametrize("target", DOCKERFILES)
 def test_hadolint_is_silent(target):
-    done = subprocess.run([HADOLINT, DOCKERFILES[target]], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([str(HADOLINT), DOCKERFILES[target]], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class GatedEngine(FakeEngine):
         super().__init__()
         self.gate = threading.Event()
 
-    async def _read(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+    async def _read(self, images: Sequence[Image], options: ReadOptions) -> AsyncGenerator[Delta | PageRead]:
         first = True
         async for event in super()._read(images, options):
             while not first and not self.gate.is_set():

@@ -228,7 +228,7 @@ def test_a_slow_client_does_not_hold_the_engine(held: InProcess, monkeypatch: py
         yield PageRead("", ())
 
     monkeypatch.setattr(held.engine, "_read", read)
-    much = {"files": {"file": ("a.png", png())}, "data": {"prompt": "much"}}
+    much: dict[str, Any] = {"files": {"file": ("a.png", png())}, "data": {"prompt": "much"}}
     with httpx.stream("POST", f"{held.url}/api/ocr/image", timeout=120, **much) as sleeping:
         assert sleeping.status_code == 200
         check_complete(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import openai
@@ -18,13 +19,13 @@ OTHER = png(((500, 500, 599, 599),))
 @pytest.fixture
 def client(server: str) -> Iterator[openai.OpenAI]:
     with (
-        httpx.Client(trust_env=False) as http,
+        openai.DefaultHttpxClient(trust_env=False) as http,
         openai.OpenAI(base_url=f"{server}/v1", api_key="none", http_client=http, max_retries=0) as client,
     ):
         yield client
 
 
-def message(prompt: str | None, *images: bytes, role: str = "user") -> dict:
+def message(prompt: str | None, *images: bytes, role: str = "user") -> Any:
     parts = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in images]
     return {"role": role, "content": [*([{"type": "text", "text": prompt}] if prompt else []), *parts]}
 
@@ -117,7 +118,7 @@ def test_a_conversation_reads_the_latest_pictures_with_the_last_prompt(client: o
         {"role": "assistant", "content": "…"},
         {"role": "user", "content": "<|grounding|>And with boxes?"},
     ]
-    answer = client.chat.completions.create(model="fake", messages=history)  # type: ignore[arg-type]
+    answer = client.chat.completions.create(model="fake", messages=history)
     assert "500 500 600 600" in (answer.choices[0].message.content or "")
     assert "<|det|>" in (answer.choices[0].message.content or "")
     warnings = answer.model_extra["warnings"]  # type: ignore[index]

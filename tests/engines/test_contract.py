@@ -6,6 +6,7 @@ The others run it where their libraries are: `tests/transformers` and `tests/vll
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ HERE = ["fake", "rapidocr", "openai", "openai,rapidocr"]
 class TestEngines(EngineContract):
     @pytest.fixture(params=HERE)
     async def engine(self, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-        settings: dict[str, str] = {"backend": request.param}
+        settings: dict[str, Any] = {"backend": request.param}
         if "openai" in request.param:
             settings["llm_base_url"] = f"{request.getfixturevalue('cpu_server')}/v1"
         async with started(create_engine(Settings(**settings), EngineChoice(request.param, "test"))) as built:

@@ -70,7 +70,8 @@ def test_the_command_prints_and_writes_the_figures(truth: Path, tmp_path: Path) 
 def test_truth_of_another_kind_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}x")
     for truth in (tmp_path / "other.json", tmp_path / "empty"):
-        truth.exists() or truth.mkdir()
+        if not truth.exists():
+            truth.mkdir()
         result = CliRunner().invoke(app, ["eval", str(truth), str(tmp_path)])
         assert result.exit_code == 2
         assert "OmniDocBench" in result.output

@@ -86,6 +86,7 @@ class PictureSource:
     name: str = "report"
     media_type: str = "image/png"
     kind: Literal["image", "pdf"] = "image"
+    password: str | None = None
     asked: list[int] = field(default_factory=list)
 
     @property

@@ -41,9 +41,9 @@ def test_the_figures_of_several_documents(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as found:
         members = found.namelist()
         assert len(set(members)) == len(members)
-        for name, colour in (("a", (254, 0, 0)), ("b", (0, 0, 254))):
+        for name, seen in (("a", (254, 0, 0)), ("b", (0, 0, 254))):
             text = found.read(f"{name}.md").decode()
             (link,) = re.findall(r"!\[\]\((images/[^)]+)\)", text)
             with Image.open(found.open(link)) as picture:
-                assert picture.getpixel((20, 20)) == colour
+                assert picture.getpixel((20, 20)) == seen
             assert "see images/1_1.jpg" in text, "what was read stays as it was read"

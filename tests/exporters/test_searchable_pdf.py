@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pikepdf
 import pymupdf
@@ -66,7 +67,7 @@ def corners(box: Box):
     return box.x0, box.y0, box.x1, box.y1
 
 
-def images_of(page: pikepdf.Page) -> list[pikepdf.Object]:
+def images_of(page: pikepdf.Page) -> list[Any]:
     return [xobject for xobject in page.resources["/XObject"].values() if xobject.Subtype == "/Image"]
 
 
@@ -108,7 +109,8 @@ def test_poppler_finds_it_there_too(language: str, turn: int, all_cases) -> None
     page = pages[CASES.index((language, turn))]
     command = ["pdftotext", "-f", str(page.number), "-l", str(page.number), "-bbox-layout", path, "-"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    scale = page.height / float(re.search(r'<page width="\S+" height="(.*?)"', out)[1])
+    (height,) = re.findall(r'<page width="\S+" height="(.*?)"', out)
+    scale = page.height / float(height)
     found = {}
     for *box, words in re.findall(
         r'<line xMin="(.*?)" yMin="(.*?)" xMax="(.*?)" yMax="(.*?)">(.*?)</line>', out, re.S
@@ -149,8 +151,8 @@ def test_other_pictures_are_kept_without_loss(kind: str) -> None:
         image.putalpha(255)
     shown = Image.open(io.BytesIO(data := encoded(image, kind))).convert("RGB")
     with pikepdf.open(io.BytesIO(export("pdf", document(page), PictureSource({1: shown}, path=data)))) as pdf:
-        (stored,) = images_of(pdf.pages[0])
-        stored = pikepdf.PdfImage(stored).as_pil_image()
+        (found,) = images_of(pdf.pages[0])
+        stored = pikepdf.PdfImage(found).as_pil_image()
         assert stored.convert("RGB").tobytes() == shown.tobytes()
 
 

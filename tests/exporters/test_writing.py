@@ -11,6 +11,7 @@ import time
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pymupdf
 import pytest
@@ -73,7 +74,8 @@ def test_a_batch_holds_every_file(original: Path, tmp_path: Path) -> None:
 
 def test_what_was_sent_is_checked(original: Path, tmp_path: Path) -> None:
     (tmp_path / "sent").write_text('{"pages": []}')
-    call = {"limits": asdict(Limits()), "outputs": ["text"], "name": "x", "target": str(tmp_path / "out")}
+    target = str(tmp_path / "out")
+    call: dict[str, Any] = {"limits": asdict(Limits()), "outputs": ["text"], "name": "x", "target": target}
     with pytest.raises(InvalidOption, match="pages"):
         write_sent(str(tmp_path / "sent"), None, **call)
     save(DOCUMENT, tmp_path / "sent")

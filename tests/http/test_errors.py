@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pymupdf
@@ -21,7 +22,8 @@ from airgap.http.features import Feature
 from config import Settings, load_settings
 from serve_ocr import FEATURES, create_app
 
-Provoke = Callable[[httpx.Client], httpx.Response]
+Client = Any  # httpx's client, or Starlette's, which is another class of the same calls
+Provoke = Callable[[Any], Any]
 CASES: dict[str, tuple[int, Provoke]] = {}
 
 
@@ -49,108 +51,106 @@ def pdf(pages: int = 2, **save: object) -> bytes:
     return data
 
 
-def send(
-    client: httpx.Client, data: bytes, path: str = "/ocr/image/advanced", **fields: str
-) -> httpx.Response:
+def send(client: Client, data: bytes, path: str = "/ocr/image/advanced", **fields: str) -> httpx.Response:
     return client.post(path, files={"file": ("upload", data)}, data=fields)
 
 
 @provokes("invalid_request", 400)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return client.post(
         "/ocr/image/simple", content=b"no boundary", headers={"Content-Type": "multipart/form-data"}
     )
 
 
 @provokes("invalid_base64", 400)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return client.post("/generate", json={"prompt": "read", "image": "this is not base64!"})
 
 
 @provokes("invalid_image", 400)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, png(400, 400)[:60])
 
 
 @provokes("invalid_pdf", 400)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, b"%PDF-1.7\nnothing\n%%EOF", "/pdf/ocr")
 
 
 @provokes("empty_file", 400)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, b"")
 
 
 @provokes("unsupported_option", 400)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     image = base64.b64encode(png()).decode()
     return client.post("/generate", json={"images": [image] * 5})
 
 
 @provokes("unsupported_media", 415)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, b"just some text, renamed")
 
 
 @provokes("invalid_option", 422)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, png(), mode="enormous")
 
 
 @provokes("pdf_password_required", 422)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     locked = pdf(encryption=pymupdf.PDF_ENCRYPT_AES_256, owner_pw="owner", user_pw="user")
     return send(client, locked, "/pdf/ocr/simple")
 
 
 @provokes("page_out_of_range", 422)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, pdf(2), "/pdf/ocr", page_from="7")
 
 
 @provokes("upload_too_large", 413)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, bytes(3 << 20))
 
 
 @provokes("image_too_large", 413)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, png(9000, 1200))
 
 
 @provokes("too_many_pages", 413)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, pdf(5), "/pdf/ocr")
 
 
 @provokes("page_timeout", 504)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, png(), prompt="hang")
 
 
 @provokes("engine_failed", 500)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return send(client, png(), prompt="fail")
 
 
 @provokes("export_failed", 500)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return _written_by("break_down", client)
 
 
 @provokes("export_too_large", 413)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return _written_by("eat_memory", client)
 
 
 @provokes("not_found", 404)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return client.get("/no/such/route")
 
 
 @provokes("method_not_allowed", 405)
-def _(client: httpx.Client) -> httpx.Response:
+def _(client: Client) -> httpx.Response:
     return client.delete("/ocr/image/simple")
 
 
@@ -162,7 +162,7 @@ def eat_memory(**_: object) -> None:
     bytearray(64 << 30)
 
 
-def _written_by(function: str, client: httpx.Client) -> httpx.Response:
+def _written_by(function: str, client: Client) -> httpx.Response:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(responses, "WRITE", f"tests.http.test_errors:{function}")
         return send(client, png(), output="text")

@@ -32,7 +32,9 @@ def read(cpu_server: str) -> dict[str, Any]:
 
 
 def export(client: httpx.Client, document: Any, output: str, original: str | None = None) -> httpx.Response:
-    files = {"document": ("document.json", json.dumps(document), "application/json")}
+    files: dict[str, tuple[str, str | bytes, str]] = {
+        "document": ("document.json", json.dumps(document), "application/json")
+    }
     if original:
         files["file"] = (Path(original).name, (ROOT / original).read_bytes(), "application/octet-stream")
     return client.post("/export", files=files, data={"output": output})
@@ -160,7 +162,7 @@ def test_a_document_of_any_kind_is_streamed_page_by_page(api: httpx.Client) -> N
         assert sum(frame["type"] == "page_end" for frame in frames) == frames[0]["pages"]
 
 
-REVIEWS = [
+REVIEWS: list[dict[str, Any]] = [
     {
         "kind": "doubt",
         "decision": "corrected",

@@ -20,7 +20,7 @@ SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 @pytest.mark.parametrize("accounts", [False, True], ids=["open", "with accounts"])
 def test_the_document_holds(tmp_path: Path, accounts: bool) -> None:
-    settings = {"BACKEND": "fake", "MAX_UPLOAD_MB": "5", "PAGE_TIMEOUT_SECONDS": "5"}
+    settings: dict[str, Any] = {"BACKEND": "fake", "MAX_UPLOAD_MB": "5", "PAGE_TIMEOUT_SECONDS": "5"}
     login = []
     if accounts:
         settings |= {"AUTH_ENABLED": "1", "SECRET_KEY": "k" * 40}

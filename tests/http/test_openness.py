@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -63,10 +64,11 @@ def test_from_another_address_nothing_answers_by_default(tmp_path: Path) -> None
 
 
 def test_a_site_that_says_so_is_open_and_the_others_are_told(tmp_path: Path) -> None:
-    for name, settings, warned in (
+    cases: list[tuple[str, dict[str, Any], bool]] = [
         ("words", {"ALLOW_ANONYMOUS": "1", "HOST": ""}, False),
         ("host", {"HOST": "0.0.0.0"}, True),
-    ):
+    ]
+    for name, settings, warned in cases:
         folder = tmp_path / name
         folder.mkdir()
         with running_server(folder, BACKEND="fake", **settings) as url:
@@ -139,8 +141,8 @@ def test_metrics_are_for_those_inside(tmp_path: Path) -> None:
 
 
 def test_whoever_is_logged_in_sees_the_metrics_from_anywhere(tmp_path: Path) -> None:
-    settings = {"AUTH_ENABLED": "1", "SECRET_KEY": SECRET, "METRICS_CLIENTS": "127.0.0.9"}
-    root = {"BOOTSTRAP_USER": "root", "BOOTSTRAP_PASS": "the root's password"}
+    settings: dict[str, Any] = {"AUTH_ENABLED": "1", "SECRET_KEY": SECRET, "METRICS_CLIENTS": "127.0.0.9"}
+    root: dict[str, Any] = {"BOOTSTRAP_USER": "root", "BOOTSTRAP_PASS": "the root's password"}
     with running_server(tmp_path, BACKEND="fake", **settings, **root) as url:
         form = {"username": "root", "password": "the root's password"}
         token = httpx.post(f"{url}/api/auth/token", data=form, trust_env=False).json()["access_token"]

@@ -6,21 +6,23 @@ import errno
 import io
 import shutil
 from pathlib import Path
+from typing import cast
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from airgap.core.errors import StorageFull
-from airgap.http import room, uploads
+from airgap.http import room
 from airgap.http.room import Room
 from config import Settings
 from serve_ocr import create_app
 
 
 def disk(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    usage = shutil._ntuple_diskusage(100 << 30, 0, free)  # type: ignore[attr-defined]
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage)
+    usage = shutil._ntuple_diskusage(100 << 30, 0, free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
 
 def large_picture() -> bytes:
@@ -72,6 +74,8 @@ def test_a_disk_that_fills_meanwhile_is_said_too(client: TestClient, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with client:
-        monkeypatch.setattr(uploads.shutil, "copyfileobj", full)
+        monkeypatch.setattr(shutil, "copyfileobj", full)
         assert send(client, large_picture()) == 503
-        assert list(client.app.state.service.settings.data_dir.glob("uploads/*/upload-*")) == []  # type: ignore[attr-defined]
+        assert (
+            list(cast(FastAPI, client.app).state.service.settings.data_dir.glob("uploads/*/upload-*")) == []
+        )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT
 
@@ -17,17 +18,17 @@ WORK = ROOT / "build" / "image-test"
 _RUN = Path("/run/airgap-ocr-test")
 
 
-def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """A command whose output is kept. Fails with that output unless `check=False`."""
     check = options.pop("check", True)
-    options = {"capture_output": True, "timeout": 900, "env": environment()} | options
-    done = subprocess.run([str(part) for part in command], text=True, **options)
+    settings: dict[str, Any] = {"capture_output": True, "timeout": 900, "env": environment()} | options
+    done = subprocess.run([str(part) for part in command], text=True, **settings)
     if check and done.returncode:
         raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
 
 
-def docker(*arguments: str | Path, **options: object) -> str:
+def docker(*arguments: str | Path, **options: Any) -> str:
     return run("docker", *arguments, **options).stdout.strip()
 
 

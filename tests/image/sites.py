@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -92,14 +93,15 @@ class Site:
         labels = {"project": self.name} | ({"service": service} if service else {})
         return [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
 
-    def inspect(self, service: str) -> dict[str, object]:
+    def inspect(self, service: str) -> dict[str, Any]:
+        found: dict[str, Any]
         [found] = json.loads(docker("inspect", self.container(service)))
         return found
 
     def inside(self, service: str, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
         return run("docker", "exec", self.container(service), *command, **options)
 
-    def make(self, profiles: str, image: str, **services: dict[str, object]) -> None:
+    def make(self, profiles: str, image: str, **services: dict[str, object] | None) -> None:
         """A site of profiles that want a GPU, without one: every server is `image`, on the CPU engine.
 
         `services`: what else differs, by service; None as a service leaves it out, None in one its key.
@@ -135,7 +137,7 @@ class Site:
         """tls.crt and tls.key, as a site puts them there; the gateway takes them at its next start."""
         tls = self.folder / "tls"
         subject = ["-subj", "/CN=ocr.test", "-addext", "subjectAltName=IP:127.0.0.1"]
-        files = ["-keyout", tls / "tls.key", "-out", tls / "tls.crt"]
+        files: list[str | Path] = ["-keyout", tls / "tls.key", "-out", tls / "tls.crt"]
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files)
         run("chown", "10001", tls / "tls.key")
         return tls / "tls.crt"
@@ -151,9 +153,9 @@ class Site:
         return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
     @contextmanager
-    def client(self, **options: object) -> Iterator[httpx.Client]:
+    def client(self, **options: Any) -> Iterator[httpx.Client]:
         scheme = "https" if (self.folder / "tls" / "tls.crt").exists() else "http"
-        settings = {"timeout": 120, "trust_env": False, "verify": self.trusted()} | options
+        settings: dict[str, Any] = {"timeout": 120, "trust_env": False, "verify": self.trusted()} | options
         with httpx.Client(base_url=f"{scheme}://127.0.0.1:{self.port}", **settings) as client:
             yield client
 

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ def fresh(releases: dict[str, Path], tmp_path: Path) -> Iterator[Site]:
     place.remove()
 
 
-def read_page(client: httpx.Client, **options: object) -> httpx.Response:
+def read_page(client: httpx.Client, **options: Any) -> httpx.Response:
     with PAGE.open("rb") as file:
         return client.post("/ocr/image/simple", files={"file": file}, **options)
 

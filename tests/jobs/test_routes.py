@@ -115,7 +115,7 @@ def test_jobs_are_listed_newest_first_page_by_page(jobs_server: Server) -> None:
     made = [send(jobs_server, ("a.png", picture())).json()["id"] for _ in range(3)]
 
     def listed(**params: str | int) -> dict[str, Any]:
-        answer = jobs_server.client.get("/jobs", params={"id": made, **params})  # type: ignore[dict-item]
+        answer = jobs_server.client.get("/jobs", params={"id": made, **params})
         found: dict[str, Any] = answer.raise_for_status().json()
         return found
 

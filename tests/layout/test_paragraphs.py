@@ -141,7 +141,7 @@ def test_a_long_form_without_columns_takes_linear_time() -> None:
             asked += 1
             return "x"
 
-    region = []
+    region: list[list[TextLine]] = []
     for i in range(400):
         places = [(100 + (i * 37) % 300, 40 * i), (500 + (i * 53) % 400, 40 * i)]
         template = line("x", 0, 0, 1)

@@ -21,7 +21,8 @@ def paragraphs(
     x0: float, x1: float, top: float, counts: tuple[int, ...], name: str, gap: float = 40
 ) -> list[TextLine]:
     """Stacks of full lines whose last ends early, white between them."""
-    lines, y = [], top
+    lines: list[TextLine] = []
+    y = top
     for count in counts:
         for i in range(count):
             end = x0 + 0.4 * (x1 - x0) if i == count - 1 else x1

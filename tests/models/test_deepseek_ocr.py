@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import deepseek_ocr
 from airgap.core.document import MODES as MODE_NAMES
+from airgap.core.document import Mode
 from airgap.core.errors import InvalidOption
 from deepseek_ocr import MODES, PROMPTS, ModeSpec, clean_formula, clean_text, proper_prompt
 
@@ -34,7 +35,7 @@ def test_tokens_and_tiles_agree_with_the_authors_preprocessing(mode: str) -> Non
         width, height, max_crops = record["width"], record["height"], record["max_crops"]
         spec = spec_of(record)
         if mode in MODES:
-            assert MODES[mode] == spec
+            assert MODES[cast(Mode, mode)] == spec
         assert deepseek_ocr.num_image_tokens(spec, width, height, max_crops) == record["num_image_tokens"]
         if record["crop"]:
             grid = deepseek_ocr.tile_grid(width, height, record["image_size"], max_crops)

@@ -17,10 +17,11 @@ from airgap.exporters.json_export import page_from_dict, page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
 from airgap.layout.insertion import place_among
+from process.defaults import Defaults
 from process.image_process import normalise
 from process.left_out import insert_missing, left_out
 from process.pages import Limits, open_source
-from process.pipeline import BLANK_PAGE, Defaults, Reader
+from process.pipeline import BLANK_PAGE, Reader
 from process.second_look import close_up
 from process.second_reader import SecondReader
 
@@ -43,6 +44,7 @@ class Lister:
 
     model = "lister"
     device = "none"
+    model_digest = None
     max_concurrency = 1
 
     def __init__(self, name: str, blocks: Sequence[Block], *, prompts: bool = True) -> None:
@@ -56,6 +58,9 @@ class Lister:
 
     async def close(self) -> None:
         """Nothing to free."""
+
+    def health(self) -> tuple[bool, str]:
+        return True, ""
 
     async def read(self, images: Sequence[Image.Image], options: ReadOptions) -> Events:
         self.shown.append(images[0])
@@ -123,7 +128,8 @@ async def test_a_line_left_out_degrades_the_page_and_is_shown() -> None:
     assert markdown.index("Alpha") < markdown.index("[unread: text at") < markdown.index("Carol")
     assert "[unread: text at" in page_text(page)
     kept = page_from_dict(page_to_dict(page))
-    assert (kept.unread, kept.coverage) == (page.unread, pytest.approx(page.coverage, abs=1e-4))
+    assert kept.unread == page.unread
+    assert kept.coverage == pytest.approx(page.coverage, abs=1e-4)
     drawn = annotate(image, page.blocks, page.unread)
     assert UNREAD_COLOUR in {colour for _, colour in drawn.crop(place.rounded()).getcolors(1 << 16) or ()}
 
@@ -193,8 +199,9 @@ async def test_an_engine_that_reads_what_it_sees_looks_again_itself_only_where_s
 async def test_a_second_engine_that_fails_is_named_and_costs_nothing_read() -> None:
     class Broken(Lister):
         async def read(self, images: Sequence[Image.Image], options: ReadOptions) -> Events:
-            raise EngineFailed("It is broken.")
-            yield
+            for _ in images:
+                raise EngineFailed("It is broken.")
+            yield Delta("")
 
     image, lines = sheet()
     page = await read(Lister("model", grounded(lines[1:])), image, Broken("broken", ()))

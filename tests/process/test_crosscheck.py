@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -118,7 +119,7 @@ def pages_of_numbers() -> list[list[str]]:
 
 
 async def test_of_a_hundred_altered_digits_nine_in_ten_are_found(
-    record_property: pytest.RecordProperty,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The CPU engine reads drawn pages; the "other engine" has the truth, then 20 altered digits a page."""
     from PIL import Image, ImageDraw, ImageFont

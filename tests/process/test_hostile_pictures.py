@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -23,7 +24,7 @@ from tests.attacks.files import gif_of_dots, jpeg_of_scans, webp_canvas
 LIMITS = Limits(render_workers=1, image_timeout_seconds=60)
 
 
-def opened(data: bytes, limits: Limits = LIMITS, **options: int) -> Source:
+def opened(data: bytes, limits: Limits = LIMITS, **options: Any) -> Source:
     return open_source(data, name="x", limits=limits, **options)
 
 

@@ -8,6 +8,7 @@ import warnings
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from airgap.core.errors import (
 )
 from process.image_process import MAX_SIDE, check_size, open_frames, open_image
 from process.sniff import sniff
+from tests.pixels import rgb
 
 ROBUST = Path(__file__).parents[1] / "data" / "robust"
 LIMIT = 1_000_000
@@ -53,7 +55,7 @@ def opened(data: bytes | Path, max_pixels: int = LIMIT) -> Image.Image:
 def assert_corners(image: Image.Image) -> None:
     assert image.size == (64, 40)
     for point, colour in (((5, 5), (255, 0, 0)), ((58, 5), (0, 0, 255)), ((5, 35), (255, 255, 255))):
-        seen = image.getpixel(point)
+        seen = rgb(image, point)
         assert all(abs(a - b) < 60 for a, b in zip(seen, colour, strict=True)), (point, seen)
 
 
@@ -151,8 +153,8 @@ def test_lab_keeps_its_lightness() -> None:
     image = Image.merge("LAB", [Image.new("L", (20, 20), value) for value in (255, 128, 128)])
     image.paste((0, 128, 128), (0, 0, 10, 20))
     seen = opened(saved(image, "TIFF"))
-    assert min(seen.getpixel((15, 5))) > 245
-    assert max(seen.getpixel((5, 5))) < 10
+    assert min(rgb(seen, (15, 5))) > 245
+    assert max(rgb(seen, (5, 5))) < 10
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "L"])
@@ -172,14 +174,14 @@ def test_few_bits_are_read(mode: str) -> None:
         (np.float32, 255.0, "TIFF"),
     ],
 )  # fmt: skip
-def test_deep_grey_keeps_its_range(dtype: type, white: float, kind: str) -> None:
+def test_deep_grey_keeps_its_range(dtype: type[Any], white: float, kind: str) -> None:
     values = np.full((300, 40), white, dtype)
     values[:, 10:20] = 0
     values[:, 20:30] = white / 2
     seen = opened(saved(Image.fromarray(values), kind))
     assert seen.getpixel((2, 290)) == (255, 255, 255)
     assert seen.getpixel((15, 290)) == (0, 0, 0)
-    assert 120 < seen.getpixel((25, 290))[0] < 136
+    assert 120 < rgb(seen, (25, 290))[0] < 136
 
 
 def test_floats_that_are_not_numbers_do_no_harm() -> None:
@@ -192,7 +194,7 @@ def test_sixteen_bit_tiff_that_counts_from_white() -> None:
     values = np.zeros((20, 20), np.uint16)
     values[:10] = 65535
     seen = opened(saved(Image.fromarray(values), "TIFF", tiffinfo={262: 0}))
-    assert seen.getpixel((5, 5)) == (0, 0, 0)
+    assert rgb(seen, (5, 5)) == (0, 0, 0)
     assert seen.getpixel((5, 15)) == (255, 255, 255)
 
 
@@ -330,6 +332,6 @@ def test_frames_are_reached_through_one_handle() -> None:
     frames = [corners(), Image.new("RGB", (32, 20), "green")]
     data = saved(frames[0], "TIFF", save_all=True, append_images=frames[1:])
     with open_frames(data) as image:
-        assert image.n_frames == 2
+        assert getattr(image, "n_frames", 1) == 2
         image.seek(1)
         assert image.size == (32, 20)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import aclosing
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -18,20 +19,22 @@ from airgap.engines.fake import FakeEngine
 from process.defaults import Defaults
 from process.in_order import in_order
 from process.pipeline import BLANK_PAGE, LOOP_CUT, RENDER_AHEAD, Reader
-from process.source import PageImage
+from process.source import PageImage, Source
 
 
-class Pages:
+class Pages(Source):
     """Pages that each hold one rectangle as wide as ten times their number."""
 
-    kind = "image"
-    notes = ()
+    kind: Literal["image", "pdf"] = "image"
 
-    def __init__(self, count: int, broken: set[int] = frozenset(), blank: set[int] = frozenset()) -> None:  # type: ignore[assignment]
-        self.numbers = range(1, count + 1)
+    def __init__(self, count: int, broken: Set[int] = frozenset(), blank: Set[int] = frozenset()) -> None:
+        super().__init__(b"", "pages.png", "image/png", count, range(1, count + 1))
         self.broken = broken
         self.blank = blank
         self.rendered: list[int] = []
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def pixels(self, number: int) -> int:
         return 400 * 60
@@ -44,6 +47,9 @@ class Pages:
         if number not in self.blank:
             ImageDraw.Draw(image).rectangle((5, 10, 4 + number, 29), fill="black")
         return PageImage(number, image, 144.0, 72.0, blank=number in self.blank)
+
+    def image(self, number: int) -> Image.Image:
+        return self.render(number).image
 
 
 def reader_of(engine: FakeEngine, **bounds: float | None) -> Reader:
@@ -225,7 +231,9 @@ async def test_an_engine_may_know_only_once_started_how_many_pages_it_takes() ->
 
 
 @pytest.mark.parametrize(("kind", "rule"), [("image", (30, 90)), ("pdf", (20, 50))])
-async def test_the_kind_of_document_decides_the_no_repeat_rule(kind: str, rule: tuple[int, int]) -> None:
+async def test_the_kind_of_document_decides_the_no_repeat_rule(
+    kind: Literal["image", "pdf"], rule: tuple[int, int]
+) -> None:
     """Whatever route or dialect the pages came by; and a rule that a request sets stands."""
     engine, pages = FakeEngine(), Pages(1)
     pages.kind = kind

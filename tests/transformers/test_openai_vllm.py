@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -76,7 +77,8 @@ async def test_vllm_s_server_answers_as_the_native_engine(
     ) as remote:
         assert remote.server == "vllm"
         assert remote.model == "deepseek-ocr"
-        for rule in ({}, {"ngram_size": 2, "window_size": 90}):
+        rules: list[dict[str, Any]] = [{}, {"ngram_size": 2, "window_size": 90}]
+        for rule in rules:
             options = ReadOptions(prompt="Free OCR.", mode="gundam", max_tokens=24, **rule)
             answers = []
             for one in (remote, engine):

@@ -61,7 +61,8 @@ def test_tokens_are_those_of_transformers_generate(folder: Path) -> None:
                 do_sample=False,
             )
             expected.append(found[0, len(one.ids) :].tolist())
-        cache, tokens, lengths, positions = SlotCache(), [], [], []
+        tokens: list[list[int]] = []
+        cache, lengths, positions = SlotCache(), [], []
         for row, one in enumerate(pages):
             prefilled = decoder.prefill(one, None)
             cache.put(row, prefilled.cache, len(one.ids))
@@ -72,8 +73,8 @@ def test_tokens_are_those_of_transformers_generate(folder: Path) -> None:
             mask = cache.aim([length + step for length in lengths], torch.device("cpu"))
             last = torch.tensor([[row[-1]] for row in tokens])
             where = torch.tensor([[position + step] for position in positions])
-            for row, logits in zip(tokens, decoder.decode(last, where, cache, mask), strict=True):
-                row.append(int(logits.argmax()))
+            for said, logits in zip(tokens, decoder.decode(last, where, cache, mask), strict=True):
+                said.append(int(logits.argmax()))
     assert tokens == expected
 
 

@@ -213,7 +213,7 @@ def test_ocr_with_a_language_on_qwen(tmp_path: Path) -> None:
         "prompt": "markdown",
         "sampling": {"max_tokens": 8},
     }
-    settings = {
+    settings: dict[str, Any] = {
         "BACKEND": "transformers",
         "MODEL_PATH": str(folder),
         "MODEL_ID": "tiny-qwen",

@@ -140,8 +140,9 @@ async def read(
     async with aclosing(engine.read(images, ReadOptions(mode=mode, **options))) as stream:
         events = [event async for event in stream]
     assert isinstance(events[-1], PageRead)
-    assert all(isinstance(event, Delta) for event in events[:-1])
-    return [event.text for event in events[:-1]], events[-1]
+    deltas = [event for event in events[:-1] if isinstance(event, Delta)]
+    assert len(deltas) == len(events) - 1
+    return [event.text for event in deltas], events[-1]
 
 
 async def until(condition: Any, seconds: float = 120.0) -> None:

@@ -68,8 +68,8 @@ class States:
         self.max_num_reqs = slots
         self.vocab_size = VOCABULARY
         self.all_token_ids = SimpleNamespace(gpu=torch.zeros(slots, length, dtype=torch.int32))
-        for name in ("prompt_len", "prefill_len", "total_len"):
-            setattr(self, name, SimpleNamespace(gpu=torch.zeros(slots, dtype=torch.int32)))
+        counts = (SimpleNamespace(gpu=torch.zeros(slots, dtype=torch.int32)) for _ in range(3))
+        self.prompt_len, self.prefill_len, self.total_len = counts
 
     def put(self, slot: int, output: list[int]) -> None:
         tokens = PROMPT + output
@@ -79,7 +79,7 @@ class States:
 
 
 def v2_processor(states: States) -> NoRepeatNgramV2:
-    (processor,) = build_custom_logits_processors(CONFIG, states, False, [NAME])  # type: ignore[arg-type]
+    (processor,) = build_custom_logits_processors(CONFIG, states, False, [NAME])
     assert isinstance(processor, NoRepeatNgramV2)
     assert isinstance(processor._states, LogitsProcRequestState)
     return processor
@@ -149,7 +149,7 @@ def test_v2_agrees_with_the_rule_on_random_outputs_of_all_lengths() -> None:
     states = States(40, 128)
     processor = v2_processor(states)
     for _ in range(30):
-        cases = []
+        cases: list[tuple[Any, ...]] = []
         for slot in range(40):
             sizes = {"ngram_size": rng.randint(1, 6), "window_size": rng.randint(1, 40)}
             case = sizes | {"whitelist": rng.sample(range(4), rng.randint(0, 2))}
@@ -182,7 +182,7 @@ def test_v2_forgets_the_rule_of_a_slots_last_request() -> None:
 def test_v2_refuses_speculative_decoding() -> None:
     config: Any = SimpleNamespace(speculative_config=object())
     with pytest.raises(ValueError, match="speculative"):
-        build_custom_logits_processors(config, States(1, 8), False, [NAME])  # type: ignore[arg-type]
+        build_custom_logits_processors(config, States(1, 8), False, [NAME])
 
 
 # --- both, and transformers --------------------------------------------------------------------------
@@ -216,5 +216,5 @@ def test_transformers_agrees_with_the_authors_step_by_step() -> None:
             ids = torch.tensor([PROMPT + output[:length], PROMPT + twin[:length]])
             scores = torch.zeros(2, VOCABULARY)
             expected = [banned_tokens(ids[:length], *sizes, whitelist) for ids in (output, twin)]
-            assert forbidden(processor(ids, scores)) == expected  # type: ignore[arg-type]
+            assert forbidden(processor(ids, scores)) == expected
             assert not scores.any()

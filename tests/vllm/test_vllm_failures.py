@@ -122,7 +122,7 @@ async def test_closing_stops_what_runs(scripted: VllmEngine) -> None:
     task = await begun(scripted)
     async with asyncio.timeout(60):
         await scripted.close()
-        (result,) = await asyncio.gather(task, return_exceptions=True)
+        result = (await asyncio.gather(task, return_exceptions=True))[0]
     assert isinstance(result, EngineFailed)
     assert scripted.health() == (False, "the engine was shut down")
     with pytest.raises(EngineUnavailable):

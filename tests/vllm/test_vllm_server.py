@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from tests.test_pdf_routes import document
 from tests.vllm.conftest import page
 
 
-def settings_of(model: Path, **changes: str) -> dict[str, str]:
+def settings_of(model: Path, **changes: str) -> dict[str, Any]:
     """A server whose model is the tiny checkpoint."""
     return {
         "BACKEND": "vllm",

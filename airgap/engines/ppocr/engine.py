@@ -11,7 +11,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from PIL.Image import Image
 
 import deepseek_ocr
 from airgap.core.document import Block, ReadOptions, Usage
-from airgap.core.engine import Capabilities, Delta, PageRead, check_capabilities
+from airgap.core.engine import Capabilities, Delta, Events, PageRead, check_capabilities
 from airgap.core.errors import EngineFailed, EngineUnavailable
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class RapidOcrEngine:
             ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="ocr-page"),
         )
 
-    async def read(self, images: Sequence[Image], options: ReadOptions) -> AsyncIterator[Delta | PageRead]:
+    async def read(self, images: Sequence[Image], options: ReadOptions) -> Events:
         """Read one page: a delta per piece of layout, then the page. Closing the iterator stops the work."""
         check_capabilities(self.capabilities, len(images), options)
         loaded = self._loaded

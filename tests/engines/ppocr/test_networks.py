@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from airgap.core.errors import EngineUnavailable
-from airgap.engines.ppocr import networks
 from airgap.engines.ppocr.networks import (
     DETECTOR_FILE,
     STRIP_HEIGHT,
@@ -70,7 +69,7 @@ def test_a_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 def test_a_missing_wheel_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EngineUnavailable, match="rapidocr"):
         model_directory()
 
