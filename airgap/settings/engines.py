@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from airgap.core.document import Mode
 from airgap.core.errors import ConfigurationError
-from airgap.settings.section import CommaSeparated
+from airgap.settings.section import CommaSeparated, JsonObject
 from airgap.settings.work import WorkSettings
 
 BACKENDS = ("auto", "vllm", "transformers", "openai", "rapidocr", "fake")
@@ -89,9 +89,10 @@ class EngineSettings(WorkSettings):
         description="BACKEND=vllm: pages in one step of the decoder. `memory`: as many as the cache holds, "
         "at most MAX_CONCURRENCY. Unset: MAX_CONCURRENCY, on GPUs below 16 GiB as `memory`.",
     )
-    vllm_engine_args: dict[str, Any] = Field(
+    vllm_engine_args: JsonObject = Field(
         {},
-        description="Further arguments of vLLM's AsyncEngineArgs, as a JSON object.",
+        description="Further arguments of vLLM's AsyncEngineArgs, as a JSON object. One that vLLM does not "
+        "know stops the start.",
     )
     max_model_len: int = Field(8192, ge=1024, description="Tokens of prompt and answer together.")
     max_new_tokens: int = Field(8192, ge=1, description="Upper bound of `max_tokens`, and its default.")

@@ -42,6 +42,7 @@ from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
 from airgap.engines.qwen_pages import QwenFacts
 from airgap.engines.vllm.fit import fitted
+from airgap.engines.vllm.given_arguments import known_names, refuse_strangers
 from airgap.engines.vllm.plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
 from airgap.engines.vllm.process import EngineProcess
 from airgap.engines.vllm.requests import sampling_params, tokens_of, usage_with
@@ -103,13 +104,21 @@ class VllmEngine:
     async def start(self) -> None:
         """Verify the model's folder and load it.
 
-        Raises `ConfigurationError` for a folder that is not right, `EngineUnavailable` where vLLM is not
-        installed, cannot run on what GPUs there are, or does not start.
+        Raises `ConfigurationError` for a folder that is not right or arguments that vLLM does not know,
+        `EngineUnavailable` where vLLM is not installed, cannot run on what GPUs there are, or does not start.
         """
         if find_spec("vllm") is None:
             raise EngineUnavailable(
                 "vLLM is not installed.", "pip install -r requirements-gpu.txt, or choose another BACKEND."
             )
+        set_offline_environment(
+            self.settings.data_dir / "cache",
+            search_path=SEARCH_PATH,
+            plugins=[PLUGIN_NAME],
+            one_host=self.settings.distributed_executor_backend != "ray",
+        )
+        if self.settings.vllm_engine_args:
+            refuse_strangers(self.settings.vllm_engine_args, await asyncio.to_thread(known_names))
         self.folder = await asyncio.to_thread(verify, self._model_path)
         log.info("%s", self.folder.summary())
         for note in self.folder.warnings:
@@ -118,12 +127,6 @@ class VllmEngine:
         self.capabilities = Capabilities(supports_modes=modes, max_images=1, text_only=True)
         if self.folder.family == "qwen-vl":
             self._qwen = QwenFacts.of(self.folder.path, self.folder.architecture)
-        set_offline_environment(
-            self.settings.data_dir / "cache",
-            search_path=SEARCH_PATH,
-            plugins=[PLUGIN_NAME],
-            one_host=self.settings.distributed_executor_backend != "ray",
-        )
         self._fitted = await asyncio.to_thread(fitted, self.folder, self.settings, self.share)
         try:
             await self._process.start()
