@@ -2,6 +2,7 @@
 
 core        the nouns, the errors, the engine protocol
 monitoring  metrics, traces, logs
+settings    what a site can set, a section a module; config.py puts them together
 models      what DeepSeek-OCR and Qwen-VL write, and how it is drawn
 layout      lines → regions → paragraphs, tables
 (process/   bytes → pages → Document; stands beside this package, as does deepseek_ocr.py)

@@ -26,7 +26,8 @@ import numpy as np
 from PIL import Image
 
 from airgap.core.document import ReadOptions
-from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+from airgap.engines.vllm.engine import VllmEngine
+from airgap.settings.engines import EngineSettings
 from tests import tiny_checkpoint
 
 PAGE = (
@@ -81,7 +82,7 @@ class Engine(VllmEngine):
     """The engine without a model: `llm` answers, pages are not prepared. `change` is made to each request."""
 
     def __init__(self, llm: AsyncLlm, change: Callable[[Any], None]) -> None:
-        super().__init__(VllmOptions(Path("/none"), "none", Path("/tmp"), num_workers=1))
+        super().__init__(EngineSettings(model_path=Path("/none"), data_dir=Path("/tmp"), num_workers=1))
         self._llm, self._change = llm, change
         self._process.current = lambda: llm  # type: ignore[method-assign]
 

@@ -26,8 +26,9 @@ from rich.table import Table
 
 from airgap.engines.model_folder import verify
 from airgap.engines.offline_environment import set_offline_environment
-from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+from airgap.engines.vllm.engine import VllmEngine
 from airgap.engines.vllm.plugin import PLUGIN_NAME, SEARCH_PATH
+from airgap.settings.engines import EngineSettings
 from deepseek_ocr import IMAGE
 from process.image_process import prepare
 from tests import tiny_checkpoint
@@ -48,7 +49,7 @@ def processors(folder: Path, dtype: str) -> tuple[Any, Any]:
     from vllm.engine.arg_utils import EngineArgs
     from vllm.multimodal import MULTIMODAL_REGISTRY
 
-    engine = VllmEngine(VllmOptions(folder, "tiny", folder.parent, torch_dtype=dtype))  # type: ignore[arg-type]
+    engine = VllmEngine(EngineSettings(model_path=folder, data_dir=folder.parent, torch_dtype=dtype))  # type: ignore[arg-type]
     engine.folder = verify(folder)
     arguments = engine._engine_args()
     made = []

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     "airgap.core",
     "airgap.monitoring",
+    "airgap.settings",
     "config",
     "airgap.models",
     "deepseek_ocr",

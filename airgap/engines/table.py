@@ -16,7 +16,7 @@ from typing import Any
 
 from airgap.core.engine import Engine
 from airgap.core.errors import ConfigurationError, EngineUnavailable
-from config import Settings
+from airgap.settings.engines import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class EngineSpec:
     """Where an engine lives and which settings it is built from."""
 
     target: str  # "module:Class", or "module:function" that makes one
-    arguments: Callable[[Settings], dict[str, Any]]
+    arguments: Callable[[EngineSettings], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,110 +35,28 @@ class EngineChoice:
     reason: str
 
 
-def _rapidocr(settings: Settings) -> dict[str, Any]:
+def _rapidocr(settings: EngineSettings) -> dict[str, Any]:
     return {"num_workers": settings.workers, "languages": settings.languages}
 
 
-def _vllm(settings: Settings) -> dict[str, Any]:
-    from airgap.engines.vllm.engine import VllmOptions
-
-    return {
-        "options": VllmOptions(
-            model_path=_model_path(settings),
-            model_id=settings.model_id,
-            data_dir=settings.data_dir,
-            default_mode=settings.default_mode,
-            max_crops=settings.max_crops,
-            gpu_mem_utilization=settings.gpu_mem_utilization,
-            torch_dtype=settings.torch_dtype,
-            use_flash_attention=settings.use_flash_attention,
-            tensor_parallel_size=settings.tensor_parallel_size,
-            data_parallel_size=settings.data_parallel_size,
-            distributed_executor_backend=settings.distributed_executor_backend,
-            kv_cache_dtype=settings.kv_cache_dtype,
-            quantization=settings.quantization,
-            max_num_seqs=settings.max_num_seqs,
-            max_model_len=settings.max_model_len,
-            max_new_tokens=settings.max_new_tokens,
-            max_concurrency=settings.max_concurrency or 100 * settings.data_parallel_size,
-            max_queue=settings.max_queue,
-            num_workers=settings.workers,
-            engine_args=settings.vllm_engine_args,
-        )
-    }
+def _all(settings: EngineSettings) -> dict[str, Any]:
+    return {"settings": settings}
 
 
-def _model_path(settings: Settings) -> Path:
-    if settings.model_path is None:
-        raise ConfigurationError(
-            "This engine reads with a model from local disk, and MODEL_PATH is not set.",
-            "Set MODEL_PATH to the folder that holds the model's config.json.",
-        )
-    return settings.model_path
-
-
-def _transformers(settings: Settings) -> dict[str, Any]:
-    from airgap.engines.transformers.engine import TransformersOptions
-
-    return {
-        "options": TransformersOptions(
-            model_path=_model_path(settings),
-            model_id=settings.model_id,
-            data_dir=settings.data_dir,
-            default_mode=settings.default_mode,
-            max_crops=settings.max_crops,
-            gpu_mem_utilization=settings.gpu_mem_utilization,
-            torch_dtype=settings.torch_dtype,
-            vision_dtype=settings.vision_dtype,
-            use_flash_attention=settings.use_flash_attention,
-            max_model_len=settings.max_model_len,
-            max_new_tokens=settings.max_new_tokens,
-            max_concurrency=settings.max_concurrency,
-            max_queue=settings.max_queue,
-            num_workers=settings.workers,
-            device=settings.torch_device,
-        )
-    }
-
-
-def _openai(settings: Settings) -> dict[str, Any]:
-    from airgap.engines.openai.engine import OpenAiOptions
-
-    if settings.llm_base_url is None:
-        raise ConfigurationError(
-            "BACKEND=openai reads on another server, and LLM_BASE_URL is not set.",
-            "Set LLM_BASE_URL, such as http://gpu-box:8000/v1.",
-        )
-    key = settings.llm_api_key
-    return {
-        "options": OpenAiOptions(
-            base_url=settings.llm_base_url,
-            api_key=key.get_secret_value() if key else None,
-            model=settings.llm_model,
-            server=settings.llm_server,
-            ca_file=settings.llm_ca_file,
-            max_concurrency=settings.max_concurrency,
-            max_new_tokens=settings.max_new_tokens,
-            # in a list, a server that hangs must leave time for the next engine to read the page
-            page_timeout=settings.page_timeout_seconds / (2 if "," in settings.backend else 1),
-        )
-    }
-
-
-def _fake(settings: Settings) -> dict[str, Any]:
+def _fake(settings: EngineSettings) -> dict[str, Any]:
     return {"seconds_per_page": settings.fake_seconds_per_page}
 
 
 ENGINES: dict[str, EngineSpec] = {
     "rapidocr": EngineSpec("airgap.engines.ppocr.engine:RapidOcrEngine", _rapidocr),
-    "vllm": EngineSpec("airgap.engines.vllm.replicas:create", _vllm),
-    "transformers": EngineSpec("airgap.engines.transformers.engine:TransformersEngine", _transformers),
-    "openai": EngineSpec("airgap.engines.openai.engine:OpenAiEngine", _openai),
+    "vllm": EngineSpec("airgap.engines.vllm.replicas:create", _all),
+    "transformers": EngineSpec("airgap.engines.transformers.engine:TransformersEngine", _all),
+    "openai": EngineSpec("airgap.engines.openai.engine:OpenAiEngine", _all),
     "fake": EngineSpec("airgap.engines.fake:FakeEngine", _fake),
 }
 
 
-def choose_engine(settings: Settings) -> EngineChoice:
+def choose_engine(settings: EngineSettings) -> EngineChoice:
     """Settle `BACKEND=auto` by what is on this machine; a named backend is taken at its word."""
     if settings.backend != "auto":
         return EngineChoice(settings.backend, f"BACKEND={settings.backend}")
@@ -148,7 +66,7 @@ def choose_engine(settings: Settings) -> EngineChoice:
     return EngineChoice("vllm", "BACKEND=auto: a CUDA GPU, vLLM and MODEL_PATH are there")
 
 
-def missing_for_vllm(settings: Settings) -> list[str]:
+def missing_for_vllm(settings: EngineSettings) -> list[str]:
     """What stands between this machine and the production engine; empty when nothing does."""
     missing = []
     if not (shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
@@ -162,7 +80,7 @@ def missing_for_vllm(settings: Settings) -> list[str]:
     return missing
 
 
-def create_engine(settings: Settings, choice: EngineChoice | None = None) -> Engine:
+def create_engine(settings: EngineSettings, choice: EngineChoice | None = None) -> Engine:
     """Build the chosen engine, or the chosen ones in their order, without starting any.
 
     Raises `ConfigurationError` for a name not in the table and `EngineUnavailable` when the engine's
@@ -177,7 +95,7 @@ def create_engine(settings: Settings, choice: EngineChoice | None = None) -> Eng
     return FallbackEngine(engines)
 
 
-def _create(settings: Settings, name: str) -> Engine:
+def _create(settings: EngineSettings, name: str) -> Engine:
     if name not in ENGINES:
         raise ConfigurationError(
             f"BACKEND={name} is not an engine.", f"Use one of: auto, {', '.join(sorted(ENGINES))}."

@@ -14,7 +14,8 @@ from typing import Any
 
 import airgap.engines.transformers.engine as module
 from airgap.core.document import ReadOptions
-from airgap.engines.transformers.engine import TransformersEngine, TransformersOptions
+from airgap.engines.transformers.engine import TransformersEngine
+from airgap.settings.engines import EngineSettings
 from benchmarks.gpu.checkpoint import folder_of
 from benchmarks.gpu.load import Counts, Gpu, measured
 from benchmarks.gpu.report import Results
@@ -43,12 +44,14 @@ async def bench(options: argparse.Namespace, results: Results, where: Path) -> N
         await engine.close()
 
 
-def settings(options: argparse.Namespace, folder: Path) -> TransformersOptions:
-    return TransformersOptions(
+def settings(options: argparse.Namespace, folder: Path) -> EngineSettings:
+    return EngineSettings(
         model_path=folder,
         model_id="bench",
         data_dir=options.out,
-        default_mode="tiny",
+        base_size=512,
+        image_size=512,
+        crop_mode=False,
         torch_dtype="fp32" if options.dry else "bf16",
         max_model_len=2048 if options.dry else 8192,
         max_new_tokens=1000,

@@ -29,7 +29,8 @@ import airgap.engines.vllm.engine
 from airgap.core.document import Mode, ReadOptions
 from airgap.core.engine import PageRead
 from airgap.engines.model_folder import ModelFolder
-from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+from airgap.engines.vllm.engine import VllmEngine
+from airgap.settings.engines import EngineSettings
 from benchmarks.gpu.checkpoint import ARCHITECTURE, folder_of, pages
 from benchmarks.gpu.load import Counts, Gpu, measured
 from benchmarks.gpu.probe import probe
@@ -61,11 +62,13 @@ async def started(
         **more,
     }
     engine = VllmEngine(
-        VllmOptions(
+        EngineSettings(
             model_path=folder.path,
             model_id="bench",
             data_dir=options.out,
-            default_mode="tiny",
+            base_size=512,
+            image_size=512,
+            crop_mode=False,
             torch_dtype="fp32" if options.dry else "bf16",
             max_model_len=options.max_model_len,
             max_new_tokens=options.max_model_len - 1000,
@@ -75,7 +78,7 @@ async def started(
             gpu_mem_utilization=options.memory,
             kv_cache_dtype=options.kv_cache_dtype,
             quantization=options.quantization,
-            engine_args=engine_args,
+            vllm_engine_args=engine_args,
         )
     )
     setattr(airgap.engines.vllm.engine, "verify", lambda path: folder)  # noqa: B010

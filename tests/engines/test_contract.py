@@ -6,12 +6,13 @@ The others run it where their libraries are: `tests/transformers` and `tests/vll
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airgap.core.engine import Engine
-from airgap.core.errors import AirgapError, EngineUnavailable
+from airgap.core.errors import AirgapError, ConfigurationError, EngineUnavailable
 from airgap.engines.table import ENGINES, EngineChoice, create_engine
 from config import Settings
 from tests.engines.contract import EngineContract, page
@@ -31,6 +32,22 @@ class TestEngines(EngineContract):
             settings["llm_base_url"] = f"{request.getfixturevalue('cpu_server')}/v1"
         async with started(create_engine(Settings(**settings), EngineChoice(request.param, "test"))) as built:
             yield built
+
+
+def test_an_engine_is_given_the_settings_themselves(tmp_path: Path) -> None:
+    settings = Settings(model_path=tmp_path, llm_base_url="http://127.0.0.1:9/v1", max_crops=3)
+    for name in ("vllm", "transformers", "openai"):
+        engine: Any = create_engine(settings, EngineChoice(name, "test"))
+        assert engine.settings is settings
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("vllm", "MODEL_PATH"), ("transformers", "MODEL_PATH"), ("openai", "LLM_BASE_URL")],
+)
+def test_an_engine_says_which_setting_it_lacks(name: str, missing: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{missing} is not set"):
+        create_engine(Settings(), EngineChoice(name, "test"))
 
 
 def test_an_unknown_engine_is_refused_by_name() -> None:

@@ -7,25 +7,31 @@ import base64
 import io
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from PIL import Image
+from pydantic import SecretStr
 
 from airgap.core.document import ReadOptions
 from airgap.core.engine import Delta, PageRead
 from airgap.core.errors import ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, PageTimeout
-from airgap.engines.openai.engine import OpenAiEngine, OpenAiOptions
+from airgap.engines.openai.engine import OpenAiEngine, Patience
+from airgap.settings.engines import EngineSettings
 from tests.engines.peers import babble, hang, hang_up, raw, serving, status, words
 
+KEY = SecretStr("k")
 PAGE = Image.new("RGB", (64, 48), "white")
 WHOLE = "<|ref|>text<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>\nHello"
 
 
 @asynccontextmanager
 async def started(url: str, **changes: Any) -> AsyncIterator[OpenAiEngine]:
-    quick = {"first_pause": 0.001, "longest_pause": 0.01, "page_timeout": 30.0}
-    engine = OpenAiEngine(OpenAiOptions(base_url=url, **{**quick, **changes}))
+    """`changes` are settings, or parts of `Patience`."""
+    quick = {"first_pause": 0.001, "longest_pause": 0.01, "page_timeout_seconds": 30.0, **changes}
+    patience = {field.name: quick.pop(field.name) for field in fields(Patience) if field.name in quick}
+    engine = OpenAiEngine(EngineSettings(llm_base_url=url, **quick), Patience(**patience))
     await engine.start()
     try:
         yield engine
@@ -44,7 +50,10 @@ async def read(engine: OpenAiEngine, image: Image.Image | None = PAGE, **options
 
 
 async def test_a_page_goes_out_and_its_blocks_come_back() -> None:
-    async with serving(words(WHOLE[:20], WHOLE[20:])) as peer, started(peer.url, api_key="k") as engine:
+    async with (
+        serving(words(WHOLE[:20], WHOLE[20:])) as peer,
+        started(peer.url, llm_api_key=SecretStr("k")) as engine,
+    ):
         end = await read(engine, max_tokens=99, ngram_size=20, window_size=50)
     assert end.raw == WHOLE
     assert end.finish_reason == "stop"
@@ -146,13 +155,16 @@ async def test_streams_of_other_accents(stream: bytes) -> None:
 
 
 async def test_a_deadline_covers_the_whole_page() -> None:
-    async with serving(hang) as peer, started(peer.url, page_timeout=0.3) as engine:
+    async with serving(hang) as peer, started(peer.url, page_timeout_seconds=0.3) as engine:
         with pytest.raises(PageTimeout):
             await read(engine)
 
 
 async def test_a_server_that_hangs_is_left_alone_too() -> None:
-    async with serving(hang) as peer, started(peer.url, page_timeout=0.1, failures_to_open=2) as engine:
+    async with (
+        serving(hang) as peer,
+        started(peer.url, page_timeout_seconds=0.1, failures_to_open=2) as engine,
+    ):
         for _ in range(2):
             with pytest.raises(PageTimeout):
                 await read(engine)
@@ -189,13 +201,13 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("url", ["", "gpu-box:8000", "file:///etc/passwd", "http://"])
 def test_a_wrong_address_is_named(url: str) -> None:
     with pytest.raises(ConfigurationError, match="LLM_BASE_URL"):
-        OpenAiEngine(OpenAiOptions(base_url=url))
+        OpenAiEngine(EngineSettings(llm_base_url=url))
 
 
 async def test_a_server_that_is_not_there_or_has_not_the_model() -> None:
     async with serving(words("x")) as peer:
         with pytest.raises(EngineUnavailable, match="no model") as caught:
-            async with started(peer.url, model="another"):
+            async with started(peer.url, llm_model="another"):
                 pass
         assert "deepseek-ocr" in caught.value.remedy
         with pytest.raises(EngineUnavailable, match="404"):

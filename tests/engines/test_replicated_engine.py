@@ -17,8 +17,10 @@ from airgap.core.engine import Capabilities, Delta, Engine, Events, PageRead
 from airgap.core.errors import AirgapError, ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable
 from airgap.engines.replicated import ReplicatedEngine
 from airgap.engines.table import EngineChoice, create_engine
-from airgap.engines.vllm.engine import VllmEngine, VllmOptions, require_gpus
-from airgap.engines.vllm.replicas import create, shares
+from airgap.engines.vllm.engine import VllmEngine, require_gpus
+from airgap.engines.vllm.replicas import create
+from airgap.engines.vllm.share import shares
+from airgap.settings.engines import EngineSettings
 from config import Settings, load_settings
 from process.defaults import Defaults
 from process.pipeline import Reader
@@ -254,8 +256,8 @@ async def test_the_metric_counts_them() -> None:
 # --- vLLM's ------------------------------------------------------------------------------------------
 
 
-def options(tmp_path: Path, **changes: object) -> VllmOptions:
-    return VllmOptions(tmp_path, "m", tmp_path, **changes)  # type: ignore[arg-type]
+def options(tmp_path: Path, **changes: object) -> EngineSettings:
+    return EngineSettings(model_path=tmp_path, data_dir=tmp_path, **changes)  # type: ignore[arg-type]
 
 
 def test_one_engine_has_no_other_beside_it(tmp_path: Path) -> None:
@@ -265,8 +267,8 @@ def test_one_engine_has_no_other_beside_it(tmp_path: Path) -> None:
 def test_each_engine_has_its_gpus_and_its_share_of_the_pages(tmp_path: Path) -> None:
     made = shares(options(tmp_path, data_parallel_size=3, tensor_parallel_size=2, max_concurrency=100))
     assert [each.devices for each in made] == [(0, 1), (2, 3), (4, 5)]
-    assert [each.engine_number for each in made] == [0, 1, 2]
-    assert {each.max_concurrency for each in made} == {34}
+    assert [each.number for each in made] == [0, 1, 2]
+    assert {each.pages for each in made} == {34}
     on_ray = shares(options(tmp_path, data_parallel_size=2, distributed_executor_backend="ray"))
     assert [each.devices for each in on_ray] == [(), ()]
 

@@ -12,9 +12,9 @@ import pytest
 
 from airgap.core.errors import ConfigurationError, EngineUnavailable
 from airgap.engines.model_folder import ModelFolder
-from airgap.engines.vllm.engine import VllmOptions
 from airgap.engines.vllm.fit import BATCHED_TOKENS, GIB, Need, attention, fit, need_of
 from airgap.engines.vllm.hardware import Gpu, Hardware, hardware, read
+from airgap.settings.engines import EngineSettings
 
 PUBLISHED = Need(weights=6_672_212_480, token=61_440, torch_cuda=(13, 0))
 FP8 = replace(PUBLISHED, weights=int(PUBLISHED.weights * 0.6), quantization="fp8")
@@ -269,8 +269,8 @@ def folder(tmp_path: Path) -> ModelFolder:
     return ModelFolder(tmp_path, "DeepseekOCRForCausalLM", "deepseek-ocr", 640, 2710, 3_336_106_240, False)
 
 
-def options(folder: ModelFolder, **changes: Any) -> VllmOptions:
-    return VllmOptions(model_path=folder.path, model_id="m", data_dir=folder.path, **changes)
+def options(folder: ModelFolder, **changes: Any) -> EngineSettings:
+    return EngineSettings(model_path=folder.path, data_dir=folder.path, **changes)
 
 
 def test_what_the_published_model_needs(folder: ModelFolder) -> None:

@@ -7,7 +7,6 @@ Run in the environment that `tests/vllm/setup_env.sh` makes:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from airgap.engines.transformers.engine import TransformersEngine, TransformersOptions
+from airgap.engines.transformers.engine import TransformersEngine
+from airgap.settings.engines import EngineSettings
 from tests import tiny_checkpoint
 from tests.engines.started import started
 from tests.vllm.conftest import small_machine
@@ -50,21 +50,23 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_checkpoint.make(tmp_path_factory.mktemp("model") / "tiny")
 
 
-def options_for(model: Path, data_dir: Path, **changes: Any) -> TransformersOptions:
-    options = TransformersOptions(
-        model_path=model,
-        model_id="tiny",
-        data_dir=data_dir,
-        default_mode="tiny",
-        torch_dtype="fp32",
-        max_model_len=4096,
-        max_new_tokens=2048,
-        max_concurrency=4,
-        num_workers=2,
-        shutdown_seconds=30,
-        device="cpu",
-    )
-    return replace(options, **changes)
+def options_for(model: Path, data_dir: Path, **changes: Any) -> EngineSettings:
+    """What the tests' engines are built from; `changes` are settings."""
+    common = {
+        "model_path": model,
+        "model_id": "tiny",
+        "data_dir": data_dir,
+        "base_size": 512,
+        "image_size": 512,
+        "crop_mode": False,
+        "torch_dtype": "fp32",
+        "max_model_len": 4096,
+        "max_new_tokens": 2048,
+        "max_concurrency": 4,
+        "num_workers": 2,
+        "torch_device": "cpu",
+    }
+    return EngineSettings(**{**common, **changes})
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

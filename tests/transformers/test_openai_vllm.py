@@ -14,12 +14,14 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from airgap.core.document import ReadOptions
 from airgap.core.engine import Delta, PageRead
-from airgap.engines.openai.engine import OpenAiEngine, OpenAiOptions
+from airgap.engines.openai.engine import OpenAiEngine
 from airgap.engines.transformers.engine import TransformersEngine
 from airgap.engines.vllm.plugin import PLUGIN_NAME, SEARCH_PATH
+from airgap.settings.engines import EngineSettings
 from tests.conftest import free_port
 from tests.engines.started import started
 from tests.vllm.conftest import HAS_VLLM, NO_VLLM, page
@@ -68,13 +70,15 @@ def vllm_server(tiny_model: Path, data_dir: Path) -> Iterator[str]:
         process.wait(60)
 
 
+def settings_for(url: str, **changes: Any) -> EngineSettings:
+    return EngineSettings(llm_base_url=url, llm_api_key=SecretStr("secret"), **changes)
+
+
 @pytest.mark.asyncio(loop_scope="session")
 async def test_vllm_s_server_answers_as_the_native_engine(
     vllm_server: str, engine: TransformersEngine
 ) -> None:
-    async with started(
-        OpenAiEngine(OpenAiOptions(vllm_server, api_key="secret", max_new_tokens=64))
-    ) as remote:
+    async with started(OpenAiEngine(settings_for(vllm_server, max_new_tokens=64))) as remote:
         assert remote.server == "vllm"
         assert remote.model == "deepseek-ocr"
         rules: list[dict[str, Any]] = [{}, {"ngram_size": 2, "window_size": 90}]
@@ -97,7 +101,7 @@ async def test_vllm_s_server_answers_as_the_native_engine(
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_leaving_early_frees_vllm_s_server(vllm_server: str) -> None:
-    async with started(OpenAiEngine(OpenAiOptions(vllm_server, api_key="secret"))) as remote:
+    async with started(OpenAiEngine(settings_for(vllm_server))) as remote:
         options = ReadOptions(prompt="Free OCR.", max_tokens=2000)
         async with aclosing(remote.read([page(300, 200)], options)) as stream:
             await anext(stream)

@@ -132,7 +132,7 @@ async def test_flash_attention_is_never_silent(tiny_model: Path, data_dir: Path)
     with pytest.raises(EngineUnavailable, match="USE_FLASH_ATTENTION=true"):
         await wanted.start()
     with pytest.raises(EngineUnavailable, match="CUDA"):
-        await TransformersEngine(options_for(tiny_model, data_dir, device="cuda")).start()
+        await TransformersEngine(options_for(tiny_model, data_dir, torch_device="cuda")).start()
 
 
 @pytest.mark.asyncio(loop_scope="session")

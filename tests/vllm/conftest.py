@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from PIL import Image
 
 from airgap.core.document import Mode, ReadOptions
 from airgap.core.engine import Delta, PageRead
-from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+from airgap.engines.vllm.engine import VllmEngine
+from airgap.settings.engines import EngineSettings
 from tests import tiny_checkpoint
 from tests.engines.started import started
 
@@ -94,22 +94,24 @@ def scripted_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_checkpoint.make(folder, sizes=tiny_checkpoint.SCRIPTED, script=script)
 
 
-def options_for(model: Path, data_dir: Path, **changes: Any) -> VllmOptions:
-    options = VllmOptions(
-        model_path=model,
-        model_id="tiny",
-        data_dir=data_dir,
-        default_mode="tiny",
-        torch_dtype="fp32",
-        max_model_len=4096,
-        max_new_tokens=3900,
-        max_concurrency=8,
-        max_queue=8,
-        num_workers=2,
-        shutdown_seconds=2,
-        engine_args={"max_num_batched_tokens": 4096},
-    )
-    return replace(options, **changes)
+def options_for(model: Path, data_dir: Path, **changes: Any) -> EngineSettings:
+    """What the tests' engines are built from; `changes` are settings."""
+    common = {
+        "model_path": model,
+        "model_id": "tiny",
+        "data_dir": data_dir,
+        "base_size": 512,
+        "image_size": 512,
+        "crop_mode": False,
+        "torch_dtype": "fp32",
+        "max_model_len": 4096,
+        "max_new_tokens": 3900,
+        "max_concurrency": 8,
+        "max_queue": 8,
+        "num_workers": 2,
+        "vllm_engine_args": {"max_num_batched_tokens": 4096},
+    }
+    return EngineSettings(**{**common, **changes})
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -120,8 +122,8 @@ async def engine(tiny_model: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def scripted(scripted_model: Path, data_dir: Path) -> AsyncIterator[VllmEngine]:
-    options = options_for(scripted_model, data_dir, max_concurrency=2, max_queue=2, shutdown_seconds=0.1)
-    async with started(VllmEngine(options)) as engine:
+    options = options_for(scripted_model, data_dir, max_concurrency=2, max_queue=2)
+    async with started(VllmEngine(options, shutdown_seconds=0.1)) as engine:
         yield engine
 
 

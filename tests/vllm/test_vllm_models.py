@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +128,7 @@ async def test_the_second_family_is_served_and_close_lets_a_page_finish(
 ) -> None:
     sizes = tiny_checkpoint.Sizes(sam_layers=1, qwen_layers=1)
     folder = tiny_checkpoint.make(tmp_path / "second", family="deepseek-ocr-2", sizes=sizes)
-    options = replace(options_for(folder, data_dir), shutdown_seconds=120)
-    engine = VllmEngine(options)
+    engine = VllmEngine(options_for(folder, data_dir), shutdown_seconds=120)
     await engine.start()
     assert engine.folder is not None
     assert (engine.folder.family, engine.folder.tile_size) == ("deepseek-ocr-2", 768)

@@ -132,12 +132,13 @@ def test_the_profile_engine_starts_vllm_as_the_server_does(tiny_model: Path, dat
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     from airgap.engines.model_folder import verify
-    from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+    from airgap.engines.vllm.engine import VllmEngine
+    from airgap.settings.engines import EngineSettings
 
     service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["vllm"]
     parsed = make_arg_parser(FlexibleArgumentParser()).parse_args(service["command"][3:])
     compose = AsyncEngineArgs.from_cli_args(parsed)
-    engine = VllmEngine(VllmOptions(model_path=tiny_model, model_id="m", data_dir=data_dir))
+    engine = VllmEngine(EngineSettings(model_path=tiny_model, data_dir=data_dir))
     engine.folder = verify(tiny_model)
     ours = AsyncEngineArgs(**engine._engine_args())
     deliberate = {"model", "served_model_name", "mm_processor_kwargs"}

@@ -20,9 +20,8 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 from PIL.Image import Image
@@ -50,6 +49,7 @@ from airgap.engines.openai.stream import (
 )
 from airgap.models import qwen_vl
 from airgap.models.deepseek_grammar import IMAGE, Parsed, parse
+from airgap.settings.engines import EngineSettings
 from deepseek_ocr import SKIP_SPECIAL_TOKENS, WHITELIST_TOKEN_IDS, ngram_rule, proper_prompt
 
 log = logging.getLogger(__name__)
@@ -62,17 +62,9 @@ _GENERIC_PROMPT = "Convert the document to markdown."
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAiOptions:
-    """What a site can set. Times are in seconds; `page_timeout` covers a page with all its attempts."""
+class Patience:
+    """How a server that fails is tried again. Times are in seconds."""
 
-    base_url: str
-    api_key: str | None = None
-    model: str | None = None
-    server: Server | Literal["auto"] = "auto"
-    ca_file: Path | None = None
-    max_concurrency: int | None = None
-    max_new_tokens: int = 8192
-    page_timeout: float = 300.0
     connect_timeout: float = 5.0
     attempts: int = 4
     first_pause: float = 0.5
@@ -93,21 +85,20 @@ class _Transient(Exception):
 class OpenAiEngine:
     name = "openai"
 
-    def __init__(self, options: OpenAiOptions) -> None:
-        url = urlsplit(options.base_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ConfigurationError(
-                f"LLM_BASE_URL is {options.base_url[:80]!r}, which is no http or https address.",
-                "Give the address up to the version, such as http://gpu-box:8000/v1.",
-            )
-        self.options = options
-        self.model = options.model or ""
+    def __init__(self, settings: EngineSettings, patience: Patience | None = None) -> None:
+        """Raises `ConfigurationError` where LLM_BASE_URL is not set, or is no address."""
+        url = _address(settings.llm_base_url)
+        self.settings = settings
+        self.patience = patience or Patience()
+        self.model = settings.llm_model or ""
         self.device = f"{url.hostname}:{url.port or {'http': 80, 'https': 443}[url.scheme]}"
-        self.max_concurrency = options.max_concurrency or 16
+        self.max_concurrency = settings.max_concurrency or 16
         self.capabilities = Capabilities(supports_modes=False, max_images=1, text_only=True)
         self.server: Server = "other"
-        self.breaker = CircuitBreaker(options.failures_to_open, options.open_seconds)
-        self._base = options.base_url.rstrip("/")
+        self.breaker = CircuitBreaker(self.patience.failures_to_open, self.patience.open_seconds)
+        self._base = url.geturl().rstrip("/")
+        # in a list, a server that hangs must leave time for the next engine to read the page
+        self._page_timeout = settings.page_timeout_seconds / (2 if "," in settings.backend else 1)
         self._client: httpx.AsyncClient | None = None
 
     # --- life ------------------------------------------------------------------------------------
@@ -117,17 +108,17 @@ class OpenAiEngine:
 
         Raises `EngineUnavailable` where it does not answer, or has not the model.
         """
-        options = self.options
+        key, ca_file = self.settings.llm_api_key, self.settings.llm_ca_file
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
         # Between two bytes the whole time of a page may pass: the prompt of a page takes its time.
-        timeout = httpx.Timeout(options.page_timeout, connect=options.connect_timeout)
+        timeout = httpx.Timeout(self._page_timeout, connect=self.patience.connect_timeout)
         self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
             timeout=timeout,
             limits=limits,
             trust_env=False,
             follow_redirects=False,
-            verify=ssl.create_default_context(cafile=options.ca_file) if options.ca_file else True,
+            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
         )
         try:
             await self._introduce()
@@ -142,15 +133,15 @@ class OpenAiEngine:
         names = [str(entry.get("id", ""))[:200] for entry in models]
         if not names:
             raise EngineUnavailable(f"The server at {self.device} lists no model.", "Load a model there.")
-        if self.options.model and self.options.model not in names:
+        if self.settings.llm_model and self.settings.llm_model not in names:
             raise EngineUnavailable(
-                f"The server at {self.device} has no model {self.options.model!r:.200}.",
+                f"The server at {self.device} has no model {self.settings.llm_model!r:.200}.",
                 f"Set LLM_MODEL to one of: {', '.join(names)[:500]}.",
             )
-        self.model = self.options.model or names[0]
+        self.model = self.settings.llm_model or names[0]
         owner = str(models[names.index(self.model)].get("owned_by", ""))
         ours = await self._info_of_ours()
-        self.server = self.options.server if self.options.server != "auto" else _kind(owner, ours)
+        self.server = self.settings.llm_server if self.settings.llm_server != "auto" else _kind(owner, ours)
         if ours and self.server == "airgap-ocr":
             self._take_over(ours)
 
@@ -177,13 +168,13 @@ class OpenAiEngine:
             text_only=bool(engine.get("text_only")),
             languages=tuple(map(str, languages)) if isinstance(languages, list) else None,
         )
-        if self.options.max_concurrency is None and isinstance(engine.get("max_concurrency"), int):
+        if self.settings.max_concurrency is None and isinstance(engine.get("max_concurrency"), int):
             self.max_concurrency = max(1, min(256, engine["max_concurrency"]))
 
     async def _get_json(self, url: str) -> dict[str, Any]:
         assert self._client is not None
         try:
-            response = await self._client.get(url, timeout=self.options.connect_timeout)
+            response = await self._client.get(url, timeout=self.patience.connect_timeout)
         except (httpx.HTTPError, ssl.SSLError) as error:
             raise EngineUnavailable(
                 f"The server at {self.device} does not answer ({type(error).__name__}).",
@@ -229,7 +220,7 @@ class OpenAiEngine:
         if self._client is None:
             raise EngineUnavailable("The engine is not running.")
         image = images[0] if images else None
-        deadline = time.monotonic() + self.options.page_timeout
+        deadline = time.monotonic() + self._page_timeout
         body = await asyncio.to_thread(self._body, image, options)
         answer, usage, reason = Answer(), Usage(), None
         async with aclosing(self._events(body, deadline)) as events:
@@ -258,13 +249,14 @@ class OpenAiEngine:
         return parse(raw, width, height)
 
     def _body(self, image: Image | None, options: ReadOptions) -> dict[str, Any]:
+        most = self.settings.max_new_tokens
         content: list[dict[str, Any]] = [{"type": "text", "text": self._prompt(options)}]
         if image is not None:
             content.insert(0, {"type": "image_url", "image_url": {"url": _data_url(image)}})
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": "user", "content": content}],
-            "max_tokens": min(options.max_tokens or self.options.max_new_tokens, self.options.max_new_tokens),
+            "max_tokens": min(options.max_tokens or most, most),
             "temperature": options.temperature,
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -293,7 +285,7 @@ class OpenAiEngine:
 
     async def _events(self, body: dict[str, Any], deadline: float) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of a completion; attempts go on until the first has come."""
-        for attempt in range(1, self.options.attempts + 1):
+        for attempt in range(1, self.patience.attempts + 1):
             begun = False
             self.breaker.check(self.device)
             try:
@@ -309,7 +301,7 @@ class OpenAiEngine:
             except _Transient as failure:
                 self.breaker.failed()
                 pause = self._pause(attempt, failure.retry_after)
-                over = attempt == self.options.attempts or time.monotonic() + pause >= deadline
+                over = attempt == self.patience.attempts or time.monotonic() + pause >= deadline
                 if begun or over:
                     raise failure.error from failure
                 log.warning("%s: %s; attempt %d in %.1f s", self.device, failure, attempt + 1, pause)
@@ -317,8 +309,8 @@ class OpenAiEngine:
 
     def _pause(self, attempt: int, retry_after: float | None) -> float:
         """Anything up to a bound that doubles, so that many clients do not come back at once."""
-        bound = min(self.options.longest_pause, self.options.first_pause * 2 ** (attempt - 1))
-        return max(random.uniform(0, bound), min(retry_after or 0.0, self.options.longest_pause))
+        bound = min(self.patience.longest_pause, self.patience.first_pause * 2 ** (attempt - 1))
+        return max(random.uniform(0, bound), min(retry_after or 0.0, self.patience.longest_pause))
 
     async def _attempt(self, body: dict[str, Any], deadline: float) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of one request. Raises `_Transient` where another may fare better."""
@@ -382,3 +374,19 @@ def _data_url(image: Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(buffer.getbuffer()).decode('ascii')}"
+
+
+def _address(base_url: str | None) -> SplitResult:
+    """LLM_BASE_URL in its parts. Raises `ConfigurationError`."""
+    if base_url is None:
+        raise ConfigurationError(
+            "BACKEND=openai reads on another server, and LLM_BASE_URL is not set.",
+            "Set LLM_BASE_URL, such as http://gpu-box:8000/v1.",
+        )
+    url = urlsplit(base_url)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ConfigurationError(
+            f"LLM_BASE_URL is {base_url[:80]!r}, which is no http or https address.",
+            "Give the address up to the version, such as http://gpu-box:8000/v1.",
+        )
+    return url

@@ -14,11 +14,10 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 from PIL.Image import new as new_image
@@ -29,7 +28,8 @@ from airgap.core.errors import AirgapError, ConfigurationError, EngineBusy, Engi
 from airgap.engines.answer import Answer
 from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
-from deepseek_ocr import DEFAULT_MODE, MAX_CROPS, ngram_rule
+from airgap.settings.engines import EngineSettings
+from deepseek_ocr import ngram_rule
 
 if TYPE_CHECKING:
     from airgap.engines.transformers.batch import Batch, Event, Sampling
@@ -40,45 +40,23 @@ ROWS_ON_CPU = 4
 _MEMORY_SHARE_ON_CPU = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class TransformersOptions:
-    """What a site can set; the names are those of `config.Settings`.
-
-    `vision_dtype="fp32"` keeps the vision towers in float32 where 16 bits make a model loop.
-    """
-
-    model_path: Path
-    model_id: str
-    data_dir: Path
-    default_mode: Mode = DEFAULT_MODE
-    max_crops: int = MAX_CROPS
-    gpu_mem_utilization: float = 0.75
-    torch_dtype: Literal["bf16", "fp16", "fp32"] = "bf16"
-    vision_dtype: Literal["same", "fp32"] = "same"
-    use_flash_attention: Literal["auto", "true", "false"] = "auto"
-    max_model_len: int = 8192
-    max_new_tokens: int = 8192
-    max_concurrency: int | None = None
-    max_queue: int = 512
-    num_workers: int = 4
-    shutdown_seconds: float = 10.0
-    device: Literal["auto", "cuda", "cpu"] = "auto"
-
-
 class TransformersEngine:
     name = "transformers"
 
-    def __init__(self, options: TransformersOptions) -> None:
-        self.options = options
-        self.model = options.model_id
-        self.device = options.device
-        self.max_concurrency = options.max_concurrency or 16
+    def __init__(self, settings: EngineSettings, *, shutdown_seconds: float = 10.0) -> None:
+        """Raises `ConfigurationError` where MODEL_PATH is not set."""
+        self.settings = settings
+        self.model = settings.model_id
+        self.device: str = settings.torch_device
+        self.max_concurrency = settings.max_concurrency or 16
+        self._model_path = settings.model_folder
+        self._shutdown_seconds = shutdown_seconds
         self.capabilities = Capabilities(supports_modes=True, max_images=1, text_only=True)
         self.folder: ModelFolder | None = None
         self.attention = ""
         self._decoder: Any = None
         self._batch: Batch | None = None
-        self._threads = ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
+        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="prepare")
         self._active = 0
         self._page_seconds = 1.0
 
@@ -96,11 +74,11 @@ class TransformersEngine:
                 f"{' and '.join(missing)} not installed.",
                 "pip install -r requirements-gpu.txt, or choose another BACKEND.",
             )
-        self.folder = await asyncio.to_thread(verify, self.options.model_path)
+        self.folder = await asyncio.to_thread(verify, self._model_path)
         log.info("%s", self.folder.summary())
         for note in self.folder.warnings:
             log.warning("model folder: %s", note)
-        set_offline_environment(self.options.data_dir / "cache")
+        set_offline_environment(self.settings.data_dir / "cache")
         try:
             await asyncio.to_thread(self._load, self.folder)
         except AirgapError:
@@ -118,13 +96,13 @@ class TransformersEngine:
         from airgap.engines.transformers.batch import Batch
         from airgap.engines.transformers.models import settle_flash_attention
 
-        options, placement = self.options, self._placement()
+        settings, placement = self.settings, self._placement()
         self.device = placement.device.type
         started = time.monotonic()
         self._decoder = self._make_decoder(folder, placement)
         with torch.inference_mode():
             self.attention = settle_flash_attention(
-                self._decoder, options.use_flash_attention, placement, self._trial
+                self._decoder, settings.use_flash_attention, placement, self._trial
             )
         rows = self._rows()
         self.max_concurrency = rows
@@ -132,7 +110,7 @@ class TransformersEngine:
             supports_modes=self._decoder.supports_modes, max_images=1, text_only=True
         )
         self._batch = Batch(
-            self._decoder, max_rows=rows, max_length=options.max_model_len, device=placement.device
+            self._decoder, max_rows=rows, max_length=settings.max_model_len, device=placement.device
         )
         seconds = time.monotonic() - started
         log.info("loaded on %s in %.1f s; %s; %d pages at once", self.device, seconds, self.attention, rows)
@@ -142,14 +120,14 @@ class TransformersEngine:
 
         from airgap.engines.transformers.models import DTYPES, Placement
 
-        wanted, has_cuda = self.options.device, torch.cuda.is_available()
+        wanted, has_cuda = self.settings.torch_device, torch.cuda.is_available()
         if wanted == "cuda" and not has_cuda:
             raise EngineUnavailable(
                 "PyTorch sees no CUDA GPU.", "Check the driver, or set TORCH_DEVICE=auto."
             )
         device = torch.device("cuda" if has_cuda and wanted != "cpu" else "cpu")
-        dtype = DTYPES[self.options.torch_dtype]
-        vision = torch.float32 if self.options.vision_dtype == "fp32" else dtype
+        dtype = DTYPES[self.settings.torch_dtype]
+        vision = torch.float32 if self.settings.vision_dtype == "fp32" else dtype
         return Placement(device, dtype, vision)
 
     def _make_decoder(self, folder: ModelFolder, placement: Any) -> Any:
@@ -164,7 +142,7 @@ class TransformersEngine:
             return QwenDecoder(folder, placement)
         from airgap.engines.transformers.models import DeepseekDecoder
 
-        return DeepseekDecoder(folder, placement, max_crops=self.options.max_crops)
+        return DeepseekDecoder(folder, placement, max_crops=self.settings.max_crops)
 
     def _trial(self) -> None:
         """A blank page and two tokens: makes what the first page would otherwise wait for."""
@@ -187,39 +165,39 @@ class TransformersEngine:
 
     def _rows(self) -> int:
         """How many pages fit, each at its longest, into the memory that is left."""
-        per_page = self._decoder.cache_bytes_per_token * self.options.max_model_len
+        per_page = self._decoder.cache_bytes_per_token * self.settings.max_model_len
         fit = max(1, int(self._free_bytes() // per_page))
-        if self.options.max_concurrency is None:
+        if self.settings.max_concurrency is None:
             return min(fit, 100 if self.device == "cuda" else ROWS_ON_CPU)
-        if fit < self.options.max_concurrency:
+        if fit < self.settings.max_concurrency:
             log.warning(
                 "MAX_CONCURRENCY=%d, but memory holds %d pages of MAX_MODEL_LEN=%d tokens at once",
-                self.options.max_concurrency,
+                self.settings.max_concurrency,
                 fit,
-                self.options.max_model_len,
+                self.settings.max_model_len,
             )
-        return min(fit, self.options.max_concurrency)
+        return min(fit, self.settings.max_concurrency)
 
     def _free_bytes(self) -> float:
         import torch
 
         if self.device == "cuda":
             free, total = torch.cuda.mem_get_info()
-            return max(0.0, float(free - (1 - self.options.gpu_mem_utilization) * total))
+            return max(0.0, float(free - (1 - self.settings.gpu_mem_utilization) * total))
         return _MEMORY_SHARE_ON_CPU * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
     async def close(self) -> None:
         """Stop the decoding and give the memory back."""
         batch, self._batch = self._batch, None
         if batch is not None:
-            await asyncio.to_thread(batch.close, self.options.shutdown_seconds)
+            await asyncio.to_thread(batch.close, self._shutdown_seconds)
         self._decoder = None
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def model_digest(self) -> str | None:
         """SHA-256 of the folder's manifest, which lists that of every file; None where there is none."""
-        return manifest_digest(self.options.model_path)
+        return manifest_digest(self._model_path)
 
     def health(self) -> tuple[bool, str]:
         """Whether pages can be read now, and why not."""
@@ -245,8 +223,8 @@ class TransformersEngine:
             self._active -= 1
 
     def _admit(self) -> None:
-        if self._active >= self.max_concurrency + self.options.max_queue:
-            wait = self._page_seconds * self.options.max_queue / self.max_concurrency
+        if self._active >= self.max_concurrency + self.settings.max_queue:
+            wait = self._page_seconds * self.settings.max_queue / self.max_concurrency
             raise EngineBusy(
                 f"{self._active} pages are being read or waiting.", retry_after=min(60, max(1, round(wait)))
             )
@@ -255,7 +233,7 @@ class TransformersEngine:
         from tokenizers.decoders import DecodeStream
 
         image = images[0] if images else None
-        options = _with_mode(options, self.options.default_mode)
+        options = _with_mode(options, self.settings.default_mode)
         work = partial(self._decoder.inputs, image, options)
         page = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         answer, finish_reason = Answer(), "stop"
@@ -286,7 +264,7 @@ class TransformersEngine:
     def _sampling(self, options: ReadOptions) -> Sampling:
         from airgap.engines.transformers.batch import Sampling
 
-        most = self.options.max_new_tokens
+        most = self.settings.max_new_tokens
         return Sampling(
             max_tokens=min(options.max_tokens or most, most),
             temperature=options.temperature,

@@ -16,15 +16,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PIL.Image import Image
 from PIL.Image import new as new_image
@@ -44,15 +42,16 @@ from airgap.engines.model_folder import ModelFolder, manifest_digest, verify
 from airgap.engines.offline_environment import set_offline_environment
 from airgap.engines.qwen_pages import QwenFacts
 from airgap.engines.vllm.fit import fitted
+from airgap.engines.vllm.given_arguments import known_names, refuse_strangers
 from airgap.engines.vllm.plugin import ARCHITECTURES, PLUGIN_NAME, SEARCH_PATH
 from airgap.engines.vllm.process import EngineProcess
 from airgap.engines.vllm.requests import sampling_params, tokens_of, usage_with
+from airgap.engines.vllm.share import Share, whole
 from airgap.models import qwen_vl
 from airgap.models.deepseek_grammar import Parsed, parse
+from airgap.settings.engines import EngineSettings
 from deepseek_ocr import (
-    DEFAULT_MODE,
     IMAGE,
-    MAX_CROPS,
     SPECIAL_TOKEN_IDS,
     WHITELIST_TOKEN_IDS,
     proper_prompt,
@@ -64,55 +63,36 @@ log = logging.getLogger(__name__)
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
-@dataclass(frozen=True, slots=True)
-class VllmOptions:
-    """What a site can set; the names are those of `config.Settings`. `engine_args` go to vLLM as they are.
-
-    Of `data_parallel_size` engines this one is `engine_number`, from 0, and has the GPUs `devices`, numbered
-    as the process sees them; empty leaves the choice to vLLM.
-    """
-
-    model_path: Path
-    model_id: str
-    data_dir: Path
-    default_mode: Mode = DEFAULT_MODE
-    max_crops: int = MAX_CROPS
-    gpu_mem_utilization: float = 0.75
-    torch_dtype: Literal["bf16", "fp16", "fp32"] = "bf16"
-    use_flash_attention: Literal["auto", "true", "false"] = "auto"
-    tensor_parallel_size: int = 1
-    data_parallel_size: int = 1
-    distributed_executor_backend: str | None = None
-    kv_cache_dtype: Literal["auto", "fp8"] = "auto"
-    quantization: Literal["fp8"] | None = None
-    max_num_seqs: int | Literal["memory"] | None = None
-    max_model_len: int = 8192
-    max_new_tokens: int = 8192
-    max_concurrency: int = 100
-    max_queue: int = 512
-    num_workers: int = 4
-    shutdown_seconds: float = 10.0
-    engine_args: Mapping[str, Any] = field(default_factory=dict)
-    engine_number: int = 0
-    devices: tuple[int, ...] = ()
-
-
 class VllmEngine:
     name = "vllm"
 
-    def __init__(self, options: VllmOptions, *, threads: ThreadPoolExecutor | None = None) -> None:
-        """`threads` prepare pages, and are the caller's to end; None: this engine has its own."""
-        self.options = options
-        self.model = options.model_id
+    def __init__(
+        self,
+        settings: EngineSettings,
+        share: Share | None = None,
+        *,
+        threads: ThreadPoolExecutor | None = None,
+        shutdown_seconds: float = 10.0,
+    ) -> None:
+        """`share` is what this engine has of the server's GPUs and pages; None: all. `threads` prepare pages,
+        and are the caller's to end; None: this engine has its own.
+
+        Raises `ConfigurationError` where MODEL_PATH is not set.
+        """
+        self.settings = settings
+        self.share = share or whole(settings)
+        self.model = settings.model_id
         self.device = "cuda"
-        self.max_concurrency = options.max_concurrency
+        self.max_concurrency = self.share.pages
+        self._model_path = settings.model_folder
+        self._shutdown_seconds = shutdown_seconds
         self.capabilities = Capabilities(supports_modes=True, max_images=1, text_only=True)
         self.folder: ModelFolder | None = None
         self._fitted: dict[str, Any] = {}
         self._qwen: QwenFacts | None = None
         self._process = EngineProcess(self._make, self._check)
         self._owns_threads = threads is None
-        self._threads = threads or ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
+        self._threads = threads or ThreadPoolExecutor(settings.workers, thread_name_prefix="prepare")
         self._ids = count()
         self._active = 0
         self._idle = asyncio.Event()
@@ -124,14 +104,22 @@ class VllmEngine:
     async def start(self) -> None:
         """Verify the model's folder and load it.
 
-        Raises `ConfigurationError` for a folder that is not right, `EngineUnavailable` where vLLM is not
-        installed, cannot run on what GPUs there are, or does not start.
+        Raises `ConfigurationError` for a folder that is not right or arguments that vLLM does not know,
+        `EngineUnavailable` where vLLM is not installed, cannot run on what GPUs there are, or does not start.
         """
         if find_spec("vllm") is None:
             raise EngineUnavailable(
                 "vLLM is not installed.", "pip install -r requirements-gpu.txt, or choose another BACKEND."
             )
-        self.folder = await asyncio.to_thread(verify, self.options.model_path)
+        set_offline_environment(
+            self.settings.data_dir / "cache",
+            search_path=SEARCH_PATH,
+            plugins=[PLUGIN_NAME],
+            one_host=self.settings.distributed_executor_backend != "ray",
+        )
+        if self.settings.vllm_engine_args:
+            refuse_strangers(self.settings.vllm_engine_args, await asyncio.to_thread(known_names))
+        self.folder = await asyncio.to_thread(verify, self._model_path)
         log.info("%s", self.folder.summary())
         for note in self.folder.warnings:
             log.warning("model folder: %s", note)
@@ -139,13 +127,7 @@ class VllmEngine:
         self.capabilities = Capabilities(supports_modes=modes, max_images=1, text_only=True)
         if self.folder.family == "qwen-vl":
             self._qwen = QwenFacts.of(self.folder.path, self.folder.architecture)
-        set_offline_environment(
-            self.options.data_dir / "cache",
-            search_path=SEARCH_PATH,
-            plugins=[PLUGIN_NAME],
-            one_host=self.options.distributed_executor_backend != "ray",
-        )
-        self._fitted = await asyncio.to_thread(fitted, self.folder, self.options)
+        self._fitted = await asyncio.to_thread(fitted, self.folder, self.settings, self.share)
         try:
             await self._process.start()
         except AirgapError:
@@ -164,7 +146,7 @@ class VllmEngine:
     @property
     def model_digest(self) -> str | None:
         """SHA-256 of the folder's manifest, which lists that of every file; None where there is none."""
-        return manifest_digest(self.options.model_path)
+        return manifest_digest(self._model_path)
 
     @property
     def restarts(self) -> int:
@@ -175,7 +157,7 @@ class VllmEngine:
         """Let what runs finish for `shutdown_seconds`, then stop it with the engine."""
         if self._process.state == "ready":
             try:
-                async with asyncio.timeout(self.options.shutdown_seconds):
+                async with asyncio.timeout(self._shutdown_seconds):
                     await self._idle.wait()
             except TimeoutError:
                 log.warning("closing the engine on %d pages that are still being read", self._active)
@@ -194,12 +176,12 @@ class VllmEngine:
         if current_platform.is_cpu():  # there to test on: compiling would cost minutes and gain nothing
             arguments = {"enforce_eager": True, "skip_mm_profiling": True, **arguments, "device_ids": None}
         else:
-            require_gpus(self.options, current_platform.device_count())
+            require_gpus(self.settings, current_platform.device_count())
         return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=self._stat_loggers())
 
     def _stat_loggers(self) -> list[Any] | None:
         """None for vLLM's own, which knows of no other engine in this process."""
-        number, engines = self.options.engine_number, self.options.data_parallel_size
+        number, engines = self.share.number, self.settings.data_parallel_size
         if engines == 1:
             return None
         from airgap.engines.vllm.stats import stat_logger
@@ -208,34 +190,34 @@ class VllmEngine:
 
     def _engine_args(self) -> dict[str, Any]:
         assert self.folder is not None
-        options = self.options
+        settings = self.settings
         own_class = self.folder.family == "deepseek-ocr"
         architecture = ARCHITECTURES.get(self.folder.architecture, self.folder.architecture)
         return {
             "model": str(self.folder.path),
-            "served_model_name": options.model_id,
+            "served_model_name": settings.model_id,
             "hf_overrides": {"architectures": [architecture]},
             "trust_remote_code": False,
             "load_format": "safetensors",
             "generation_config": "vllm",
-            "dtype": _DTYPES[options.torch_dtype],
-            "gpu_memory_utilization": options.gpu_mem_utilization,
-            "kv_cache_dtype": options.kv_cache_dtype,
-            "quantization": options.quantization,
-            "tensor_parallel_size": options.tensor_parallel_size,
-            "device_ids": list(options.devices) or None,
-            "distributed_executor_backend": options.distributed_executor_backend,
-            "max_model_len": options.max_model_len,
-            "max_num_seqs": options.max_concurrency,
+            "dtype": _DTYPES[settings.torch_dtype],
+            "gpu_memory_utilization": settings.gpu_mem_utilization,
+            "kv_cache_dtype": settings.kv_cache_dtype,
+            "quantization": settings.quantization,
+            "tensor_parallel_size": settings.tensor_parallel_size,
+            "device_ids": list(self.share.devices) or None,
+            "distributed_executor_backend": settings.distributed_executor_backend,
+            "max_model_len": settings.max_model_len,
+            "max_num_seqs": self.share.pages,
             "max_num_batched_tokens": 8192,
             "limit_mm_per_prompt": {"image": 1},
-            "mm_processor_kwargs": {"max_crops": options.max_crops} if own_class else None,
+            "mm_processor_kwargs": {"max_crops": settings.max_crops} if own_class else None,
             # no page comes twice, and hashing every page to find that out costs time
             "enable_prefix_caching": False,
             "mm_processor_cache_gb": 0,
             "logits_processors": ["airgap.engines.vllm.ngram:NoRepeatNgram"],
             **self._fitted,
-            **options.engine_args,
+            **settings.vllm_engine_args,
         }
 
     async def _check(self, llm: Any) -> None:
@@ -252,7 +234,9 @@ class VllmEngine:
                 "Use the tokenizer files and the config.json that came with the model.",
             )
         blank = new_image("RGB", (64, 64), "white")
-        async for _ in self._outputs(llm, [blank], ReadOptions(mode=self.options.default_mode, max_tokens=1)):
+        async for _ in self._outputs(
+            llm, [blank], ReadOptions(mode=self.settings.default_mode, max_tokens=1)
+        ):
             pass
 
     # --- reading ---------------------------------------------------------------------------------
@@ -279,8 +263,8 @@ class VllmEngine:
 
     def _admit(self) -> None:
         """Raise `EngineBusy` where the queue is full, with the time in which a place should be free."""
-        if self._active >= self.options.max_concurrency + self.options.max_queue:
-            wait = self._page_seconds * self.options.max_queue / self.options.max_concurrency
+        if self._active >= self.max_concurrency + self.settings.max_queue:
+            wait = self._page_seconds * self.settings.max_queue / self.max_concurrency
             raise EngineBusy(
                 f"{self._active} pages are being read or waiting.", retry_after=min(60, max(1, round(wait)))
             )
@@ -340,7 +324,7 @@ class VllmEngine:
         if not images:
             prompt: dict[str, Any] = {"prompt": text}
         else:
-            page = await self._prepared(images[0], options.mode or self.options.default_mode)
+            page = await self._prepared(images[0], options.mode or self.settings.default_mode)
             data = {"image": [page]}
             prompt = {"prompt": text, "multi_modal_data": data, "multi_modal_uuids": {"image": [request_id]}}
         (rendered,) = await llm.renderer.render_cmpl_async([parse_model_prompt(llm.model_config, prompt)])
@@ -358,18 +342,18 @@ class VllmEngine:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._qwen.bounded, image)
         if not self.capabilities.supports_modes:
             return image
-        work = partial(prepare, image, mode, max_crops=self.options.max_crops)
+        work = partial(prepare, image, mode, max_crops=self.settings.max_crops)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _sampling(self, options: ReadOptions) -> Any:
         whitelist = WHITELIST_TOKEN_IDS if self._qwen is None else ()
-        return sampling_params(options, self.options.max_new_tokens, whitelist)
+        return sampling_params(options, self.settings.max_new_tokens, whitelist)
 
 
-def require_gpus(options: VllmOptions, found: int) -> None:
+def require_gpus(settings: EngineSettings, found: int) -> None:
     """Raise `ConfigurationError` where the engines want more GPUs than this process sees."""
-    engines, wide = options.data_parallel_size, options.tensor_parallel_size
-    if options.distributed_executor_backend != "ray" and engines * wide > found:
+    engines, wide = settings.data_parallel_size, settings.tensor_parallel_size
+    if settings.distributed_executor_backend != "ray" and engines * wide > found:
         raise ConfigurationError(
             f"DATA_PARALLEL_SIZE={engines} with TENSOR_PARALLEL_SIZE={wide} wants {engines * wide} GPUs; "
             f"{found} can be seen.",

@@ -13,14 +13,13 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from airgap.core.errors import ConfigurationError, EngineUnavailable
 from airgap.engines.model_folder import ModelFolder
 from airgap.engines.vllm.hardware import Gpu, Hardware, hardware
-
-if TYPE_CHECKING:
-    from airgap.engines.vllm.engine import VllmOptions
+from airgap.engines.vllm.share import PAGES_OF_AN_ENGINE, Share
+from airgap.settings.engines import EngineSettings
 
 log = logging.getLogger(__name__)
 
@@ -58,35 +57,37 @@ class Need:
     torch_cuda: tuple[int, int] | None = None
 
 
-def need_of(folder: ModelFolder, options: VllmOptions, torch_cuda: str | None) -> Need:
-    """What this model asks for with these settings, on each of the GPUs that share it.
+def need_of(
+    folder: ModelFolder, settings: EngineSettings, torch_cuda: str | None, pages: int = PAGES_OF_AN_ENGINE
+) -> Need:
+    """What this model asks for with these settings and `pages` at once, on each of the GPUs that share it.
 
     Raises `ConfigurationError` where weights that are quantised already are to be quantised again.
     """
-    if folder.quantization and options.quantization:
+    if folder.quantization and settings.quantization:
         raise ConfigurationError(
-            f"QUANTIZATION is {options.quantization}, and the weights are {folder.quantization} already.",
+            f"QUANTIZATION is {settings.quantization}, and the weights are {folder.quantization} already.",
             "Unset QUANTIZATION: how the weights are quantised stands in the folder's config.json.",
         )
-    wide = 4 if options.torch_dtype == "fp32" else 2
+    wide = 4 if settings.torch_dtype == "fp32" else 2
     weights = folder.parameters * wide
     if folder.quantization:
         weights = sum(path.stat().st_size for path in folder.path.rglob("*.safetensors"))
-    elif options.quantization:
+    elif settings.quantization:
         weights = int(weights * FP8_WEIGHTS)
-    token = _cache_numbers(folder) * (1 if options.kv_cache_dtype == "fp8" else wide)
-    share = options.tensor_parallel_size
+    token = _cache_numbers(folder) * (1 if settings.kv_cache_dtype == "fp8" else wide)
+    share = settings.tensor_parallel_size
     return Need(
         weights=weights // share,
         token=max(1, token // share),
-        dtype=options.torch_dtype,
-        max_model_len=options.max_model_len,
-        max_concurrency=options.max_concurrency,
-        max_num_seqs=options.max_num_seqs,
-        ceiling=options.gpu_mem_utilization,
-        use_flash_attention=options.use_flash_attention,
-        kv_cache_dtype=options.kv_cache_dtype,
-        quantization=options.quantization or folder.quantization,
+        dtype=settings.torch_dtype,
+        max_model_len=settings.max_model_len,
+        max_concurrency=pages,
+        max_num_seqs=settings.max_num_seqs,
+        ceiling=settings.gpu_mem_utilization,
+        use_flash_attention=settings.use_flash_attention,
+        kv_cache_dtype=settings.kv_cache_dtype,
+        quantization=settings.quantization or folder.quantization,
         torch_cuda=_version(torch_cuda),
     )
 
@@ -240,13 +241,13 @@ def _remedies(need: Need, gpu: Gpu, share: float, wanted: int) -> Iterator[str]:
 # --- here --------------------------------------------------------------------------------------------
 
 
-def fitted(folder: ModelFolder, options: VllmOptions) -> dict[str, Any]:
+def fitted(folder: ModelFolder, settings: EngineSettings, share: Share) -> dict[str, Any]:
     """`fit` for the GPUs of this machine. Blocks; imports torch, so the environment must be set before."""
     from torch.version import cuda
 
     found = hardware()
     if found is not None:  # what other engines of this server took of their GPUs is not this one's business
-        found = found.only(options.devices)
-    arguments = fit(need_of(folder, options, cuda), found)
+        found = found.only(share.devices)
+    arguments = fit(need_of(folder, settings, cuda, share.pages), found)
     log.info("GPUs: %s; vLLM gets %s", found or "nvidia-smi says nothing", arguments)
     return arguments

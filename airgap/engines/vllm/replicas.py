@@ -7,37 +7,18 @@ experts spread over all GPUs, so that each step waits for the slowest and one de
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from airgap.core.engine import Engine
 from airgap.engines.replicated import ReplicatedEngine
-from airgap.engines.vllm.engine import VllmEngine, VllmOptions
+from airgap.engines.vllm.engine import VllmEngine
+from airgap.engines.vllm.share import shares
+from airgap.settings.engines import EngineSettings
 
 
-def create(options: VllmOptions) -> Engine:
-    """One engine, or several that share the threads which prepare pages.
-
-    `max_concurrency` is of all together: each gets its share of the pages.
-    """
-    number = options.data_parallel_size
-    if number == 1:
-        return VllmEngine(options)
-    threads = ThreadPoolExecutor(options.num_workers, thread_name_prefix="prepare")
-    engines = [VllmEngine(each, threads=threads) for each in shares(options)]
+def create(settings: EngineSettings) -> Engine:
+    """One engine, or several that share the threads which prepare pages."""
+    if settings.data_parallel_size == 1:
+        return VllmEngine(settings)
+    threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="prepare")
+    engines = [VllmEngine(settings, share, threads=threads) for share in shares(settings)]
     return ReplicatedEngine(engines, closed=lambda: threads.shutdown(wait=False, cancel_futures=True))
-
-
-def shares(options: VllmOptions) -> list[VllmOptions]:
-    """The options of each engine. On Ray the cluster gives out the GPUs."""
-    number, wide = options.data_parallel_size, options.tensor_parallel_size
-    places = -(-options.max_concurrency // number)
-    on_ray = options.distributed_executor_backend == "ray"
-    return [
-        replace(
-            options,
-            engine_number=engine,
-            max_concurrency=places,
-            devices=() if on_ray else tuple(range(engine * wide, (engine + 1) * wide)),
-        )
-        for engine in range(number)
-    ]
