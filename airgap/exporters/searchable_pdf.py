@@ -36,6 +36,7 @@ from airgap.exporters.placeholder import placeholder
 from process.child_pool import clean_environment
 
 SECONDS, SECONDS_PER_PAGE = 120, 5
+UNSIGNED = "the digital signature of the original does not hold for the searchable PDF and was taken off"
 NOT_PDFA = "the searchable PDF is a plain PDF: this original cannot be made PDF/A without altering it"
 
 _LOSSLESS_FORMATS = frozenset({"JPEG", "PNG", "TIFF"})
@@ -85,7 +86,8 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
         )
         result = _run_child(job, len(document.pages))
         shutil.move(output, path)
-    return () if result.get("pdfa") else (NOT_PDFA,)
+    unsigned = (UNSIGNED,) if result.get("unsigned") else ()
+    return unsigned if result.get("pdfa") else (NOT_PDFA, *unsigned)
 
 
 def _page_job(page: Page, index: int) -> dict[str, object]:
