@@ -8,12 +8,14 @@ from pathlib import Path
 import pikepdf
 import pymupdf
 import pytest
+from PIL import Image
 
 from airgap.core.document import Block, Box, Line, Page
 from airgap.exporters import export, export_file
 from airgap.exporters.searchable_pdf import UNSIGNED
 from tests.exporters.factory import document
-from tests.exporters.test_searchable_pdf import pdf_source
+from process.pages import Limits, open_source
+from tests.exporters.test_searchable_pdf import encoded, pdf_source
 
 FONT = Path(pymupdf.__file__).parents[1] / "ocrmypdf" / "data" / "NotoSans-Regular.ttf"
 SIZE = (1000, 1400)
@@ -114,3 +116,17 @@ def test_a_box_that_is_taller_than_the_type_doubles_nothing() -> None:
     page = page_with(text, 100, 380, 560, 480)
     with pymupdf.open(stream=export("pdf", document(page), pdf_source(drawn(text, mapped=True)))) as pdf:
         assert pdf[0].get_text().count(text) == 1
+
+
+def test_a_fax_has_the_shape_that_it_has_on_paper() -> None:
+    fax = encoded(Image.new("L", (1728, 1078), 255), "TIFF", dpi=(204, 98))
+    with open_source(fax, name="fax.tif", limits=Limits()) as source:
+        size = source.image(1).size
+        place = Box(204, 408, 816, 448)
+        page = Page(1, *size, blocks=(Block("text", "Dear Sir", (place,), lines=(Line("Dear Sir", place),)),))
+        result = export("pdf", document(page), source)
+    assert size == (1728, 2244)
+    with pymupdf.open(stream=result) as pdf:
+        assert tuple(pdf[0].rect)[2:] == pytest.approx((610, 792), abs=2)
+        found = pdf[0].search_for("Dear Sir")[0]
+        assert found.y0 == pytest.approx(144, abs=3)
