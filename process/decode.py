@@ -74,7 +74,8 @@ def open_image(data: bytes | Path, *, max_pixels: int) -> Image.Image:
     """The first frame of a picture, upright and RGB.
 
     EXIF orientation is applied, transparency lies on paper, pixels that are not square are made so, and
-    every depth and colour space becomes 8-bit RGB. Raises `EmptyFile`, `UnsupportedMedia`, `ImageTooLarge` or `InvalidImage`.
+    every depth and colour space becomes 8-bit RGB.
+    Raises `EmptyFile`, `UnsupportedMedia`, `ImageTooLarge` or `InvalidImage`.
     """
     with open_frames(data, max_pixels=max_pixels) as image:
         check_size(shown_size(image), max_pixels)

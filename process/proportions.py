@@ -1,4 +1,4 @@
-"""Pictures whose pixels are not square, as faxes have them: drawn out to the shape that they have on paper."""
+"""Pictures whose pixels are not square, as in faxes: drawn out to the shape that they have on paper."""
 
 from __future__ import annotations
 

@@ -62,4 +62,4 @@ def _fields(roots: pikepdf.Object) -> Iterator[pikepdf.Dictionary]:
 def _dictionaries(array: pikepdf.Object) -> list[pikepdf.Dictionary]:
     if not isinstance(array, pikepdf.Array):
         return []
-    return [item for item in array if isinstance(item, pikepdf.Dictionary)]  # type: ignore[attr-defined]
+    return [item for item in array if isinstance(item, pikepdf.Dictionary)]

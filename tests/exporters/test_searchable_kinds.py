@@ -13,8 +13,8 @@ from PIL import Image
 from airgap.core.document import Block, Box, Line, Page
 from airgap.exporters import export, export_file
 from airgap.exporters.searchable_pdf import UNSIGNED
-from tests.exporters.factory import document
 from process.pages import Limits, open_source
+from tests.exporters.factory import document
 from tests.exporters.test_searchable_pdf import encoded, pdf_source
 
 FONT = Path(pymupdf.__file__).parents[1] / "ocrmypdf" / "data" / "NotoSans-Regular.ttf"
