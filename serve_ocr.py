@@ -104,7 +104,7 @@ def create_service(settings: Settings) -> Service:
     choice = choose_engine(settings)
     log.info("engine %s (%s)", choice.name, choice.reason)
     engine = create_engine(settings, choice)
-    defaults = Defaults(settings.llm_prompt, settings.default_mode, settings.max_new_tokens)
+    defaults = Defaults(settings.llm_prompt, settings.default_mode)
     places = settings.max_concurrency or engine.max_concurrency
     budget = settings.pixel_budget_megapixels
     reader = Reader(

@@ -22,7 +22,9 @@ from typing import IO, Any, TypeVar, cast
 from PIL import Image
 
 from airgap.core.errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
+from process.proportions import in_proportion, shown_size
 from process.sniff import NAMES, sniff_file
+from process.transparency import on_paper
 
 _T = TypeVar("_T")
 
@@ -71,11 +73,12 @@ Image.MAX_IMAGE_PIXELS = None
 def open_image(data: bytes | Path, *, max_pixels: int) -> Image.Image:
     """The first frame of a picture, upright and RGB.
 
-    EXIF orientation is applied, transparency lies on white, and every depth and colour space becomes
-    8-bit RGB. Raises `EmptyFile`, `UnsupportedMedia`, `ImageTooLarge` or `InvalidImage`.
+    EXIF orientation is applied, transparency lies on paper, pixels that are not square are made so, and
+    every depth and colour space becomes 8-bit RGB.
+    Raises `EmptyFile`, `UnsupportedMedia`, `ImageTooLarge` or `InvalidImage`.
     """
     with open_frames(data, max_pixels=max_pixels) as image:
-        check_size(image.size, max_pixels)
+        check_size(shown_size(image), max_pixels)
         return normalise(image)
 
 
@@ -160,14 +163,14 @@ def _check_scans(stream: IO[bytes]) -> None:
 
 
 def normalise(image: Image.Image, *, copy: bool = True) -> Image.Image:
-    """Decode (if need be), turn upright by EXIF, and convert to 8-bit RGB on white.
+    """Decode (if need be), make pixels square, turn upright by EXIF, and convert to 8-bit RGB on paper.
 
     The result shares nothing with its source, which may be closed; without `copy` it may be its source.
     Inside `decoding()` only.
     """
     _despite_warnings(image.load)
     method = _UPRIGHT.get(_orientation(image))
-    rgb = _to_rgb(image)
+    rgb = in_proportion(_to_rgb(image), shown_size(image))
     if method is not None:
         return rgb.transpose(method)
     return rgb.copy() if copy and rgb is image else rgb
@@ -239,14 +242,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
     if image.has_transparency_data:
-        return _on_white(image if mode == "RGBA" else image.convert("RGBA"))
+        return on_paper(image if mode == "RGBA" else image.convert("RGBA"))
     return image.convert("RGB")
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image)
-    return white
 
 
 def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:

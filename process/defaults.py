@@ -9,11 +9,13 @@ from airgap.core.document import Mode, ReadOptions
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a request that is silent gets, and the bounds of one that is not."""
+    """What a request that is silent gets.
+
+    No bound of tokens: engines with tokens have theirs, and one without would end a full page early.
+    """
 
     prompt: str | None
     mode: Mode
-    max_tokens: int
 
     def complete(self, options: ReadOptions) -> ReadOptions:
         """The options with nothing left open that is said here."""
@@ -21,5 +23,4 @@ class Defaults:
             options,
             prompt=options.prompt or self.prompt,
             mode=options.mode or self.mode,
-            max_tokens=options.max_tokens or self.max_tokens,
         )

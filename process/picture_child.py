@@ -22,6 +22,7 @@ from PIL import Image
 from airgap.core.errors import AirgapError, ImageTooLarge, TooManyPages
 from process.child import Answer
 from process.decode import check_size, decoding, normalise, open_frames
+from process.proportions import shown_size
 
 JP2_BYTES_PER_SAMPLE = 13
 """What OpenJPEG takes for a sample of a picture; where that is not to be had it calls the picture broken."""
@@ -42,7 +43,7 @@ class Frames:
         self._handle: Image.Image | None = None
         with decoding():
             handle = self._opened()
-            self.count, size = 1, handle.size
+            self.count, size = 1, shown_size(handle)
             if request["framed"]:
                 self.count, size = count_frames(handle, int(request["max_frames"]))
             check_memory(handle)
@@ -76,7 +77,7 @@ class Frames:
         at = handle.tell()
         walked = index - at if index >= at else index + 1
         handle.seek(index)
-        check_size(handle.size, self._max_pixels)
+        check_size(shown_size(handle), self._max_pixels)
         return normalise(handle, copy=False), walked + fresh
 
     def close(self) -> None:
@@ -98,7 +99,7 @@ def count_frames(image: Image.Image, most: int) -> tuple[int, tuple[int, int]]:
     TIFF's are counted by their directories, in 0.1 ms each; the others say how many they are, or are
     counted without being drawn.
     """
-    width, height = image.size
+    width, height = shown_size(image)
     count = 1
     if image.format != "TIFF":
         count = int(getattr(image, "n_frames", 1))
@@ -106,7 +107,7 @@ def count_frames(image: Image.Image, most: int) -> tuple[int, tuple[int, int]]:
         with suppress(EOFError):
             while count <= most:
                 image.seek(count)
-                width, height = max((width, height), image.size, key=lambda size: size[0] * size[1])
+                width, height = max((width, height), shown_size(image), key=lambda size: size[0] * size[1])
                 count += 1
     if count > most:
         raise TooManyPages(f"The file has more than {most} frames.", "Split the file.")

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from airgap.core.document import Page
 from airgap.exporters import Source
+from process.proportions import dots_per_inch
 
 POINTS_PER_INCH = 72.0
 A4_LONG_SIDE = 841.89
@@ -46,8 +47,8 @@ def stated_dpi(path: Path | bytes) -> float | None:
     """The resolution that a picture states for itself, where it can be believed."""
     try:
         with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as image:
-            x, y = image.info.get("dpi", (0, 0))
-            x, y = float(x), float(y)
+            x, y = (float(value) for value in image.info.get("dpi", (0, 0)))
+            uneven = dots_per_inch(image)
     except (
         OSError,
         UnidentifiedImageError,
@@ -57,6 +58,8 @@ def stated_dpi(path: Path | bytes) -> float | None:
         SyntaxError,
     ):
         return None
+    if uneven[0] != uneven[1]:
+        return max(uneven)  # the page is drawn out to the finer of both
     believed = MIN_BELIEVED_DPI <= x <= MAX_BELIEVED_DPI and 0.99 < x / max(y, 1e-9) < 1.01
     return x if believed else None
 

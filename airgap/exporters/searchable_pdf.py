@@ -34,8 +34,10 @@ from airgap.exporters.lines import page_lines
 from airgap.exporters.page_size import page_dpi
 from airgap.exporters.placeholder import placeholder
 from process.child_pool import clean_environment
+from process.proportions import dots_per_inch
 
 SECONDS, SECONDS_PER_PAGE = 120, 5
+UNSIGNED = "the digital signature of the original does not hold for the searchable PDF and was taken off"
 NOT_PDFA = "the searchable PDF is a plain PDF: this original cannot be made PDF/A without altering it"
 
 _LOSSLESS_FORMATS = frozenset({"JPEG", "PNG", "TIFF"})
@@ -85,7 +87,8 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
         )
         result = _run_child(job, len(document.pages))
         shutil.move(output, path)
-    return () if result.get("pdfa") else (NOT_PDFA,)
+    unsigned = (UNSIGNED,) if result.get("unsigned") else ()
+    return unsigned if result.get("pdfa") else (NOT_PDFA, *unsigned)
 
 
 def _page_job(page: Page, index: int) -> dict[str, object]:
@@ -162,7 +165,7 @@ def wrap_images(document: Document, source: Source, path: Path) -> dict[int, int
     data = source.path if isinstance(source.path, bytes) else source.path.read_bytes()
     if _can_be_wrapped(data):
         try:
-            _wrap(data, page_dpi(document.pages[0], source), path)
+            _wrap(data, _dots(data, page_dpi(document.pages[0], source)), path)
         except (
             img2pdf.ImageOpenError,
             img2pdf.PdfTooLargeError,
@@ -188,8 +191,15 @@ def _can_be_wrapped(data: bytes) -> bool:
         return False
 
 
-def _wrap(picture: bytes, dpi: float, path: Path) -> None:
-    layout = img2pdf.get_fixed_dpi_layout_fun((dpi, dpi))
+def _dots(picture: bytes, dpi: float) -> tuple[float, float]:
+    """Pixels to the inch, across and down; `dpi` where they are square."""
+    with Image.open(io.BytesIO(picture)) as image:
+        across, down = dots_per_inch(image)
+    return (across, down) if across != down else (dpi, dpi)
+
+
+def _wrap(picture: bytes, dpi: tuple[float, float], path: Path) -> None:
+    layout = img2pdf.get_fixed_dpi_layout_fun(dpi)
     with path.open("wb") as file:
         img2pdf.convert(picture, layout_fun=layout, outputstream=file, rotation=img2pdf.Rotation.ifvalid)
 
@@ -197,7 +207,8 @@ def _wrap(picture: bytes, dpi: float, path: Path) -> None:
 def _wrap_pixels(document: Document, source: Source, path: Path) -> dict[int, int]:
     parts = [path.with_name(f"{page.number}.pdf") for page in document.pages]
     for page, part in zip(document.pages, parts, strict=True):
-        _wrap(png_bytes(_shown(page, source)), page_dpi(page, source), part)
+        dpi = page_dpi(page, source)
+        _wrap(png_bytes(_shown(page, source)), (dpi, dpi), part)
     join_pdfs(parts, path)
     return {page.number: index for index, page in enumerate(document.pages)}
 

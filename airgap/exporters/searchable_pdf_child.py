@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ from ocrmypdf.font import system_font_provider
 
 from airgap.exporters import ocrmypdf_plugin
 from airgap.exporters.ocrmypdf_plugin import PlacedLine, PlacedPage, Rectangle
+from airgap.exporters.pdf_forms import give_back_form, lay_form_aside
+from airgap.exporters.shown_text import unseen
 
 MEMORY_BYTES = 6 << 30
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-COVERED = 0.5  # from this part of a line on, text that the page shows already is taken for the line
 FAR = 32_000  # beyond any page: PDF 32000-1, annex C
 
 
@@ -43,13 +44,7 @@ def main(job_path: Path, parent: int) -> None:
         result = _run(job, job_path.parent)
     except (pikepdf.PasswordError, ocrmypdf.exceptions.EncryptedPdfError):
         result = {"error": "encrypted"}
-    except (
-        ocrmypdf.exceptions.ExitCodeException,
-        pikepdf.PdfError,
-        OSError,
-        ValueError,
-        MemoryError,
-    ) as error:
+    except Exception as error:  # libraries raise nearly everything on hostile files; the answer says which
         result = {"error": f"{type(error).__name__}: {error}"[:500]}
     job_path.with_name("result.json").write_text(json.dumps(result), "utf-8")
 
@@ -62,23 +57,47 @@ def die_with(parent: int) -> None:
 
 
 def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    source, output = Path(job["input"]), Path(job["output"])
-    if job["password"]:
-        plain = folder / "decrypted.pdf"
-        with pikepdf.open(source, password=job["password"]) as pdf:
-            pdf.save(plain)
-        source = plain
+    source, output = _prepared(job, folder), Path(job["output"])
     with pikepdf.open(source) as pdf, pymupdf.open(source) as shown:
         count = min(len(pdf.pages), len(shown))
         missing = [page["index"] for page in job["pages"] if page["index"] >= count]
         for page in job["pages"]:
             if page["index"] < count:
-                page["lines"] = _unseen(page, shown[page["index"]])
+                page["lines"] = unseen(page, shown[page["index"]])
                 ocrmypdf_plugin.PAGES[page["index"]] = _placed(page, pdf.pages[page["index"]])
     numbers = sorted(number for number, page in ocrmypdf_plugin.PAGES.items() if page.lines)
     if not numbers:
         ocrmypdf_plugin.PAGES.update({n: PlacedPage(8, 8, 72, ()) for n in range(count)})
     layered = folder / "layered.pdf"
+    try:
+        _lay_text(source, layered, numbers)
+    except pikepdf.PikepdfError:
+        # OCRmyPDF looks at every picture once more when all is written, and cannot unpack some kinds.
+        if not _is_whole(layered, count):
+            raise
+    return {"pdfa": _finish(layered, output), "missing": missing, "unsigned": job["unsigned"]}
+
+
+def _prepared(job: dict[str, Any], folder: Path) -> Path:
+    """The original without its password, and with its form laid aside, which OCRmyPDF would refuse."""
+    source = Path(job["input"])
+    with pikepdf.open(source, password=job["password"] or "") as pdf:
+        has_form, job["unsigned"] = lay_form_aside(pdf)
+        if not (has_form or job["password"]):
+            return source
+        plain = folder / "plain.pdf"
+        pdf.save(plain)
+    return plain
+
+
+def _is_whole(path: Path, count: int) -> bool:
+    if not path.exists():
+        return False
+    with pikepdf.open(path) as pdf:
+        return len(pdf.pages) == count
+
+
+def _lay_text(source: Path, layered: Path, numbers: list[int]) -> None:
     ocrmypdf.ocr(
         source,
         layered,
@@ -95,7 +114,6 @@ def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         invalidate_digital_signatures=True,
         tagged_pdf_mode="ignore",
     )
-    return {"pdfa": _finish(layered, output), "missing": missing}
 
 
 def _finish(layered: Path, output: Path) -> bool:
@@ -109,6 +127,7 @@ def _finish(layered: Path, output: Path) -> bool:
             for name, layer in page.obj.get(pikepdf.NamePath.Resources.XObject, pikepdf.Dictionary()).items():
                 if name.startswith("/OCR-"):
                     layer.BBox = pikepdf.Array([-FAR, -FAR, FAR, FAR])
+        give_back_form(pdf)
         # Some writers put the document's information into its catalog, too, where PDF/A has no place for it.
         if "/Info" in pdf.Root:
             del pdf.Root["/Info"]
@@ -176,27 +195,6 @@ def _rectangle(values: Iterable[Any]) -> Rectangle:
 def _moved(box: Iterable[float], dx: float, dy: float) -> Rectangle:
     x0, y0, x1, y1 = box
     return x0 + dx, y0 + dy, x1 + dx, y1 + dy
-
-
-def _unseen(page: dict[str, Any], shown: pymupdf.Page) -> list[dict[str, Any]]:
-    """The lines but for those that the PDF shows as text of its own, which would be found twice."""
-    x, y = page["width"] / shown.rect.width, page["height"] / shown.rect.height
-    boxes = []
-    for span in shown.get_texttrace():
-        if span["type"] != 3 and span["opacity"] > 0:
-            box = pymupdf.Rect(span["bbox"]) * shown.rotation_matrix
-            boxes.append((box.x0 * x, box.y0 * y, box.x1 * x, box.y1 * y))
-    return [line for line in page["lines"] if _covered(line["box"], boxes) < COVERED]
-
-
-def _covered(box: Sequence[float], others: list[Rectangle]) -> float:
-    """The part of `box` that the others cover, counted twice where they overlap."""
-    area = (box[2] - box[0]) * (box[3] - box[1])
-    shared = sum(
-        max(0.0, min(box[2], o[2]) - max(box[0], o[0])) * max(0.0, min(box[3], o[3]) - max(box[1], o[1]))
-        for o in others
-    )
-    return shared / area if area > 0 else 0.0
 
 
 if __name__ == "__main__":

@@ -95,7 +95,9 @@ class EngineSettings(WorkSettings):
         "know stops the start.",
     )
     max_model_len: int = Field(8192, ge=1024, description="Tokens of prompt and answer together.")
-    max_new_tokens: int = Field(8192, ge=1, description="Upper bound of `max_tokens`, and its default.")
+    max_new_tokens: int = Field(
+        8192, ge=1, description="Upper bound of `max_tokens`, and the default of engines with tokens."
+    )
     crop_mode: bool = Field(True, description="Default mode: tile large pages (with BASE_SIZE, IMAGE_SIZE).")
     base_size: int = Field(1024, description="Default mode: side of the global view in pixels.")
     image_size: int = Field(640, description="Default mode: side of a tile in pixels.")

@@ -93,7 +93,7 @@ async def read(engine: FallbackEngine) -> PageRead:
 
 
 def reader_of(engine: Engine) -> Reader:
-    defaults = Defaults(None, "base", 100)
+    defaults = Defaults(None, "base")
     return Reader(engine, defaults, max_concurrency=4, max_queue=10, page_timeout=30)
 
 

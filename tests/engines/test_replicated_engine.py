@@ -93,7 +93,7 @@ async def started(*replicas: Replica) -> AsyncIterator[ReplicatedEngine]:
 
 
 def reader_of(engine: Engine) -> Reader:
-    return Reader(engine, Defaults(None, "base", 100), max_concurrency=8, max_queue=10, page_timeout=30)
+    return Reader(engine, Defaults(None, "base"), max_concurrency=8, max_queue=10, page_timeout=30)
 
 
 async def until(condition: object) -> None:

@@ -99,7 +99,7 @@ async def read(
 ) -> Page:
     reader = Reader(
         engine,
-        Defaults(None, "base", 1000),
+        Defaults(None, "base"),
         max_concurrency=1,
         max_queue=2,
         page_timeout=20,

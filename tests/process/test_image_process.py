@@ -144,6 +144,47 @@ def test_colour_key_transparency_lies_on_white() -> None:
     assert seen.getpixel((15, 15)) == (0, 0, 0)
 
 
+def lettered(ink: tuple[int, int, int], *more: tuple[int, int, int]) -> Image.Image:
+    """Strokes on nothing, a row of them for each colour."""
+    image = Image.new("RGBA", (200, 100), (0, 0, 0, 0))
+    for row, colour in enumerate((ink, *more)):
+        for x in range(10, 190, 12):
+            image.paste((*colour, 255), (x, 10 + 40 * row, x + 4, 40 + 40 * row))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("inks", "paper"),
+    [
+        ([(0, 0, 0)], (255, 255, 255)),
+        ([(200, 30, 30)], (255, 255, 255)),
+        ([(255, 255, 255)], (0, 0, 0)),
+        ([(240, 250, 230)], (0, 0, 0)),
+        ([(255, 255, 255), (0, 0, 0)], (128, 128, 128)),
+    ],
+)
+def test_letters_on_nothing_are_laid_on_paper_that_shows_them(
+    inks: list[tuple[int, int, int]], paper: tuple[int, int, int]
+) -> None:
+    assert opened(saved(lettered(*inks), "PNG")).getpixel((2, 2)) == paper
+
+
+def test_a_white_page_with_round_corners_stays_white() -> None:
+    image = Image.new("RGBA", (300, 200), (255, 255, 255, 255))
+    image.paste(lettered((0, 0, 0), (30, 30, 30)).convert("RGB"), (40, 40))
+    image.paste((255, 255, 255, 0), (0, 0, 8, 8))
+    assert opened(saved(image, "PNG")).getpixel((2, 2)) == (255, 255, 255)
+
+
+def test_pixels_that_are_not_square_are_drawn_out() -> None:
+    seen = opened(saved(corners((128, 40)), "TIFF", dpi=(204, 98)))
+    assert seen.size == (128, 83)
+    assert opened(saved(corners((128, 40)), "TIFF", dpi=(200, 200))).size == (128, 40)
+    assert opened(saved(corners((128, 40)), "TIFF", dpi=(300, 2))).size == (128, 40)
+    with pytest.raises(ImageTooLarge):
+        opened(saved(corners((128, 40)), "TIFF", dpi=(204, 98)), max_pixels=128 * 82)
+
+
 def test_cmyk_keeps_its_colours() -> None:
     assert_corners(opened(saved(corners().convert("CMYK"), "JPEG", quality=95)))
     assert_corners(opened(saved(corners().convert("CMYK"), "TIFF")))

@@ -54,7 +54,7 @@ class Pages(Source):
 
 def reader_of(engine: FakeEngine, **bounds: float | None) -> Reader:
     limits = {"max_concurrency": 4, "max_queue": 8, "page_timeout": 20.0} | bounds
-    return Reader(engine, Defaults(None, "gundam", 8192), **limits)  # type: ignore[arg-type]
+    return Reader(engine, Defaults(None, "gundam"), **limits)  # type: ignore[arg-type]
 
 
 async def test_every_page_is_there_in_order_whatever_happens() -> None:
@@ -241,3 +241,10 @@ async def test_the_kind_of_document_decides_the_no_repeat_rule(
     await reader_of(engine).recognize(pages, ReadOptions(ngram_size=7, window_size=8))
     asked = [(call.ngram_size, call.window_size) for call in engine.calls]
     assert asked == [rule, (7, 8)]
+
+
+async def test_a_request_that_sets_no_limit_gets_none_here() -> None:
+    engine = FakeEngine()
+    await reader_of(engine).recognize(Pages(1), ReadOptions())
+    await reader_of(engine).recognize(Pages(1), ReadOptions(max_tokens=7))
+    assert [call.max_tokens for call in engine.calls] == [None, 7]

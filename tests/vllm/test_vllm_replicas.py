@@ -44,7 +44,7 @@ def engines_of(pair: ReplicatedEngine) -> list[VllmEngine]:
 
 
 def reader_of(pair: ReplicatedEngine) -> Reader:
-    return Reader(pair, Defaults(None, "tiny", 3900), max_concurrency=8, max_queue=8, page_timeout=300)
+    return Reader(pair, Defaults(None, "tiny"), max_concurrency=8, max_queue=8, page_timeout=300)
 
 
 def kill(engine: VllmEngine) -> None:

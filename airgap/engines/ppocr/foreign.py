@@ -32,6 +32,10 @@ FEW_LETTERS = 16.0
 """A single line with room for fewer letters may as well be a signature: PP-OCR's reading is kept."""
 SHORT, SURE = 12.0, 0.95
 """In such a region a line shorter than this is taken for foreign unless PP-OCR is surer than this."""
+DOUBTED, TRUSTED, MOST = 0.88, 0.92, 0.5
+"""PP-OCR is hardly ever less sure than `DOUBTED` of a script that it knows. A region that consists of such
+lines for the greater part is asked after its script, and then loses all lines that it does not trust."""
+FEWEST_LETTERS, SCRIPT_SURE = 4.0, 1.5
 UNREAD = Reading("", 0.0)
 LATIN_WORD = re.compile(r"[A-Za-z]{3}")
 
@@ -56,6 +60,7 @@ class ForeignLines:
         self._no_tesseract = no_tesseract
         self._hint = language
         self._known: dict[int, bool] = {}
+        self._asked: set[int] = set()
         self._pending: dict[int, Future[Reading]] = {}
         self._kept: set[int] = set()
         self._given_up: Counter[str] = Counter()
@@ -72,6 +77,8 @@ class ForeignLines:
     def settle(self, line: TextLine, reading: Reading, region: Sequence[TextLine]) -> Reading | None:
         """The last word on a line of a region, or None where PP-OCR's reading stands."""
         if line.index not in self._pending and line.index not in self._kept:
+            if reading.confidence < DOUBTED and line.index not in self._asked:
+                self._ask_after_script(region)
             if not self._is_foreign(line, reading):
                 return None
             self._resolve(region)
@@ -82,6 +89,21 @@ class ForeignLines:
             return result
         self._give_up([line], "Tesseract is not sure of what it reads there.")
         return UNREAD
+
+    def _ask_after_script(self, region: Sequence[TextLine]) -> None:
+        """Take the lines of a region of which PP-OCR is unsure for foreign, if Tesseract says that they are."""
+        self._asked.update(line.index for line in region)
+        readings = [(line, line.start().result()) for line in region]
+        doubted = [line for line, reading in readings if reading.confidence < DOUBTED]
+        letters = sum(line.capacity for line in doubted)
+        is_most = sum(line.width for line in doubted) > MOST * sum(line.width for line in region)
+        if self._tesseract is None or not is_most or letters < FEWEST_LETTERS:
+            return
+        strips = [self._strip(line.index, STRIP_HEIGHT) for line in doubted[:SCRIPT_LINES]]
+        if self._tesseract.detect_script(strips, SCRIPT_SURE) is not None:
+            self._known.update(
+                (line.index, True) for line, reading in readings if reading.confidence < TRUSTED
+            )
 
     def _is_foreign(self, line: TextLine, reading: Reading) -> bool:
         if line.index not in self._known:

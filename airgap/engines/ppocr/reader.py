@@ -19,7 +19,7 @@ from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
-from airgap.engines.ppocr.scripts import Tesseract, is_foreign
+from airgap.engines.ppocr.scripts import Tesseract, is_foreign, is_rule
 from airgap.layout.furniture import number_places
 from airgap.layout.lines import Inset, Reading, TextLine, body_height, done
 from airgap.layout.page_layout import PageLayout
@@ -223,7 +223,8 @@ class _Page:
         self._reader.check()
         settled = self.foreign.settle(line, reading, self._region_lines.get(line.index, [line]))
         if settled is None:
-            return reading if reading.confidence >= MIN_CONFIDENCE else Reading("", 0.0)
+            is_read = reading.confidence >= MIN_CONFIDENCE and not is_rule(reading.text)
+            return reading if is_read else Reading("", 0.0)
         return settled
 
     def _unreadable_pieces(self) -> Iterator[ReadPiece]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ TESSERACT_STRIP_HEIGHT = 56
 STRIP_MARGIN = 12
 OSD_PAGE_SIDE = 2400
 MIN_ORIENTATION_CONFIDENCE = 1.0
+FEWEST_CHARACTERS, USUAL_CHARACTERS = "5", "50"
+"""From how many characters on Tesseract says which script a few lines are in, and how a page is turned."""
+FEWEST_DASHES, MOSTLY_ONE = 12, 0.85
 MIN_CONFIDENCE = 0.5
 """Tesseract's confidence in a line below which it counts as unread."""
 
@@ -109,6 +113,12 @@ def is_foreign(strip: Picture, reading: Reading) -> bool:
     return letters >= MIN_LETTERS and read < FOREIGN_DENSITY * letters
 
 
+def is_rule(text: str) -> bool:
+    """Whether what was read is a dotted or dashed rule, taken for one letter again and again."""
+    letter, times = Counter(text).most_common(1)[0] if text else ("", 0)
+    return letter.isalpha() and times >= FEWEST_DASHES and times >= MOSTLY_ONE * len(text)
+
+
 def inked_letters(strip: Picture) -> float:
     """How many letters half as wide as the strip is high the ink of letter height would make."""
     import cv2
@@ -165,15 +175,17 @@ class Tesseract:
         wished = [tesseract_code(hint)] if hint else []
         return next((code for code in [*wished, *self._preferred, *codes] if code in codes), None)
 
-    def detect_script(self, strips: Sequence[Picture]) -> Script | None:
-        """The script of some lines, where it is one that PP-OCR cannot read and Tesseract is fairly sure."""
+    def detect_script(self, strips: Sequence[Picture], above: float = 0.0) -> Script | None:
+        """The script of some lines, where it is one that PP-OCR cannot read and Tesseract is surer than
+        `above`."""
         if not (self._data / "osd.traineddata").is_file() or not strips:
             return None
         api = self._api("osd", "OSD_ONLY")
+        api.SetVariable("min_characters_to_try", FEWEST_CHARACTERS)
         api.SetImage(_as_image(_stack(strips)))
         with suppress(RuntimeError):
             found = api.DetectOrientationScript()
-            if found and found["script_conf"] > 0:
+            if found and found["script_conf"] > above:
                 return _BY_NAME.get(found["script_name"])
         return None
 
@@ -185,6 +197,7 @@ class Tesseract:
             return None
         scale = min(1.0, OSD_PAGE_SIDE / max(picture.shape[:2]))
         api = self._api("osd", "OSD_ONLY")
+        api.SetVariable("min_characters_to_try", USUAL_CHARACTERS)
         api.SetImage(_as_image(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)))
         with suppress(RuntimeError):
             found = api.DetectOrientationScript()
