@@ -52,6 +52,13 @@ FEATURES = {
         ("/api/ocr",),
         kinds={"/api/ocr/pdf": "pdf", "/api/ocr/document": "pdf"},
     ),
+    "external_loader": Feature("airgap.dialects.external_loader", "pdf", ("/process",)),
+    "tika": Feature(
+        "airgap.dialects.tika",
+        "pdf",
+        ("/tika", "/rmeta", "/meta", "/detect", "/version"),
+        kinds={"/meta": "", "/detect": ""},
+    ),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
     "export": Feature("airgap.http.export_routes", "", ("/export",)),
     "web": Feature("airgap.http.page_routes", "", ("/ui",)),

@@ -132,11 +132,11 @@ def accounted(ledger: Mapping[str, object], warnings: Sequence[str]) -> dict[str
     return {"X-Ledger": json.dumps(ledger), "X-Warnings": json.dumps(list(warnings)[:20])}
 
 
-async def json_in_memory(members: Mapping[str, Any]) -> Response:
-    """A JSON object, written on a thread, so that a long one does not hold up the event loop."""
+async def json_in_memory(value: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Response:
+    """JSON, written on a thread, so that a long one does not hold up the event loop."""
 
     def write() -> bytes:
-        return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
     return Response(await at_length(write), media_type="application/json")
 
