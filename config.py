@@ -237,6 +237,13 @@ class Settings(BaseSettings):
         168, gt=0, description="A finished job's files, results and rows are erased after this time."
     )
 
+    files_ttl_hours: float = Field(
+        24, gt=0, description="A file that was sent to `/v1/files` is erased after this time, at the latest."
+    )
+    files_max_mb_per_caller: int = Field(
+        2048, ge=1, description="Most bytes of the files that one caller keeps under `/v1/files`, in MiB."
+    )
+
     trusted_proxies: CommaSeparated = Field(
         (),
         description="Gateways whose `X-Forwarded-For` is believed: addresses, networks or host names, "

@@ -59,6 +59,8 @@ FEATURES = {
         ("/tika", "/rmeta", "/meta", "/detect", "/version"),
         kinds={"/meta": "", "/detect": ""},
     ),
+    "files": Feature("airgap.dialects.files_api", "", ("/v1/files",)),
+    "mistral": Feature("airgap.dialects.mistral_ocr", "pdf", ("/v1/ocr",)),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
     "export": Feature("airgap.http.export_routes", "", ("/export",)),
     "web": Feature("airgap.http.page_routes", "", ("/ui",)),

@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request, Response
+from PIL.Image import Image
 
-from airgap.core.document import Document, ReadOptions
+from airgap.core.document import Document, Page, ReadOptions
+from airgap.core.errors import AirgapError
 from airgap.exporters.json_export import ledger_to_dict
+from airgap.exporters.placeholder import placeholder
 from airgap.http.opening import opened
 from airgap.http.responses import accounted, json_in_memory, raise_if_failed, unless_gone
 from airgap.http.service import Service
@@ -56,6 +59,14 @@ def raise_if_none_read(document: Document) -> None:
     """Protocols without a place for what failed get an error where all did."""
     if document.ledger.failed == document.ledger.expected:
         raise_if_failed(document.pages[0])
+
+
+def drawn(page: Page, source: Source) -> Image:
+    """A page's pixels, or a picture that says why there are none. Blocks."""
+    try:
+        return source.image(page.number)
+    except AirgapError as error:
+        return placeholder((page.width, page.height), [f"Page {page.number}: {error.message}"])
 
 
 def account(document: Document) -> dict[str, str]:
