@@ -61,6 +61,13 @@ FEATURES = {
     ),
     "files": Feature("airgap.dialects.files_api", "", ("/v1/files",)),
     "mistral": Feature("airgap.dialects.mistral_ocr", "pdf", ("/v1/ocr",)),
+    "azure": Feature(
+        "airgap.dialects.azure",
+        "job",
+        ("/documentintelligence",),
+        kinds={"/documentintelligence/documentModels/{model}/analyzeResults": ""},
+        switch="enable_jobs",
+    ),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
     "export": Feature("airgap.http.export_routes", "", ("/export",)),
     "web": Feature("airgap.http.page_routes", "", ("/ui",)),

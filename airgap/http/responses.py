@@ -145,7 +145,8 @@ async def json_from_disk(members: Mapping[str, Any], folder: Path) -> Response:
     """A JSON object, written on a thread to a file and sent from there.
 
     A member that is an iterator becomes an array, item by item; one that is a path becomes the file's
-    bytes as base64. So an answer of a thousand pages takes neither the event loop nor the memory.
+    bytes as base64; an object is written member by member. So an answer of a thousand pages takes neither
+    the event loop nor the memory.
     """
     path = await at_length(_write_json, members, folder)
     return FileResponse(
@@ -180,6 +181,8 @@ def _json_pieces(members: Mapping[str, Any]) -> Iterator[str]:
                 while piece := file.read(3 << 18):
                     yield encode_base64(piece)
             yield '"'
+        elif isinstance(value, Mapping):
+            yield from _json_pieces(value)
         else:
             yield json.dumps(value, ensure_ascii=False, allow_nan=False)
     yield "}"
