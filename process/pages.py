@@ -109,8 +109,8 @@ def survey(
     span = Span(page_from, page_to, limits.pdf_max_pages, limits.pdf_over_max_pages)
     if kind == "pdf":
         with PdfSource(path, "", span, limits, 72, password, "ignore") as source:
-            return "pdf", source.numbers
+            return "pdf", range(source.numbers[0], source.numbers[-1] + 1)
     if kind not in IMAGE_KINDS:
         raise unsupported(kind)
     with PictureSource(path, "", kind, span, limits) as source:
-        return "image", source.numbers
+        return "image", range(source.numbers[0], source.numbers[-1] + 1)

@@ -9,6 +9,7 @@ import copy
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -99,7 +100,7 @@ class Source(ABC):
         self.name = name
         self.media_type = media_type
         self.page_count = count
-        self.numbers = numbers
+        self.numbers: Sequence[int] = numbers
         self.notes: tuple[str, ...] = ()
 
     def read_bytes(self) -> bytes:
@@ -136,6 +137,17 @@ class Source(ABC):
             view.numbers = range(number, number + 1)
             views.append(view)
         return views
+
+    def choose(self, numbers: Sequence[int]) -> None:
+        """Have these pages read and no others, in this order. Raises `PageOutOfRange`, `TooManyPages`."""
+        missing = [number for number in numbers if number not in self.numbers]
+        if missing or not numbers:
+            raise PageOutOfRange(
+                f"Page {missing[0]} was asked for; the document has {self.page_count}."
+                if missing
+                else "No page was asked for."
+            )
+        self.numbers = tuple(dict.fromkeys(numbers))
 
     def _check_number(self, number: int) -> None:
         if not 1 <= number <= self.page_count:

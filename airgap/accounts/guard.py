@@ -35,6 +35,9 @@ OPEN_PATHS = frozenset(
         "/api/auth/register",  # the route itself asks who may
     }
 )
+KEY_HEADERS = ("x-api-key", "ocp-apim-subscription-key")
+"""Ours, and that of Azure's clients."""
+
 OPEN_PREFIXES = ("/static-offline-docs/", "/ui/")
 
 
@@ -88,7 +91,7 @@ class Guard:
         if not kind or limit is None:
             return ""
         if kind == "job":
-            if scope["path"].rstrip("/") == "/jobs":
+            if not scope["path"].startswith("/jobs/"):  # those are about a job that was taken in before
                 await self.accounts.require_pages_left(caller.account, limit)
             return ""
         charge = f"request:{uuid.uuid4().hex}"
@@ -115,11 +118,11 @@ class Guard:
 
 
 def credential_of(headers: Headers) -> str | None:
-    """The bearer token, or the key in `X-API-Key`."""
+    """The bearer token, or the key in a header for keys; some clients call the scheme `token`."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
+    if scheme.lower() in ("bearer", "token") and token.strip():
         return token.strip()
-    return headers.get("x-api-key") or None
+    return next((key for name in KEY_HEADERS if (key := headers.get(name))), None)
 
 
 async def _refuse(error: AirgapError, scope: Scope, receive: Receive, send: Send) -> None:

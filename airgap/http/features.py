@@ -20,6 +20,8 @@ from airgap.http.service import Service
 
 log = logging.getLogger(__name__)
 
+_METHODS = ["GET", "POST", "PUT", "DELETE"]
+
 Kind = Literal["image", "pdf", "batch", "chat", "job", ""]
 """What a request asks to have read; empty for nothing."""
 
@@ -118,5 +120,7 @@ def _disabled(name: str, prefixes: tuple[str, ...], reason: str) -> APIRouter:
 
     for prefix in prefixes:
         for path in (prefix, f"{prefix}/{{rest:path}}"):
-            router.add_api_route(path, answer, methods=["GET", "POST"], include_in_schema=False)
+            router.add_api_route(
+                path, answer, methods=["GET", "POST", "PUT", "DELETE"], include_in_schema=False
+            )
     return router

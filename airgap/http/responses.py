@@ -132,11 +132,11 @@ def accounted(ledger: Mapping[str, object], warnings: Sequence[str]) -> dict[str
     return {"X-Ledger": json.dumps(ledger), "X-Warnings": json.dumps(list(warnings)[:20])}
 
 
-async def json_in_memory(members: Mapping[str, Any]) -> Response:
-    """A JSON object, written on a thread, so that a long one does not hold up the event loop."""
+async def json_in_memory(value: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Response:
+    """JSON, written on a thread, so that a long one does not hold up the event loop."""
 
     def write() -> bytes:
-        return json.dumps(members, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
     return Response(await at_length(write), media_type="application/json")
 
@@ -145,7 +145,8 @@ async def json_from_disk(members: Mapping[str, Any], folder: Path) -> Response:
     """A JSON object, written on a thread to a file and sent from there.
 
     A member that is an iterator becomes an array, item by item; one that is a path becomes the file's
-    bytes as base64. So an answer of a thousand pages takes neither the event loop nor the memory.
+    bytes as base64; an object is written member by member. So an answer of a thousand pages takes neither
+    the event loop nor the memory.
     """
     path = await at_length(_write_json, members, folder)
     return FileResponse(
@@ -180,6 +181,8 @@ def _json_pieces(members: Mapping[str, Any]) -> Iterator[str]:
                 while piece := file.read(3 << 18):
                     yield encode_base64(piece)
             yield '"'
+        elif isinstance(value, Mapping):
+            yield from _json_pieces(value)
         else:
             yield json.dumps(value, ensure_ascii=False, allow_nan=False)
     yield "}"

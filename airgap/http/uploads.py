@@ -6,8 +6,8 @@ import base64
 import binascii
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from fastapi import UploadFile
@@ -46,6 +46,30 @@ async def saved_upload(upload: UploadFile, folder: Path) -> AsyncIterator[Path]:
         yield path
     finally:
         await briefly(path.unlink, missing_ok=True)
+
+
+@asynccontextmanager
+async def saved_body(body: AsyncGenerator[bytes, None], folder: Path) -> AsyncIterator[Path]:
+    """A request's body as a file of our own naming in `folder`, deleted at the end. Raises `EmptyFile`."""
+    path = await briefly(temporary_path, folder, "")
+    try:
+        await _write_body(body, path)
+        await briefly(trace.note_input, path)
+        yield path
+    finally:
+        await briefly(path.unlink, missing_ok=True)
+
+
+async def _write_body(body: AsyncGenerator[bytes, None], path: Path) -> None:
+    file = await briefly(path.open, "wb")
+    try:
+        async with aclosing(body):
+            async for piece in body:
+                await briefly(file.write, piece)
+        if file.tell() == 0:
+            raise EmptyFile("The request's body is empty.", "Send the file itself as the body.")
+    finally:
+        await briefly(file.close)
 
 
 def save_upload(upload: UploadFile, folder: Path) -> Path:

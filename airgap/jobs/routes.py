@@ -5,7 +5,6 @@ A route parses, calls one function, answers. How a job is kept, shared and resum
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import AsyncGenerator, Mapping
@@ -22,24 +21,23 @@ from typing_extensions import TypedDict
 
 from airgap.accounts.caller import Caller, CallerDep
 from airgap.core.document import ReadOptions
-from airgap.core.errors import Forbidden, InvalidOption, StorageFull
-from airgap.exporters.archive import sha256_of
+from airgap.core.errors import Forbidden, InvalidOption
 from airgap.exporters.json_export import page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import LONGEST_SIDE, MEDIA_TYPE, to_preview
 from airgap.http.forms import CONFIDENCE, FormOpening, FormOptions, requested_outputs
 from airgap.http.live import LiveResponse
-from airgap.http.responses import content_disposition, on_thread, unless_gone, zip_response
+from airgap.http.responses import content_disposition, unless_gone, zip_response
 from airgap.http.service import Service, ServiceDep, ServiceStatus
 from airgap.http.uploads import display_name, save_upload, temporary_path
 from airgap.jobs.description import JobAnswer, describe
-from airgap.jobs.plan import Input, Priority, Spec, Status
+from airgap.jobs.intake import Order, take_in
+from airgap.jobs.plan import Input, Priority, Status
 from airgap.jobs.quota import Quota
 from airgap.jobs.service import JobEvent, Jobs
-from airgap.jobs.store import JobFolder, is_disk_full
+from airgap.jobs.store import JobFolder
 from airgap.jobs.tables import Job, Wanted
 from airgap.jobs.unpack import file_name, is_zip, unpack
-from airgap.monitoring import trace
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -143,26 +141,15 @@ async def submit(
         str | None, Header(alias="Idempotency-Key", max_length=200, description="Sent twice, taken once.")
     ] = None,
 ) -> JSONResponse:
-    await jobs.require_place(caller.id, sum(file.size or 0 for file in files))
-    names = tuple(name for name in outputs if name != "zip")
-    key = idempotency_key_header or idempotency_key
-    staging = jobs.store.staging()
-    folder = await on_thread(staging.__enter__)
-    try:
-        try:
-            inputs = await on_thread(save_inputs, files, folder, service)
-            await on_thread(jobs.store.require_room)
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            raise StorageFull("There is no room on the server's disk.", retry_after=60) from error
-        spec = Spec("", caller.id, inputs, options, asdict(opening), names, priority)
-        spec = replace(spec, pages_per_day=caller.pages_per_day, account=caller.account)
-        mark = await on_thread(fingerprint, spec, folder) if key else None
-        job, new = await jobs.submit(spec, folder, hashed(key) if key else None, mark)
-    finally:
-        await on_thread(staging.__exit__, None, None, None)
-    trace.note_job(job.id)
+    order = Order(
+        options,
+        opening=asdict(opening),
+        outputs=tuple(name for name in outputs if name != "zip"),
+        priority=priority,
+        key=idempotency_key_header or idempotency_key,
+    )
+    size = sum(file.size or 0 for file in files)
+    job, new = await take_in(jobs, caller, size, lambda folder: save_inputs(files, folder, service), order)
     (answer,) = await _described(jobs, [job])
     location = str(request.url.path).rstrip("/") + f"/{job.id}"
     return JSONResponse(answer, 202 if new else 200, headers={"Location": location})
@@ -185,18 +172,6 @@ def save_inputs(files: list[UploadFile], folder: JobFolder, service: Service) ->
             path.rename(place / file)
             inputs.append(Input(file, display_name(upload)))
     return tuple(inputs)
-
-
-def fingerprint(spec: Spec, folder: JobFolder) -> str:
-    """What tells one job from another: its files and what is to become of them. Blocks."""
-    sums = [sha256_of(folder.input(entry.file)) for entry in spec.inputs]
-    asked = spec.to_dict() | {"id": "", "sums": sums}
-    del asked["account"]  # who pays changes nothing of it
-    return hashed(json.dumps(asked, sort_keys=True))
-
-
-def hashed(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 @router.get("", summary="Your jobs, the newest first")
