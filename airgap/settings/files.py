@@ -50,6 +50,12 @@ class FileSettings(Section):
         "private addresses or networks behind them (`10.1.0.0/16`). `*` is any host with a public address.",
     )
     url_fetch_timeout_seconds: float = Field(30, gt=0, description="Longest time one fetch may take.")
+    files_ttl_hours: float = Field(
+        24, gt=0, description="A file that was sent to `/v1/files` is erased after this time, at the latest."
+    )
+    files_max_mb_per_caller: int = Field(
+        2048, ge=1, description="Most bytes of the files that one caller keeps under `/v1/files`, in MiB."
+    )
     export_workers: int = Field(
         2, ge=1, description="Processes that write results (DOCX, searchable PDF, ZIP and the like) at once."
     )
