@@ -18,7 +18,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from airgap.core.document import Mode
-from airgap.core.errors import ConfigurationError
+from airgap.core.errors import ConfigurationError, InvalidOption
+from airgap.core.languages import language_code
+from airgap.core.replaced_settings import adopted
 
 BACKENDS = ("auto", "vllm", "transformers", "openai", "rapidocr", "fake")
 
@@ -31,6 +33,7 @@ _MODES: dict[tuple[int, int, bool], Mode] = {
     (1024, 640, True): "gundam",
 }
 
+_SQLITE = ("sqlite:", "sqlite+aiosqlite:", "sqlite+pysqlite:")
 _NOT_THROUGH_ENGINE_ARGS = {"trust_remote_code", "model", "tokenizer", "code_revision", "download_dir"}
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -85,12 +88,15 @@ class Settings(BaseSettings):
     )
     llm_prompt: str | None = Field(None, description="Prompt where a request names none.")
     languages: CommaSeparated = Field(
-        (), description="Languages the site expects, comma-separated codes such as `ru,zh-Hant,en`."
+        (),
+        description="Languages the site expects, comma-separated codes or names: `ru,chi_tra,German`.",
     )
     gpu_mem_utilization: float = Field(
         0.75, gt=0, le=1, description="Most of the GPU's memory, as a share, that the engine may take."
     )
-    torch_dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="Number format of the weights.")
+    torch_dtype: Literal["bf16", "fp16", "fp32"] = Field(
+        "bf16", description="Number format of the weights; `bfloat16`, `float16`, `float32` say the same."
+    )
     use_flash_attention: Literal["auto", "true", "false"] = Field(
         "auto",
         description="`auto` tries it and falls back with a line in the log, `true` fails loudly, `false` "
@@ -266,6 +272,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None, description="Signs logins and the audit log: 32 characters or more. Needed with AUTH_ENABLED."
     )
+    algorithm: Literal["HS256", "HS384", "HS512"] = Field("HS256", description="How logins are signed.")
     access_token_expire_minutes: int = Field(60, ge=1, description="How long a login lasts.")
     registration: Literal["admin", "open"] = Field(
         "admin", description="Who may register accounts: administrators, or anybody who reaches the server."
@@ -282,7 +289,9 @@ class Settings(BaseSettings):
         None, ge=1, description="Pages a day (UTC) of an API key that sets no quota of its own. Unset: any."
     )
     database_url: SecretStr | None = Field(
-        None, description="`postgresql://user:password@host/name`. Unset: SQLite under DATA_DIR."
+        None,
+        description="`postgresql://user:password@host/name` for accounts and jobs, or `sqlite:///` and the "
+        "path of a file for accounts, under DATA_DIR unless it begins with `/`. Unset: SQLite in DATA_DIR.",
     )
     audit_log: bool | None = Field(
         None, description="Keep the hash-chained audit log under DATA_DIR. Unset: where accounts are on."
@@ -292,6 +301,21 @@ class Settings(BaseSettings):
     @classmethod
     def _where_processes_find_it(cls, value: Path) -> Path:
         return value.absolute()  # child processes work in another folder than the server
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_file(cls, value: SecretStr | None) -> SecretStr | None:
+        url = value.get_secret_value() if value else ""
+        path = url.partition(":///")[2]
+        if url.startswith(_SQLITE) and (not path or path.startswith(":memory:") or "?" in path):
+            raise ValueError("a file is to be named, as in `sqlite:///accounts.sqlite`")
+        return value
+
+    @field_validator("torch_dtype", mode="before")
+    @classmethod
+    def _as_torch_spells_it(cls, value: Any) -> Any:
+        spellings = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32"}
+        return spellings.get(str(value).lower().removeprefix("torch."), value)
 
     @field_validator("backend")
     @classmethod
@@ -319,6 +343,15 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            codes = [language_code(text) for text in value]
+        except InvalidOption as error:
+            raise ValueError(f"{error.message} {error.remedy}") from error
+        return tuple(dict.fromkeys(code for code in codes if code))
+
     @field_validator("tensor_parallel_size")
     @classmethod
     def _heads_divide(cls, value: int) -> int:
@@ -340,7 +373,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _mode_is_known(self) -> Settings:
-        if (self.base_size, self.image_size, self.crop_mode) not in _MODES:
+        if self._mode_key() not in _MODES:
             known = ", ".join(f"{b}/{i}/{c} ({m})" for (b, i, c), m in _MODES.items())
             raise ValueError(
                 f"BASE_SIZE/IMAGE_SIZE/CROP_MODE {self.base_size}/{self.image_size}/{self.crop_mode} "
@@ -370,15 +403,34 @@ class Settings(BaseSettings):
         """The address that others come in by, as far as it is known."""
         return self.publish_address or self.listen_address
 
+    def _mode_key(self) -> tuple[int, int, bool]:
+        """Without tiles their size says nothing: the page's is BASE_SIZE."""
+        sizes = {self.image_size, type(self).model_fields["image_size"].default}
+        plain = not self.crop_mode and sizes <= {self.base_size, 640}
+        return self.base_size, self.base_size if plain else self.image_size, self.crop_mode
+
     @property
     def default_mode(self) -> Mode:
         """The mode of a request that names none."""
-        return _MODES[self.base_size, self.image_size, self.crop_mode]
+        return _MODES[self._mode_key()]
 
     @property
     def workers(self) -> int:
         """`num_workers`, or the cores this process may use."""
         return self.num_workers or len(os.sched_getaffinity(0))
+
+    @property
+    def database_server(self) -> str | None:
+        """DATABASE_URL where it is a server's; None for SQLite."""
+        url = self.database_url.get_secret_value() if self.database_url else None
+        return None if url is None or url.startswith(_SQLITE) else url
+
+    @property
+    def accounts_file(self) -> Path | None:
+        """The SQLite file that DATABASE_URL names for the accounts."""
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        path = url.partition(":///")[2] if url.startswith(_SQLITE) else ""
+        return self.data_dir / path if path else None
 
     @property
     def max_upload_bytes(self) -> int:
@@ -388,7 +440,7 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment. Raises `ConfigurationError` naming every setting that is wrong."""
     try:
-        return Settings(**overrides)
+        return Settings(**{**adopted(os.environ), **overrides})
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']} (got {e.get('input')!r})"

@@ -78,16 +78,12 @@ def finish(outcomes: Sequence[Outcome], folder: Path) -> None:
 def _ledger_table(outcomes: Sequence[Outcome]) -> Table:
     table = Table("File", title="Ledger", show_footer=True)
     table.columns[0].footer = f"{len(outcomes)} files"
+    columns = {"expected": "Pages", "ok": "ok", "degraded": "degraded", "failed": "failed"}
     ledgers = [asdict(outcome.ledger) if outcome.ledger else {} for outcome in outcomes]
-    for name, heading in {
-        "expected": "Pages",
-        "ok": "ok",
-        "degraded": "degraded",
-        "failed": "failed",
-    }.items():
+    for name, heading in columns.items():
         total = sum(ledger.get(name, 0) for ledger in ledgers)
         table.add_column(heading, justify="right", footer=str(total))
     for outcome, ledger in zip(outcomes, ledgers, strict=True):
-        cells = [str(count) for count in ledger.values()] or ["not opened", "", "", ""]
+        cells = [str(ledger[name]) for name in columns if ledger] or ["not opened", "", "", ""]
         table.add_row(outcome.filename, *cells, style="red" if outcome.failed else "")
     return table
