@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +26,8 @@ from airgap.core.document import Ledger, PageError
 from airgap.core.errors import AirgapError, ConfigurationError, InvalidOption
 
 notices = Console(stderr=True)
+
+SERVER_REMEDY = "Install the server's packages (pip install '.[server]'), or let a server read: ocr send."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,10 @@ def stopping_errors() -> Iterator[None]:
         notices.print(f"[bold red]{error.code}[/]: {error.message}\n  {error.remedy}", highlight=False)
         wrong_usage = isinstance(error, InvalidOption | ConfigurationError)
         raise typer.Exit(2 if wrong_usage else 1) from error
+    except ModuleNotFoundError as error:
+        notices.print(f"[bold red]not_installed[/]: {error.name} is needed to read files on this machine.")
+        notices.print(f"  {escape(SERVER_REMEDY)}", highlight=False)
+        raise typer.Exit(2) from error
 
 
 @contextmanager
