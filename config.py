@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from airgap.core.errors import ConfigurationError
+from airgap.core.replaced_settings import adopted
 from airgap.settings.accounts import AccountSettings
 from airgap.settings.engines import BACKENDS, EngineSettings
 from airgap.settings.files import FileSettings
@@ -57,6 +58,11 @@ class Settings(ServingSettings, EngineSettings, FileSettings, JobSettings, Accou
         return self.host or ("0.0.0.0" if self.auth_enabled or self.allow_anonymous else "127.0.0.1")
 
     @property
+    def accounts_file(self) -> Path | None:
+        """The SQLite file that DATABASE_URL names for the accounts."""
+        return self.data_dir / self.accounts_file_name if self.accounts_file_name else None
+
+    @property
     def reached_at(self) -> str:
         """The address that others come in by, as far as it is known."""
         return self.publish_address or self.listen_address
@@ -65,7 +71,7 @@ class Settings(ServingSettings, EngineSettings, FileSettings, JobSettings, Accou
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment. Raises `ConfigurationError` naming every setting that is wrong."""
     try:
-        return Settings(**overrides)
+        return Settings(**{**adopted(os.environ), **overrides})
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']} (got {e.get('input')!r})"

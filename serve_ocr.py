@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -20,7 +21,9 @@ from fastapi_offline import FastAPIOffline
 
 from airgap.accounts.caller import security
 from airgap.core.errors import AirgapError
+from airgap.core.replaced_settings import remarks
 from airgap.core.version import VERSION
+from airgap.engines.start_line import settings_of
 from airgap.engines.table import EngineChoice, choose_engine, create_engine
 from airgap.http import edge, system_routes
 from airgap.http.features import Feature, Kinds, mount
@@ -119,6 +122,8 @@ def create_service(settings: Settings) -> Service:
     """The engine of the settings' choice, not started yet, and the reader around it."""
     choice = choose_engine(settings)
     log.info("engine %s (%s)", choice.name, choice.reason)
+    for remark in remarks(os.environ, choice.name.split(",")):
+        log.warning("%s", remark)
     engine = create_engine(settings, choice)
     defaults = Defaults(settings.llm_prompt, settings.default_mode)
     places = settings.max_concurrency or engine.max_concurrency
@@ -176,12 +181,12 @@ async def _start_engine(service: Service) -> None:
     service.start_parts()
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop. Returns the exit code: 1 when the engine did not start, 2 for settings."""
     give_memory_back()
     hide_from_others()
     try:
-        settings = load_settings()
+        settings = settings_of(arguments)
         logs.configure(settings.log_level, settings.log_format)
         require_data_dir(settings.data_dir)
         app = create_app(settings)

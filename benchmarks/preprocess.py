@@ -49,7 +49,7 @@ def processors(folder: Path, dtype: str) -> tuple[Any, Any]:
     from vllm.engine.arg_utils import EngineArgs
     from vllm.multimodal import MULTIMODAL_REGISTRY
 
-    engine = VllmEngine(EngineSettings(model_path=folder, data_dir=folder.parent, torch_dtype=dtype))  # type: ignore[arg-type]
+    engine = VllmEngine(EngineSettings(model_path=folder, data_dir=folder.parent, torch_dtype=dtype))
     engine.folder = verify(folder)
     arguments = engine._engine_args()
     made = []

@@ -64,6 +64,7 @@ def open_source(
     else:
         raise unsupported(kind)
     source.notes = span.notes(source.page_count)
+    source.left_out = span.left_out(source.page_count)
     source.opening = {
         "path": str(source.on_disk),
         "name": source.name,

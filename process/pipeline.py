@@ -122,9 +122,10 @@ class Reader:
                 pages.append(page)
                 if on_page:
                     on_page(page)
-        return self.document(pages, options, source.notes)
+        read = self.document(pages, options)
+        return replace(read, notes=source.notes, left_out=source.left_out)
 
-    def document(self, pages: Sequence[Page], options: ReadOptions, notes: tuple[str, ...] = ()) -> Document:
+    def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
         """Sign pages with what read them."""
         modes = dict.fromkeys(page.mode for page in pages if page.mode)
         engines = dict.fromkeys(page.engine for page in pages if page.engine)
@@ -135,7 +136,6 @@ class Reader:
             ", ".join(models) or self.engine.model,
             next(iter(modes), None if engines else self._mode(self.engine.capabilities, options)),
             options.language,
-            notes,
         )
 
     async def pages(self, source: Source, options: ReadOptions) -> AsyncGenerator[Page, None]:

@@ -88,7 +88,7 @@ class Source(ABC):
 
     `name` is a display name that is safe in a path, `path` the original file or its bytes,
     `page_count` the pages in it, and `numbers` those of them to be read; `notes` say where those are fewer
-    than were asked for.
+    than were asked for, and `left_out` how many of those PDF_MAX_PAGES kept from being read.
     """
 
     kind: Literal["image", "pdf"]
@@ -102,6 +102,7 @@ class Source(ABC):
         self.page_count = count
         self.numbers: Sequence[int] = numbers
         self.notes: tuple[str, ...] = ()
+        self.left_out = 0
 
     def read_bytes(self) -> bytes:
         """The original file, whole."""
@@ -185,7 +186,11 @@ class Span:
         unread = (
             f"Pages {last_read + 1} to {min(last_asked, count)} were not read: PDF_MAX_PAGES={self.most}."
         )
-        return (past_the_end,) * (last_asked > count) + (unread,) * (last_read < min(last_asked, count))
+        return (past_the_end,) * (last_asked > count) + (unread,) * (self.left_out(count) > 0)
+
+    def left_out(self, count: int) -> int:
+        """How many of the document's pages are past the most that are read, though asked for."""
+        return min(self._asked(count)[1], count) - self.of(count)[-1]
 
     def _asked(self, count: int) -> tuple[int, int]:
         first = 1 if self.page_from is None else self.page_from

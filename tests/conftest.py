@@ -31,7 +31,7 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(
-    data_dir: Path, start_seconds: float = START_SECONDS, cwd: Path = ROOT, **settings: str
+    data_dir: Path, start_seconds: float = START_SECONDS, cwd: Path = ROOT, /, **settings: str
 ) -> Iterator[str]:
     """Start `serve_ocr.py` in `cwd` as a person would, wait until it is ready, yield its URL, stop it."""
     port = free_port()

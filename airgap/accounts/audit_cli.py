@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airgap.accounts.audit import AuditLog
 from airgap.core.errors import AirgapError
-from config import load_settings
+
+if TYPE_CHECKING:
+    from airgap.accounts.audit import AuditLog
 
 app = typer.Typer(help="Check the audit log.", no_args_is_help=True)
 
@@ -54,7 +55,9 @@ def _parsed(anchor: str) -> tuple[int, str]:
 
 
 def _open(folder: Path | None) -> AuditLog:
+    from airgap.accounts.audit import AuditLog  # here, so that a client without the server's packages starts
     from airgap.accounts.credentials import derived_key
+    from config import load_settings
 
     try:
         settings = load_settings()

@@ -21,7 +21,8 @@ def main() -> int:
         settings = load_settings()
         if settings.auth_enabled:
             secret = settings.secret_key.get_secret_value() if settings.secret_key else None
-            print(Tokens(derived_key(secret, "login"), MINUTES).issue(CHECK_USER_ID, 0))
+            tokens = Tokens(derived_key(secret, "login"), MINUTES, settings.algorithm)
+            print(tokens.issue(CHECK_USER_ID, 0))
     except AirgapError as error:
         print(f"{error.message}\n  {error.remedy}", file=sys.stderr)
         return 2

@@ -28,7 +28,6 @@ KEY_PREFIX = "ocr_"
 CHECK_USER_ID = 0  # no account has it: the installation, reading its test page
 
 _ISSUER = "airgap-ocr"
-_ALGORITHM = "HS256"
 
 
 def derived_key(secret_key: str | None, purpose: str) -> bytes:
@@ -83,8 +82,9 @@ class Passwords:
 class Tokens:
     """Login tokens that say which user, until when, and under which version of the user's logins."""
 
-    def __init__(self, key: bytes, minutes: int) -> None:
-        self._key = key
+    def __init__(self, key: bytes, minutes: int, algorithm: str = "HS256") -> None:
+        self._key = key if algorithm == "HS256" else hmac.digest(key, algorithm.encode(), "sha512")
+        self._algorithm = algorithm
         self.seconds = minutes * 60
 
     def issue(self, user_id: int, version: int) -> str:
@@ -96,7 +96,7 @@ class Tokens:
             "iat": now,
             "exp": now + timedelta(seconds=self.seconds),
         }
-        return jwt.encode(claims, self._key, _ALGORITHM)
+        return jwt.encode(claims, self._key, self._algorithm)
 
     def read(self, token: str) -> tuple[int, int]:
         """The user's id and the version. Raises `Unauthorized`."""
@@ -104,7 +104,7 @@ class Tokens:
             claims = jwt.decode(
                 token,
                 self._key,
-                algorithms=[_ALGORITHM],
+                algorithms=[self._algorithm],
                 issuer=_ISSUER,
                 options={"require": ["exp", "iat", "sub", "iss", "ver"]},
             )

@@ -30,7 +30,7 @@ def install(app: FastAPI, settings: Settings, engine: Engine, kind_of: KindOf) -
         service: Service = app.state.service
         service.parts.append(logins)
         app.include_router(router, dependencies=security(True))
-        metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics"})
+        metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics", "/api/metrics"})
         app.add_middleware(Guard, accounts=accounts, kind_of=kind_of, open_paths=metrics_open)
     return (_observer(audit, engine),) if audit else ()
 

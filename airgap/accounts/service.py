@@ -46,12 +46,13 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         secret = settings.secret_key.get_secret_value() if settings.secret_key else None
         self._settings = settings
-        self._tokens = Tokens(derived_key(secret, "login"), settings.access_token_expire_minutes)
+        self._tokens = Tokens(
+            derived_key(secret, "login"), settings.access_token_expire_minutes, settings.algorithm
+        )
         self._label_key = derived_key(secret, "names")
         self._passwords = Passwords()
         self._file_keys = read_keys_file(settings.api_keys_file) if settings.api_keys_file else {}
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        self._store = Store(url, settings.data_dir)
+        self._store = Store(settings.database_server, settings.data_dir, settings.accounts_file)
         self._rates = Rates()
         self._attempts = Rates(WRONG_PASSWORDS_SECONDS)
         self._registrations = Rates()

@@ -33,7 +33,7 @@ from airgap.accounts.migrations import STEPS
 from airgap.accounts.page_counts import PageCounts
 from airgap.core.errors import ConfigurationError, Conflict
 from airgap.db.migrations import upgrade
-from airgap.db.opening import open_database
+from airgap.db.opening import open_database, require_own_file
 
 _metadata = MetaData()
 _users = Table(
@@ -91,8 +91,11 @@ class ApiKey:
 class Store:
     """The tables. Raises `ConfigurationError` when the database cannot be reached or made."""
 
-    def __init__(self, url: str | None, data_dir: Path) -> None:
-        self._engine = open_database(url, data_dir / "accounts.sqlite")
+    def __init__(self, url: str | None, data_dir: Path, file: Path | None = None) -> None:
+        """`file` stands for `accounts.sqlite` in `data_dir` where there is no database server at `url`."""
+        if file is not None:
+            require_own_file(file)
+        self._engine = open_database(url, file or data_dir / "accounts.sqlite")
         self.counts = PageCounts(self._engine)
         try:
             upgrade(self._engine, "accounts", STEPS)

@@ -83,8 +83,6 @@ def read(
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
 ) -> None:
     """Read files on this machine, without a server."""
-    from airgap.client.reading import read_all
-
     opening = {
         "dpi": dpi,
         "page_from": page_from,
@@ -93,6 +91,8 @@ def read(
         "text_layer": text_layer,
     }
     with stopping_errors():
+        from airgap.client.reading import read_all
+
         _check_range(page_from, page_to)
         service, request = _reading(output, formats, prompt, mode, language, backend, opening)
         outcomes = asyncio.run(read_all(service, _expand(files), request))
@@ -106,7 +106,12 @@ def send(
     output: OutputFolder = DEFAULT_FOLDER,
     formats: Formats = DEFAULT_FORMATS,
     service: Annotated[
-        str, typer.Option(help="auto (remote if it is ready, else local), local, remote or a URL.")
+        str,
+        typer.Option(
+            "--service",
+            "--ocr-service",
+            help="auto (remote if it is ready, else local), local, remote or a URL.",
+        ),
     ] = "auto",
     mode: Mode = None,
     dpi: Dpi = 144,
@@ -169,11 +174,11 @@ def watch(
     once: Annotated[bool, typer.Option(help="End when the folder is empty.")] = False,
 ) -> None:
     """Read what appears in IN; results appear in OUT, originals move to IN/done or IN/failed."""
-    from airgap.client.reading import watch as watch_folder
-    from airgap.client.watched_folder import Inbox
-
     opening = {"dpi": dpi, "password": password, "text_layer": text_layer}
     with stopping_errors():
+        from airgap.client.reading import watch as watch_folder
+        from airgap.client.watched_folder import Inbox
+
         service, request = _reading(output, formats, prompt, mode, language, backend, opening)
         inbox = Inbox(entrance, settle)
         with inbox.alone(), suppress(KeyboardInterrupt):

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +26,8 @@ from airgap.core.document import Ledger, PageError
 from airgap.core.errors import AirgapError, ConfigurationError, InvalidOption
 
 notices = Console(stderr=True)
+
+SERVER_REMEDY = "Install the server's packages (pip install '.[server]'), or let a server read: ocr send."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,10 @@ def stopping_errors() -> Iterator[None]:
         notices.print(f"[bold red]{error.code}[/]: {error.message}\n  {error.remedy}", highlight=False)
         wrong_usage = isinstance(error, InvalidOption | ConfigurationError)
         raise typer.Exit(2 if wrong_usage else 1) from error
+    except ModuleNotFoundError as error:
+        notices.print(f"[bold red]not_installed[/]: {error.name} is needed to read files on this machine.")
+        notices.print(f"  {escape(SERVER_REMEDY)}", highlight=False)
+        raise typer.Exit(2) from error
 
 
 @contextmanager
@@ -78,16 +85,12 @@ def finish(outcomes: Sequence[Outcome], folder: Path) -> None:
 def _ledger_table(outcomes: Sequence[Outcome]) -> Table:
     table = Table("File", title="Ledger", show_footer=True)
     table.columns[0].footer = f"{len(outcomes)} files"
+    columns = {"expected": "Pages", "ok": "ok", "degraded": "degraded", "failed": "failed"}
     ledgers = [asdict(outcome.ledger) if outcome.ledger else {} for outcome in outcomes]
-    for name, heading in {
-        "expected": "Pages",
-        "ok": "ok",
-        "degraded": "degraded",
-        "failed": "failed",
-    }.items():
+    for name, heading in columns.items():
         total = sum(ledger.get(name, 0) for ledger in ledgers)
         table.add_column(heading, justify="right", footer=str(total))
     for outcome, ledger in zip(outcomes, ledgers, strict=True):
-        cells = [str(count) for count in ledger.values()] or ["not opened", "", "", ""]
+        cells = [str(ledger[name]) for name in columns if ledger] or ["not opened", "", "", ""]
         table.add_row(outcome.filename, *cells, style="red" if outcome.failed else "")
     return table

@@ -368,14 +368,19 @@ class ServiceChoice:
     reason: str
 
 
-def choose_service(choice: str = "auto") -> ServiceChoice:
-    """Settle `auto`, `local`, `remote` or a URL.
+_OTHER_NAMES = {"qwen": "auto", "qwen_local": "local", "qwen_remote": "remote", "deepseek": "local"}
+"""The services of another client's `--ocr-service`."""
 
-    `remote` is what OCR_REMOTE_URL names, `local` is OCR_URL or http://localhost:8000, and `auto`
-    takes the remote server if it is ready, else the local one. Raises `ClientError` for `remote`
-    without an address.
+
+def choose_service(choice: str = "auto") -> ServiceChoice:
+    """Settle `auto`, `local`, `remote` or a URL; or `qwen`, `qwen_local`, `qwen_remote`, `deepseek`.
+
+    `remote` is what OCR_REMOTE_URL or QWEN_REMOTE_URL names, `local` is OCR_URL or http://localhost:8000,
+    and `auto` takes the remote server if it is ready, else the local one. Raises `ClientError` for
+    `remote` without an address.
     """
-    remote = os.environ.get("OCR_REMOTE_URL", "")
+    choice = _OTHER_NAMES.get(choice, choice)
+    remote = os.environ.get("OCR_REMOTE_URL") or os.environ.get("QWEN_REMOTE_URL") or ""
     local = os.environ.get("OCR_URL") or LOCAL_URL
     if choice == "local":
         return ServiceChoice(local, "local")

@@ -195,23 +195,27 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The account of a document's pages: `expected == ok + degraded + failed`, always."""
+    """The account of a document's pages: `expected == ok + degraded + failed`, always.
+
+    `left_out` are further pages that the site's limit kept from being read; they are not expected.
+    """
 
     expected: int
     ok: int
     degraded: int
     failed: int
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         if self.expected != self.ok + self.degraded + self.failed:
             raise ValueError(f"a page is unaccounted for: {self}")
 
     @classmethod
-    def of(cls, pages: Iterable[Page]) -> Ledger:
+    def of(cls, pages: Iterable[Page], left_out: int = 0) -> Ledger:
         counts = {"ok": 0, "degraded": 0, "failed": 0}
         for page in pages:
             counts[page.status] += 1
-        return cls(sum(counts.values()), **counts)
+        return cls(sum(counts.values()), **counts, left_out=left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,7 @@ class Document:
     """The pages of one source, in order, none left out.
 
     `language` is the hint as it was understood. `notes` are warnings about the whole, such as pages that
-    were asked for and are not there.
+    were asked for and are not there. `left_out` are pages that PDF_MAX_PAGES kept from being read.
     """
 
     pages: tuple[Page, ...]
@@ -228,10 +232,11 @@ class Document:
     mode: str | None = None
     language: str | None = None
     notes: tuple[str, ...] = ()
+    left_out: int = 0
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger.of(self.pages)
+        return Ledger.of(self.pages, self.left_out)
 
     @property
     def usage(self) -> Usage:

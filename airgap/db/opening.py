@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from airgap.core.errors import ConfigurationError
 
 _SQLITE = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
-_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+asyncpg")
+_ANOTHER = "Name a new file, and register the accounts again: another server's passwords are not taken over."
 
 
 def open_database(url: str | None, path: Path) -> Engine:
@@ -21,6 +24,21 @@ def open_database(url: str | None, path: Path) -> Engine:
     Raises `ConfigurationError` for an address that is none. Nothing is connected yet.
     """
     return _postgresql(url) if url else _sqlite(path)
+
+
+def require_own_file(path: Path) -> None:
+    """Raise `ConfigurationError` for an SQLite file that another program keeps its tables in."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.Error as error:
+        raise ConfigurationError(
+            f"DATABASE_URL names {path}, which cannot be opened: {error}.", _ANOTHER
+        ) from error
+    if tables and "schema_versions" not in tables:
+        raise ConfigurationError(f"DATABASE_URL names {path}, which another program made.", _ANOTHER)
 
 
 def _sqlite(path: Path) -> Engine:

@@ -38,7 +38,7 @@ from airgap.core.document import Ledger, Page, ReadOptions, Usage
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import AirgapError, InvalidPdf, UnsupportedMedia
 from airgap.dialects.markup import Filter, filter_for
-from airgap.exporters.json_export import page_to_dict
+from airgap.exporters.json_export import LedgerJson, ledger_to_dict, page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import THUMBNAIL_SIDE, to_preview
 from airgap.http.forms import RAW, Crosscheck, FormOptions
@@ -268,8 +268,8 @@ class Account:
             "input_bytes": self._input_bytes,
         }
 
-    def ledger(self) -> dict[str, int]:
-        return asdict(Ledger.of(self._statuses))
+    def ledger(self) -> LedgerJson:
+        return ledger_to_dict(Ledger.of(self._statuses, self._source.left_out))
 
 
 def _picture_frame(image: Image) -> dict[str, Any]:

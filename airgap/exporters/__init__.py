@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol, cast, runtime_checkable
-
-from PIL.Image import Image
+from typing import TYPE_CHECKING, Literal, Protocol, cast, runtime_checkable
 
 from airgap.core.document import Document
 from airgap.core.errors import FeatureDisabled, InvalidOption
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
@@ -122,12 +122,16 @@ class PageJson(TypedDict):
 
 
 class LedgerJson(TypedDict):
-    """What became of every page that was asked for."""
+    """What became of every page that was asked for.
+
+    `left_out` is there where PDF_MAX_PAGES kept further pages from being read.
+    """
 
     expected: int
     ok: int
     degraded: int
     failed: int
+    left_out: NotRequired[int]
 
 
 class ReadingJson(TypedDict):
@@ -187,12 +191,13 @@ def reading_to_dict(document: Document) -> ReadingJson:
 
 def ledger_to_dict(ledger: Ledger) -> LedgerJson:
     """Counts of pages, JSON-ready."""
-    return {
+    counts: LedgerJson = {
         "expected": ledger.expected,
         "ok": ledger.ok,
         "degraded": ledger.degraded,
         "failed": ledger.failed,
     }
+    return {**counts, "left_out": ledger.left_out} if ledger.left_out else counts
 
 
 def error_to_dict(error: PageError | None) -> ErrorJson | None:
@@ -283,6 +288,7 @@ def document_from_dict(data: Mapping[str, Any]) -> Document:
         data["mode"],
         data.get("language"),
         tuple(data.get("notes", ())),
+        data.get("ledger", {}).get("left_out", 0),
     )
 
 

@@ -94,6 +94,12 @@ class Readiness(TypedDict):
     model: str
 
 
+@router.get("/api/docs", include_in_schema=False)
+async def api_docs() -> RedirectResponse:
+    """Where another server has its interactive documentation."""
+    return RedirectResponse("/docs")
+
+
 @router.get("/health", summary="Status in one word, with the engine's name")
 async def health(service: ServiceDep) -> Health:
     ready, why = service.ready()

@@ -67,7 +67,9 @@ def _add(
         archive.add_failure(entry.name, error.as_page_error())
         return document.usage.seconds
     with source:
-        document = replace(document, language=spec.options.language, notes=source.notes)
+        document = replace(
+            document, language=spec.options.language, notes=source.notes, left_out=source.left_out
+        )
         archive.add(entry.name, without_times(document), source)
     return document.usage.seconds
 

@@ -100,7 +100,7 @@ class Jobs:
         self._limits = limits
         self._quota = quota or Quota()
         self._audit = JobAudit(reader.engine, note)
-        self._url = settings.database_url.get_secret_value() if settings.database_url else None
+        self._url = settings.database_server
         self.store = JobStore(settings.data_dir / "jobs")
         self._threads = Threads()
         self._results = Results(tasks, self.store, limits)

@@ -32,11 +32,12 @@ _INPUT_BYTES = tuple(4.0**power * 1024 for power in range(1, 10))
 
 # --- HTTP --------------------------------------------------------------------------------------------
 
-HTTP_REQUESTS = Counter("http_requests", "HTTP requests answered.", ["method", "handler", "status"])
+# `path` says what `handler` says, for those whose queries ask for it.
+HTTP_REQUESTS = Counter("http_requests", "HTTP requests answered.", ["method", "handler", "path", "status"])
 HTTP_SECONDS = Histogram(
     "http_request_duration_seconds",
     "Time from a request's first byte to its answer's last.",
-    ["method", "handler"],
+    ["method", "handler", "path"],
     buckets=_REQUEST_SECONDS,
 )
 HTTP_IN_FLIGHT = Gauge("http_in_flight_requests", "HTTP requests being answered now.")

@@ -33,7 +33,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 NO_ROUTE = "none"
 """What stands for every path that is no route's: a path is the client's own words."""
 
-PROBES = frozenset({"/healthz", "/readyz", "/health", "/metrics"})
+PROBES = frozenset({"/healthz", "/readyz", "/health", "/metrics", "/api/metrics"})
 """Asked every few seconds, and so not worth a line in the log."""
 
 
@@ -58,10 +58,11 @@ def install(
 def _count(info: Info) -> None:
     method = info.method if info.method in METHODS else "other"
     handler = str(getattr(info.request.scope.get("route"), "path", NO_ROUTE))
-    metrics.HTTP_REQUESTS.labels(method, handler, info.modified_status).inc()
-    metrics.HTTP_SECONDS.labels(method, handler).observe(info.modified_duration)
+    metrics.HTTP_REQUESTS.labels(method, handler, handler, info.modified_status).inc()
+    metrics.HTTP_SECONDS.labels(method, handler, handler).observe(info.modified_duration)
 
 
+@router.get("/api/metrics", include_in_schema=False, response_class=Response)
 @router.get(
     "/metrics",
     summary="Counters and timings for Prometheus",

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from airgap.core.document import Mode
-from airgap.core.errors import ConfigurationError
+from airgap.core.errors import ConfigurationError, InvalidOption
+from airgap.core.languages import language_code
 from airgap.settings.section import CommaSeparated, JsonObject
 from airgap.settings.work import WorkSettings
 
@@ -43,12 +44,14 @@ class EngineSettings(WorkSettings):
     )
     llm_prompt: str | None = Field(None, description="Prompt where a request names none.")
     languages: CommaSeparated = Field(
-        (), description="Languages the site expects, comma-separated codes such as `ru,zh-Hant,en`."
+        (), description="Languages the site expects, comma-separated codes or names: `ru,chi_tra,German`."
     )
     gpu_mem_utilization: float = Field(
         0.75, gt=0, le=1, description="Most of the GPU's memory, as a share, that the engine may take."
     )
-    torch_dtype: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="Number format of the weights.")
+    torch_dtype: Literal["bf16", "fp16", "fp32"] = Field(
+        "bf16", description="Number format of the weights; `bfloat16`, `float16`, `float32` say the same."
+    )
     use_flash_attention: Literal["auto", "true", "false"] = Field(
         "auto",
         description="`auto` tries it and falls back with a line in the log, `true` fails loudly, `false` "
@@ -134,6 +137,21 @@ class EngineSettings(WorkSettings):
             raise ValueError("a list names each engine once, and `auto` stands alone")
         return ",".join(names)
 
+    @field_validator("torch_dtype", mode="before")
+    @classmethod
+    def _as_torch_spells_it(cls, value: Any) -> Any:
+        spellings = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32"}
+        return spellings.get(str(value).lower().removeprefix("torch."), value)
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            codes = [language_code(text) for text in value]
+        except InvalidOption as error:
+            raise ValueError(f"{error.message} {error.remedy}") from error
+        return tuple(dict.fromkeys(code for code in codes if code))
+
     @field_validator("tensor_parallel_size")
     @classmethod
     def _heads_divide(cls, value: int) -> int:
@@ -155,7 +173,7 @@ class EngineSettings(WorkSettings):
 
     @model_validator(mode="after")
     def _mode_is_known(self) -> EngineSettings:
-        if (self.base_size, self.image_size, self.crop_mode) not in _MODES:
+        if self._mode_key() not in _MODES:
             known = ", ".join(f"{b}/{i}/{c} ({m})" for (b, i, c), m in _MODES.items())
             raise ValueError(
                 f"BASE_SIZE/IMAGE_SIZE/CROP_MODE {self.base_size}/{self.image_size}/{self.crop_mode} "
@@ -163,10 +181,16 @@ class EngineSettings(WorkSettings):
             )
         return self
 
+    def _mode_key(self) -> tuple[int, int, bool]:
+        """Without tiles their size says nothing: the page's is BASE_SIZE."""
+        sizes = {self.image_size, type(self).model_fields["image_size"].default}
+        plain = not self.crop_mode and sizes <= {self.base_size, 640}
+        return self.base_size, self.base_size if plain else self.image_size, self.crop_mode
+
     @property
     def default_mode(self) -> Mode:
         """The mode of a request that names none."""
-        return _MODES[self.base_size, self.image_size, self.crop_mode]
+        return _MODES[self._mode_key()]
 
     @property
     def model_folder(self) -> Path:

@@ -3,18 +3,25 @@
     result = DeepSeekOCRVisualizer().create_visualization(image, answer)
     Path("boxes.png").write_bytes(base64.b64decode(result["visualization"]))
 
-It runs wherever the project's folder is on PYTHONPATH; geometry needs matplotlib besides. What the
-model wrote is parsed within bounds and never evaluated.
+It runs from its place in the project's folder, and elsewhere where that folder is on PYTHONPATH; of other
+packages it needs Pillow, and matplotlib for geometry. What the model wrote is parsed within bounds and
+never evaluated.
 """
 
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+if importlib.util.find_spec("deepseek_ocr") is None:
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 import deepseek_ocr
 from airgap.exporters.annotated import annotate

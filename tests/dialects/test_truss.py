@@ -155,6 +155,45 @@ def test_the_configuration_fits_the_model() -> None:
     assert {name.lower() for name in config["environment_variables"]} <= known
 
 
+SNIPPET = """
+import sys
+class PillowAlone:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in {"PIL", "airgap", "deepseek_ocr", "visualizer", "defusedxml", *sys.stdlib_module_names}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, PillowAlone())
+
+from visualizer import DeepSeekOCRVisualizer
+from PIL import Image
+import base64
+import io
+
+image = Image.open(sys.argv[1])
+ocr_result = {"raw_output": sys.argv[2], "has_bounding_boxes": True}
+
+visualizer = DeepSeekOCRVisualizer()
+viz_result = visualizer.create_visualization(image, ocr_result)
+
+if viz_result:
+    viz_image = Image.open(io.BytesIO(base64.b64decode(viz_result["visualization"])))
+    viz_image.save(sys.argv[3])
+    print(viz_result["has_bounding_boxes"])
+"""
+
+
+def test_the_documented_snippet_runs_in_its_folder_with_pillow_alone(tmp_path: Path) -> None:
+    (tmp_path / "page.png").write_bytes(png())
+    raw = "<|ref|>text<|/ref|><|det|>[[100, 100, 500, 300]]<|/det|>\nWords"
+    command = [sys.executable, "-c", SNIPPET, str(tmp_path / "page.png"), raw, str(tmp_path / "boxes.png")]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=TRUSS, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+    with Image.open(tmp_path / "page.png") as before, Image.open(tmp_path / "boxes.png") as after:
+        assert after.size == before.size
+        assert after.convert("RGB").tobytes() != before.convert("RGB").tobytes()
+
+
 @pytest.fixture
 def visualizer() -> Any:
     return load("visualizer", TRUSS / "visualizer.py").DeepSeekOCRVisualizer()

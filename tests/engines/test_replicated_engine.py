@@ -257,7 +257,7 @@ async def test_the_metric_counts_them() -> None:
 
 
 def options(tmp_path: Path, **changes: object) -> EngineSettings:
-    return EngineSettings(model_path=tmp_path, data_dir=tmp_path, **changes)  # type: ignore[arg-type]
+    return EngineSettings(model_path=tmp_path, data_dir=tmp_path, **changes)
 
 
 def test_one_engine_has_no_other_beside_it(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from config import Settings
-from tests.conftest import ROOT, running_server
+from tests.conftest import ROOT, START_SECONDS, running_server
 
 
 @pytest.fixture(scope="module")
 def started_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("relative")
-    with running_server(folder, cwd=folder, BACKEND="fake", DATA_DIR="data") as url:
+    with running_server(folder, START_SECONDS, folder, BACKEND="fake", DATA_DIR="data") as url:
         yield url
 
 

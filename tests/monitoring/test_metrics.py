@@ -74,7 +74,7 @@ def test_requests_pages_and_tokens_are_counted(fresh: httpx.Client) -> None:
         "ocr_queue_depth": 0,
         "ocr_pages_reading": 0,
         "http_in_flight_requests": 1,
-        'http_requests_total{handler="/ocr",method="POST",status="200"}': 1,
+        'http_requests_total{handler="/ocr",method="POST",path="/ocr",status="200"}': 1,
     }
     assert {name: counted.get(name) for name in expected} == expected
     assert (

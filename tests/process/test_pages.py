@@ -144,6 +144,7 @@ def test_a_site_may_have_the_first_pages_of_a_long_document_read() -> None:
             "Pages up to 9 were asked for; the document has 4.",
             "Pages 3 to 4 were not read: PDF_MAX_PAGES=2.",
         )
+        assert source.left_out == 2
 
 
 def test_a_site_without_pdfs_opens_none() -> None:
