@@ -20,7 +20,7 @@ PYTHONDONTWRITEBYTECODE=1 python3 "$pip_wheel/pip" --python "$environment/bin/py
     --quiet --disable-pip-version-check --no-cache-dir --no-compile --root-user-action=ignore \
     --no-index -f ./wheels --no-deps --only-binary=:all: --require-hashes --requirement "$lock"
 # The packages' own tests are a tenth of numpy, and nothing here runs them.
-for package in numpy shapely; do
+for package in croniter greenlet jsonschema numpy shapely; do
     find "$environment"/lib/python3*/site-packages/"$package" -name tests -type d -prune -exec rm -rf {} +
 done
 # pip checks nothing with --no-deps; the lock was resolved as a whole, and this proves that it still fits.

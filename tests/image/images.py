@@ -11,6 +11,15 @@ from tests.image.daemon import WORK, docker, run
 
 BASE = "docker.io/library/debian:12-slim"  # the name that Dockerfile.cpu asks for
 CPU = "airgap-ocr:test-cpu"
+_NOT_IN_SLIM = (
+    "/usr/share/doc/*",
+    "/usr/share/groff/*",
+    "/usr/share/info/*",
+    "/usr/share/linda/*",
+    "/usr/share/lintian/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+)
 DOCKERFILES = Path(__file__).parent / "dockerfiles"
 
 
@@ -39,6 +48,7 @@ def make_base() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     run("debootstrap", "--variant=minbase", "bookworm", folder)
+    _slim(folder)
     sources = Path("/etc/apt/sources.list.d/debian.sources")
     if sources.exists():
         shutil.copy(sources, folder / "etc" / "apt" / "sources.list.d")
@@ -46,3 +56,17 @@ def make_base() -> None:
         docker("import", "-", BASE, stdin=tar.stdout)
     assert tar.returncode == 0
     shutil.rmtree(folder)
+
+
+def _slim(folder: Path) -> None:
+    """What Debian's `-slim` images leave out of every package, now and when one is installed later."""
+    rules = [f"path-exclude {pattern}" for pattern in _NOT_IN_SLIM] + ["path-include /usr/share/doc/*/copyright"]
+    (folder / "etc" / "dpkg" / "dpkg.cfg.d" / "docker").write_text("\n".join(rules) + "\n")
+    for path in folder.glob("usr/share/doc/*/*"):
+        if path.name != "copyright":
+            path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path)
+    for name in ("groff", "info", "lintian", "linda", "locale", "man"):
+        shutil.rmtree(folder / "usr" / "share" / name, ignore_errors=True)
+    for archive in (folder / "var" / "cache" / "apt").rglob("*.*"):
+        archive.unlink()
+    shutil.rmtree(folder / "var" / "lib" / "apt" / "lists")
