@@ -1,0 +1,155 @@
+"""Which tests run a line: measured once a test file with coverage, kept below build/ until a file changes."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.mutants.changes import Change
+
+CHILDREN = {"airgap/exporters/searchable_pdf_child.py": "airgap/exporters/searchable_pdf.py"}
+"""What runs in bounded children, where nothing can measure, and who has it run there."""
+
+
+def copy_tree(root: Path, copy: Path) -> None:
+    """The files that git knows or would take: what changes meanwhile changes nothing here."""
+    shutil.rmtree(copy, ignore_errors=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (root / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, copy / name)
+
+
+def test_files(tree: Path, places: Iterable[str]) -> list[str]:
+    """The test files at or below these places."""
+    found = {path for place in places for path in (tree / "tests").glob(place)}
+    folders = [path for path in found if path.is_dir()]
+    found |= {path for folder in folders for path in folder.rglob("test_*.py")}
+    return sorted(str(path.relative_to(tree)) for path in found if path.is_file())
+
+
+class Covering:
+    """Lines → tests, over all measured test files."""
+
+    def __init__(self, maps: Iterable[dict[str, Any]]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._served: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for found in maps:
+            self.seconds |= found["tests"]
+            for path, lines in found["lines"].items():
+                for line, tests in lines.items():
+                    self._lines[path][int(line)].update(tests)
+            for path, served in found["servers"].items():
+                for line in served:
+                    self._served[path][line].update(found["tests"])
+
+    def tests(self, change: Change, source: bytes) -> list[list[str]]:
+        """The tests of a change's lines, in the order to run them; each list is one file's.
+
+        A line that only an import runs is that of the functions which use its name, or of all that use
+        the file: no line of theirs need stand there.
+        """
+        path = CHILDREN.get(change.path, change.path)
+        wanted = set(range(change.line, change.last_line + 1))
+        places = (wanted if path == change.path else set(), _users(source, change.line))
+        for lines in (*places, set(self._lines[path])):
+            own = set().union(*(self._lines[path][line] for line in lines))
+            served = set().union(*(self._served[path][line] for line in lines)) if lines is wanted else set()
+            if own or served:
+                return self._ordered(change.path, own) + self._ordered(change.path, served - own)
+        return self._ordered(change.path, set().union(*self._served[path].values()))
+
+    def _ordered(self, path: str, tests: set[str]) -> list[list[str]]:
+        """By file: those of the file's own room first, then the quick ones."""
+        files: dict[str, list[str]] = defaultdict(list)
+        for test in sorted(tests, key=lambda test: (self.seconds[test], test)):
+            files[test.partition("::")[0]].append(test)
+        rooms = set(Path(path).parts[:-1]) | {Path(path).stem}
+
+        def cost(file: str) -> tuple[bool, bool, float]:
+            place = Path(file)
+            mean = sum(self.seconds[test] for test in files[file]) / len(files[file])
+            return (Path(path).stem not in place.stem, not rooms & set(place.parts), mean)
+
+        return [files[file] for file in sorted(files, key=cost)]
+
+
+def _users(source: bytes, line: int) -> set[int]:
+    """The lines of functions that use what is named at this line of a module, or of the function there."""
+    tree = ast.parse(source)
+    for statement in tree.body:
+        assert statement.end_lineno is not None
+        if statement.lineno <= line <= statement.end_lineno and isinstance(
+            statement, ast.Assign | ast.AnnAssign
+        ):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            return _lines_with({target.id for target in targets if isinstance(target, ast.Name)}, tree)
+    inside = [f for f in _functions(tree) if _first(f) <= line <= (f.end_lineno or 0)]
+    return {
+        n for function in inside[-1:] for n in range(function.body[0].lineno, (function.end_lineno or 0) + 1)
+    }
+
+
+def _first(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+
+
+def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _lines_with(names: set[str], tree: ast.AST) -> set[int]:
+    return {
+        node.lineno
+        for function in _functions(tree)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and node.id in names
+    }
+
+
+def covering(tree: Path, cache: Path, files: Iterable[str]) -> Covering:
+    """The map of these test files, measured where one of them or what it runs has changed."""
+    cache.mkdir(parents=True, exist_ok=True)
+    return Covering([_measured(tree, file, cache) for file in files])
+
+
+def _measured(tree: Path, file: str, cache: Path) -> dict[str, Any]:
+    kept = cache / (file.replace("/", "+") + ".json")
+    if kept.exists():
+        found: dict[str, Any] = json.loads(kept.read_text())
+        if found["digest"] == _digest(tree, file, found):
+            return found
+    print(f"measuring {file}", file=sys.stderr, flush=True)
+    subprocess.run(
+        [sys.executable, "-m", "tests.mutants.plugin", file, str(kept)],
+        cwd=tree,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    found = json.loads(kept.read_text())
+    kept.write_text(json.dumps(found | {"digest": _digest(tree, file, found)}))
+    return found
+
+
+def _digest(tree: Path, file: str, found: dict[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name in (file, *sorted({*found["lines"], *found["servers"]})):
+        path = tree / name
+        digest.update(path.read_bytes() if path.exists() else b"gone")
+    return digest.hexdigest()
