@@ -131,8 +131,9 @@ async def exports() -> None:
 
 
 async def uploads() -> None:
-    """Forty A4 pictures, two of which are in the engine."""
-    await compare("forty A4 pictures, two places", one_upload, forty_uploads)
+    """Forty A4 pictures, one or two of which are in the engine, against as many as fill its places."""
+    await compare("forty A4 pictures, one place", one_upload, forty_uploads, places=1)
+    await compare("forty A4 pictures, two places", two_uploads, forty_uploads)
 
 
 async def documents() -> None:
@@ -143,6 +144,10 @@ async def documents() -> None:
 async def one_upload(client: httpx.AsyncClient, folder: Path) -> None:
     for _ in range(3):
         await read(client, picture((1190, 1684)))
+
+
+async def two_uploads(client: httpx.AsyncClient, folder: Path) -> None:
+    await asyncio.gather(one_upload(client, folder), one_upload(client, folder))
 
 
 async def forty_uploads(client: httpx.AsyncClient, folder: Path) -> None:
@@ -162,17 +167,18 @@ async def compare(
     name: str,
     one: Callable[[httpx.AsyncClient, Path], Coroutine[Any, Any, None]],
     many: Callable[[httpx.AsyncClient, Path], Coroutine[Any, Any, None]],
+    places: int = 2,
 ) -> None:
     peaks = []
     for work in (one, many):
         with tempfile.TemporaryDirectory() as folder:
-            settings = {"MAX_CONCURRENCY": "2", "FAKE_SECONDS_PER_PAGE": "0.5", "NUM_WORKERS": "2"}
+            settings = {"MAX_CONCURRENCY": str(places), "FAKE_SECONDS_PER_PAGE": "0.5", "NUM_WORKERS": "2"}
             async with clients(Path(folder), **settings) as (client, pid):
                 with Peak(pid) as peak:
                     await work(client, Path(folder))
                 peaks.append(peak.stop() / 2**20)
     print(
-        f"| {name} | one {peaks[0]:.0f} MiB, all {peaks[1]:.0f} MiB: {peaks[1] / peaks[0]:.2f} | ≤ 1.3 |",
+        f"| {name} | few {peaks[0]:.0f} MiB, all {peaks[1]:.0f} MiB: {peaks[1] / peaks[0]:.2f} | ≤ 1.3 |",
         flush=True,
     )
 
