@@ -30,7 +30,7 @@ BUILD = ROOT / "build/mutants"
 MODULES: dict[str, tuple[list[str], list[str]]] = {
     "document": (
         ["airgap/core/document*.py"],
-        ["core", "exporters/test_markdown_text_json.py", "exporters/test_doc*.py"],
+        ["core", "exporters/test_markdown_text_json.py"],
     ),
     "grammar": (["airgap/models/deepseek_grammar.py"], ["models"]),
     "pipeline": (
