@@ -28,7 +28,7 @@ from tests.mutants.equivalents import equivalents
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/mutants"
 MODULES: dict[str, tuple[list[str], list[str]]] = {
-    "document": (["airgap/core/document*.py"], ["core", "exporters/test_markdown_text_json.py"]),
+    "document": (["airgap/core/document*.py"], ["core/test_document.py"]),
     "grammar": (["airgap/models/deepseek_grammar.py"], ["models"]),
     "pipeline": (["process/pipeline.py"], ["process/test_pipeline*.py"]),
     "loop guard": (["process/loop_guard.py"], ["process/test_loop_guard*.py"]),
