@@ -77,7 +77,10 @@ def test_the_ledger_counts_every_page_once() -> None:
     pages = [Page(n, 1, 1, status) for n, status in enumerate(("ok", "degraded", "ok", "failed", "ok"))]  # type: ignore[arg-type]
     assert Ledger.of(pages) == Ledger(expected=5, ok=3, degraded=1, failed=1)
     assert Ledger.of([]) == Ledger(0, 0, 0, 0)
+    assert Ledger(1, 1, 0, 0).left_out == 0
+    assert Ledger.of(pages, 7) == Ledger(5, 3, 1, 1, left_out=7)
     assert Document(tuple(pages), "e", "m").ledger == Ledger.of(pages)
+    assert Document(tuple(pages), "e", "m", left_out=4).ledger == Ledger.of(pages, 4)
 
 
 @pytest.mark.parametrize("counts", [(3, 1, 1, 0), (2, 1, 1, 1), (1, 0, 0, 0), (0, 1, -1, 1)])
@@ -126,7 +129,7 @@ def test_what_nobody_said_is_empty() -> None:
     }
     assert defaults(Block("text", "x")) == {"label": "text", "text": "x"}
     assert defaults(Line("x", BOX)) == {"text": "x", "box": asdict(BOX)}
-    assert defaults(Document((), "e", "m")) == {"engine": "e", "model": "m"}
+    assert defaults(Document((), "e", "m")) == {"engine": "e", "model": "m", "left_out": 0}
     assert defaults(Disagreement("number", "1", "7", "e")).keys() == {
         "kind",
         "reading",
