@@ -150,7 +150,7 @@ def _periodic_length(text: str, period: int) -> int:
 
 def _letters(unit: str) -> int:
     """Letters outside tags; those of scripts without spaces say about twice as much."""
-    return sum(1 + (c >= "\u2e80") for c in _TAG.sub("", unit) if c.isalpha() and c != _NUMBER)
+    return sum(1 + (c >= "\u2e80") for c in _TAG.sub("", unit) if c.isalpha())
 
 
 def _is_row(unit: str) -> bool:
@@ -177,7 +177,7 @@ def _threshold(unit: str, rounds: tuple[tuple[int, int, int], ...], without_lett
         if letters >= at_least:
             needed = in_table if is_row else in_text
             break
-    return min(needed, max(2, _MAX_LOOP // len(unit)))
+    return min(needed, _MAX_LOOP // len(unit))
 
 
 class _Reduced:
@@ -233,4 +233,4 @@ class _Reduced:
                 keep += (place if boundary.startswith("<") else place + len(boundary)) % period
                 break
         unit = self.text[-period:]
-        return Loop(unit, length // period, self._offset(start), self._offset(min(keep, len(self.text))))
+        return Loop(unit, length // period, self._offset(start), self._offset(keep))

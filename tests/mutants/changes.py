@@ -1,7 +1,7 @@
 """The small changes that can be made to a file: one operator, constant, keyword or statement at a time.
 
-What nobody promises is left alone: the words of errors and logs, annotations, docstrings, decorators of
-data classes, assertions.
+What nobody promises is left alone: sentences for people, annotations, docstrings, decorators of data
+classes, assertions.
 """
 
 from __future__ import annotations
@@ -227,14 +227,14 @@ class _Finder(ast.NodeVisitor):
 
 
 def _other_values(value: object, quiet: bool) -> list[str]:
-    """Whole numbers ± 1, others doubled and halved, flags turned round, text changed."""
+    """Whole numbers ± 1, others doubled and halved, flags turned round, text changed that is no sentence."""
     if isinstance(value, bool):
         return [str(not value)]
     if isinstance(value, int):
         return [str(value + 1), f"({value - 1})" if value < 1 else str(value - 1)]
     if isinstance(value, float):
         return [repr(value * 2), repr(value / 2)] if value else ["1.0"]
-    if isinstance(value, str) and not quiet:
+    if isinstance(value, str) and not quiet and not (" " in value and value[0].isupper()):
         return [repr(value + "X")]
     return []
 

@@ -62,18 +62,19 @@ class Covering:
     def tests(self, change: Change, source: bytes) -> list[list[str]]:
         """The tests of a change's lines, in the order to run them; each list is one file's.
 
-        A line that only an import runs is that of the functions which use its name, or of all that use
-        the file: no line of theirs need stand there.
+        A line that only an import runs is looked after by the functions which use its name, and by whatever
+        uses the file.
         """
         path = CHILDREN.get(change.path, change.path)
-        wanted = set(range(change.line, change.last_line + 1))
-        places = (wanted if path == change.path else set(), _users(source, change.line))
-        for lines in (*places, set(self._lines[path])):
-            own = set().union(*(self._lines[path][line] for line in lines))
-            served = set().union(*(self._served[path][line] for line in lines)) if lines is wanted else set()
-            if own or served:
-                return self._ordered(change.path, own) + self._ordered(change.path, served - own)
-        return self._ordered(change.path, set().union(*self._served[path].values()))
+        wanted = set(range(change.line, change.last_line + 1)) if path == change.path else set[int]()
+        own = set().union(*(self._lines[path][line] for line in wanted))
+        served = set().union(*(self._served[path][line] for line in wanted))
+        if own or (served and _inside_a_function(source, change.line)):
+            return self._ordered(change.path, own) + self._ordered(change.path, served - own)
+        users = set().union(*(self._lines[path][line] for line in _users(source, change.line)))
+        touching = {test.partition("::")[0] for tests in self._lines[path].values() for test in tests}
+        others = {test for test in self.seconds if test.partition("::")[0] in touching}
+        return self._ordered(change.path, users) + self._ordered(change.path, others - users)
 
     def _ordered(self, path: str, tests: set[str]) -> list[list[str]]:
         """By file: those of the file's own room first, then the quick ones."""
@@ -104,6 +105,11 @@ def _users(source: bytes, line: int) -> set[int]:
     return {
         n for function in inside[-1:] for n in range(function.body[0].lineno, (function.end_lineno or 0) + 1)
     }
+
+
+def _inside_a_function(source: bytes, line: int) -> bool:
+    functions = _functions(ast.parse(source))
+    return any(f.body[0].lineno <= line <= (f.end_lineno or 0) for f in functions)
 
 
 def _first(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
