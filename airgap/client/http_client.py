@@ -56,12 +56,13 @@ class ImageFields(ReadFields, total=False):
 
 
 class PageFields(ReadFields, total=False):
-    """`ReadFields`, and which pages and how drawn. They count from 1, `page_to` included."""
+    """`ReadFields`, and how files are opened. Pages count from 1, `page_to` included."""
 
     dpi: int | None
     page_from: int | None
     page_to: int | None
     password: str | None
+    text_layer: str | None
 
 
 class StreamFields(PageFields, total=False):
@@ -73,13 +74,12 @@ class StreamFields(PageFields, total=False):
 class PdfFields(PageFields, total=False):
     """What the PDF routes take; `draw_layouts` and `extract_images` are for `/pdf/ocr` alone."""
 
-    text_layer: str | None
     draw_layouts: bool
     extract_images: bool
 
 
-class BatchFields(ReadFields, total=False):
-    """`ReadFields`, and what the batch routes take beside them; `flat` is for the ZIP alone."""
+class BatchFields(PageFields, total=False):
+    """`PageFields`, and what the batch routes take beside them; `flat` is for the ZIP alone."""
 
     clean_formula: bool
     flat: bool
@@ -88,7 +88,6 @@ class BatchFields(ReadFields, total=False):
 class JobFields(PageFields, total=False):
     """What `/jobs` takes. `priority`: high, normal or low."""
 
-    text_layer: str | None
     priority: str | None
     idempotency_key: str | None
 

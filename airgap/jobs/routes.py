@@ -9,7 +9,7 @@ import importlib.util
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
@@ -143,7 +143,7 @@ async def submit(
 ) -> JSONResponse:
     order = Order(
         options,
-        opening=asdict(opening),
+        opening=opening,
         outputs=tuple(name for name in outputs if name != "zip"),
         priority=priority,
         key=idempotency_key_header or idempotency_key,

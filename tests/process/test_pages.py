@@ -31,6 +31,7 @@ from airgap.core.errors import (
     TooManyPages,
     UnsupportedMedia,
 )
+from airgap.core.opening import Opening
 from process import pages, picture_source
 from process.child_pool import shared_pool
 from process.pages import Limits, PageImage, Source, open_source
@@ -52,7 +53,7 @@ def pdf(*texts: str, width: float = 300, height: float = 400, **save: object) ->
 
 
 def opened(data: bytes | Path, limits: Limits = LIMITS, **options: Any) -> Source:
-    return open_source(data, name="page.pdf", limits=limits, **options)
+    return open_source(data, name="page.pdf", limits=limits, opening=Opening(**options))
 
 
 def same(one: Image.Image, other: Image.Image) -> bool:
