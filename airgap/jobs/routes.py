@@ -34,7 +34,8 @@ from airgap.jobs.description import JobAnswer, describe
 from airgap.jobs.intake import Order, take_in
 from airgap.jobs.plan import Input, Priority, Status
 from airgap.jobs.quota import Quota
-from airgap.jobs.service import JobEvent, Jobs
+from airgap.jobs.events import JobEvent
+from airgap.jobs.service import Jobs
 from airgap.jobs.store import JobFolder
 from airgap.jobs.tables import Job, Wanted
 from airgap.jobs.unpack import file_name, is_zip, unpack
