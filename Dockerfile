@@ -44,7 +44,7 @@ RUN sh /opt/airgap/prepare_image.sh
 COPY deploy/nginx /opt/airgap/nginx
 COPY deploy/smoke /opt/airgap/smoke
 WORKDIR /app
-COPY *.py test_ocr_texts.json LICENSE NOTICE ./
+COPY *.py LICENSE NOTICE ./
 COPY airgap airgap
 COPY process process
 COPY web/dist web/dist

@@ -19,11 +19,12 @@ from typing_extensions import TypedDict
 
 from airgap.core.document import Document, PageError, ReadOptions
 from airgap.core.errors import AirgapError
+from airgap.core.opening import Opening
 from airgap.exporters.json_export import ErrorJson, LedgerJson, error_to_dict, ledger_to_dict
 from airgap.exporters.markdown import document_markdown
 from airgap.exporters.text import document_text
 from airgap.exporters.writing import save
-from airgap.http.forms import FormOpening, Opening
+from airgap.http.forms import FormOpening
 from airgap.http.opening import opened
 from airgap.http.responses import written
 from deepseek_ocr import clean_formula as drop_numbers
@@ -133,7 +134,7 @@ class Batch:
 
     def __init__(self, service: Service, options: ReadOptions, opening: Opening, clean: bool) -> None:
         self.service = service
-        self.opening = asdict(opening)
+        self.opening = opening
         self.clean = clean
         self.options = with_ngram_rule(options, "eval") if clean else options
 
@@ -261,7 +262,7 @@ async def _read_file(batch: Batch, folder: Path, file: UploadFile) -> FileResult
     name = display_name(file)
     try:
         path = await on_thread(save_upload, file, folder)
-        async with opened(batch.service, path, name, **batch.opening) as source:
+        async with opened(batch.service, path, name, batch.opening) as source:
             document = await batch.service.reader.recognize(source, batch.options)
         return FileResult(name, source.opening, cleaned(document) if batch.clean else document)
     except AirgapError as error:

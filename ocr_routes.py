@@ -14,13 +14,14 @@ from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from PIL.Image import Image
-from pydantic import BaseModel, Field
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from airgap.core.document import Document, Page, PageStatus, ReadOptions, Usage
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import UnsupportedMedia
-from airgap.dialects.markup import filter_for
+from airgap.core.opening import FIRST_FRAME
+from airgap.dialects.markup import answer_of, filter_for
 from airgap.exporters.annotated import annotate, crop_blocks
 from airgap.exporters.json_export import (
     BlockJson,
@@ -35,7 +36,7 @@ from airgap.exporters.json_export import (
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
 from airgap.http.bodies import JsonRoute
-from airgap.http.forms import NO_PICTURE, RAW
+from airgap.http.forms import NO_PICTURE, RAW, OpeningBody
 from airgap.http.opening import check_together, opened, opened_together, with_picture
 from airgap.monitoring import trace
 from deepseek_ocr import PROMPTS
@@ -74,8 +75,9 @@ USAGE = {
 }
 
 
-class GenerateRequest(BaseModel):
-    """The JSON of `POST /generate`; images are base64 or data URLs."""
+class GenerateRequest(OpeningBody):
+    """The JSON of `POST /generate`; images are base64 or data URLs. Of a PDF its first page is read, unless
+    pages are named."""
 
     prompt: str | None = Field(None, max_length=8000)
     image: str | None = None
@@ -152,7 +154,7 @@ async def generate(request: Request, body: GenerateRequest, service: ReadyServic
     if not encoded and not service.engine.capabilities.text_only:
         return _nothing_to_read()
     check_capabilities(service.engine.capabilities, len(encoded), options)
-    return await unless_gone(request, _generate_from(service, encoded, options, body.raw))
+    return await unless_gone(request, _generate_from(service, encoded, options, body))
 
 
 @router.post("/generate_with_file", summary="The same with an uploaded file")
@@ -175,12 +177,12 @@ def _nothing_to_read() -> Generated:
 
 
 async def _generate_from(
-    service: Service, encoded: list[str], options: ReadOptions, raw: bool | None
+    service: Service, encoded: list[str], options: ReadOptions, body: GenerateRequest
 ) -> Generated:
     async with service.reader.admit():
         files = [await on_thread(_file_of, text) for text in encoded]
-        async with opened_together(service, files) as sources:
-            return await _generate(service, sources, options, raw)
+        async with opened_together(service, files, body.opening().one_page) as sources:
+            return await _generate(service, sources, options, body.raw)
 
 
 def _file_of(text: str) -> bytes:
@@ -192,12 +194,13 @@ def _file_of(text: str) -> bytes:
 async def _generate(
     service: Service, sources: Sequence[Source], options: ReadOptions, raw: bool | None
 ) -> Generated:
+    check_capabilities(service.engine.capabilities, len(sources), options)
     check_together(service, sources)
-    async with service.reader.pictures(sources) as images:
-        page = await service.reader.read_page(images, options)
+    page = await service.reader.together(sources, options)
+    raise_if_failed(page)
     prompt = options.prompt or service.reader.defaults.prompt or PROMPTS["document"]
     return {
-        "result": filter_for(prompt, raw=raw).clean(page.raw),
+        "result": answer_of(page, filter_for(prompt, raw=raw)),
         "finish_reason": page.finish_reason,
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
@@ -255,7 +258,7 @@ async def _opened_picture(service: Service, file: UploadFile) -> AsyncIterator[S
     async with service.reader.admit(), saved_upload(file, service.uploads) as path:
         if sniff_file(path) == "pdf":
             raise UnsupportedMedia(f"{name} is a PDF.", "Send it to /pdf/ocr.")
-        async with opened(service, path, name, page_from=1, page_to=1) as source:
+        async with opened(service, path, name, FIRST_FRAME) as source:
             yield source
 
 

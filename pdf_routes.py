@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from typing_extensions import TypedDict
@@ -27,6 +27,7 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.text import document_text, page_text
+from airgap.http.forms import FormOpening
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
 from airgap.http.responses import written_file
@@ -62,27 +63,12 @@ async def uploaded_pdf(
     service: ReadyService,
     _: Admitted,
     file: Annotated[UploadFile, File(description="A PDF, or a TIFF or animation of several frames.")],
-    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw pages at.")] = 144,
-    page_from: Annotated[int | None, Form(ge=1, description="First page, counted from 1.")] = None,
-    page_to: Annotated[int | None, Form(ge=1, description="Last page, included.")] = None,
-    password: Annotated[str | None, Form(max_length=200)] = None,
-    text_layer: Annotated[
-        Literal["ignore", "auto"], Form(description="`auto` takes a page's own text where it is sound.")
-    ] = "ignore",
+    opening: FormOpening,
 ) -> AsyncIterator[Source]:
     """The form's file as a source of pages, open as long as the request lasts."""
     async with (
         saved_upload(file, service.uploads) as path,
-        opened(
-            service,
-            path,
-            display_name(file),
-            dpi=dpi,
-            page_from=page_from,
-            page_to=page_to,
-            password=password or None,
-            text_layer=text_layer,
-        ) as source,
+        opened(service, path, display_name(file), opening) as source,
     ):
         yield source
 

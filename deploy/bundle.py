@@ -226,6 +226,16 @@ def gather_target(
     return {"target": target, "archive": f"images/{target}.tar", "reference": reference}
 
 
+BESIDE_THE_IMAGES = (
+    "docker-compose.yml",
+    "LICENSE",
+    "NOTICE",
+    "deploy/install.sh",
+    "deploy/verify.sh",
+    "deploy/env.example",
+)
+
+
 def make_bundle(
     folder: Path,
     images: dict[str, Path | None],
@@ -243,14 +253,7 @@ def make_bundle(
     with tarfile.open(source) as archive:
         archive.extractall(context, filter="tar")
     context_root = context / "airgap-ocr"
-    for name in (
-        "docker-compose.yml",
-        "LICENSE",
-        "NOTICE",
-        "deploy/install.sh",
-        "deploy/verify.sh",
-        "deploy/env.example",
-    ):
+    for name in BESIDE_THE_IMAGES:
         shutil.copyfile(context_root / name, folder / Path(name).name)
     for part in ("prometheus", "grafana"):
         shutil.copytree(context_root / MONITORING / part, folder / "monitoring" / part)

@@ -10,17 +10,18 @@ This module knows nothing about engines, results, output formats or HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from airgap.core.errors import FeatureDisabled
 from airgap.core.file_names import safe_stem
+from airgap.core.opening import WHOLE, Opening
 from process.decode import IMAGE_KINDS, unsupported
 from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource
 from process.picture_source import PictureSource
 from process.sniff import sniff_file
-from process.source import DAMAGED, Limits, PageImage, Source, Span, TextLayer
+from process.source import DAMAGED, Limits, PageImage, Source, Span
 
 __all__ = [
     "DAMAGED",
@@ -28,9 +29,9 @@ __all__ = [
     "LAYER_NOT_SOUND",
     "SECOND_RENDERER",
     "Limits",
+    "Opening",
     "PageImage",
     "Source",
-    "TextLayer",
     "open_source",
     "survey",
 ]
@@ -41,24 +42,19 @@ def open_source(
     *,
     name: str,
     limits: Limits,
-    dpi: int = 144,
-    page_from: int | None = None,
-    page_to: int | None = None,
-    password: str | None = None,
-    text_layer: TextLayer = "ignore",
+    opening: Opening = WHOLE,
 ) -> Source:
     """Open a file by its content. Blocks.
 
-    `name` is what the sender calls it and is only shown. `dpi`, `password` and `text_layer` are for
-    PDFs. Pages `page_from` to `page_to` (1-based, both included) are to be read, by default all.
+    `name` is what the sender calls it and is only shown.
     Raises `EmptyFile`, `UnsupportedMedia`, `InvalidImage`, `ImageTooLarge`, `InvalidPdf`,
     `PdfPasswordRequired`, `PageOutOfRange`, `TooManyPages` or `FeatureDisabled`.
     """
     kind = _kind_of(path, limits)
-    span = Span(page_from, page_to, limits.pdf_max_pages, limits.pdf_over_max_pages)
+    span = _span(opening, limits)
     source: PdfSource | PictureSource
     if kind == "pdf":
-        source = PdfSource(path, safe_stem(name), span, limits, dpi, password, text_layer)
+        source = PdfSource(path, safe_stem(name), span, limits, opening)
     elif kind in IMAGE_KINDS:
         source = PictureSource(path, safe_stem(name), kind, span, limits)
     else:
@@ -69,12 +65,13 @@ def open_source(
         "path": str(source.on_disk),
         "name": source.name,
         "limits": asdict(limits),
-        "dpi": dpi,
-        "page_from": page_from,
-        "page_to": page_to,
-        "password": password,
+        "opening": asdict(replace(opening, text_layer="ignore")),
     }
     return source
+
+
+def _span(opening: Opening, limits: Limits) -> Span:
+    return Span(opening.page_from, opening.page_to, limits.pdf_max_pages, limits.pdf_over_max_pages)
 
 
 def _kind_of(path: Path | bytes, limits: Limits) -> str | None:
@@ -88,28 +85,21 @@ def _kind_of(path: Path | bytes, limits: Limits) -> str | None:
 def reopened(opening: Mapping[str, Any]) -> Source:
     """The file of `Source.opening` again, for one page at a time. Blocks; raises as `open_source`."""
     limits = Limits(**{**opening["limits"], "render_workers": 1})
-    how = {key: value for key, value in opening.items() if key not in ("path", "limits")}
-    source = open_source(Path(opening["path"]), limits=limits, **how)
+    how = Opening(**opening["opening"])
+    source = open_source(Path(opening["path"]), name=opening["name"], limits=limits, opening=how)
     source.name = opening["name"]
     return source
 
 
-def survey(
-    path: Path,
-    *,
-    limits: Limits,
-    page_from: int | None = None,
-    page_to: int | None = None,
-    password: str | None = None,
-) -> tuple[Literal["image", "pdf"], range]:
+def survey(path: Path, *, limits: Limits, opening: Opening = WHOLE) -> tuple[Literal["image", "pdf"], range]:
     """What a file is and which of its pages are to be read, without decoding a picture. Blocks.
 
     Raises as `open_source`; but damage within a picture shows only once it is opened.
     """
     kind = _kind_of(path, limits)
-    span = Span(page_from, page_to, limits.pdf_max_pages, limits.pdf_over_max_pages)
+    span = _span(opening, limits)
     if kind == "pdf":
-        with PdfSource(path, "", span, limits, 72, password, "ignore") as source:
+        with PdfSource(path, "", span, limits, Opening(dpi=72, password=opening.password)) as source:
             return "pdf", range(source.numbers[0], source.numbers[-1] + 1)
     if kind not in IMAGE_KINDS:
         raise unsupported(kind)

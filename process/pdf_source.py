@@ -14,11 +14,12 @@ from PIL import Image
 
 from airgap.core.document import Line
 from airgap.core.errors import AirgapError, InvalidPdf, PageRenderFailed, PageTimeout, PdfPasswordRequired
+from airgap.core.opening import Opening
 from process.child_pool import Bounds, ChildLate, ChildLost, ChildRefused
 from process.child_source import ChildSource
 from process.decode import MAX_SIDE
 from process.ink import find_ink
-from process.source import DAMAGED, Limits, PageImage, Span, TextLayer
+from process.source import DAMAGED, Limits, PageImage, Span
 from process.text_layer import sound_lines
 
 log = logging.getLogger(__name__)
@@ -43,19 +44,17 @@ class PdfSource(ChildSource):
         name: str,
         span: Span,
         limits: Limits,
-        dpi: int,
-        password: str | None,
-        text_layer: TextLayer,
+        opening: Opening,
     ) -> None:
         self._hold(path, limits, Bounds(limits.page_timeout_seconds, limits.page_memory_mb))
-        self._dpi = dpi
-        self._text_layer = text_layer
-        self.password = password
+        self._dpi = opening.dpi
+        self.takes_text = opening.text_layer == "auto"
+        self.password = opening.password
         self._request = {
             "kind": "pdf",
             "document": self._file.id,
             "path": str(self._file.path),
-            "password": password,
+            "password": opening.password,
         }
         try:
             opened = self._open()
@@ -107,7 +106,7 @@ class PdfSource(ChildSource):
         return answer, image
 
     def render(self, number: int) -> PageImage:
-        answer, image = self._draw(number, text=self._text_layer == "auto")
+        answer, image = self._draw(number, text=self.takes_text)
         ink = find_ink(image)
         lines = sound_lines(answer["text"], image.size, ink) if answer["text"] else None
         return PageImage(
@@ -138,7 +137,7 @@ class PdfSource(ChildSource):
             warnings.append(DOUBTFUL)
         if self._second:
             warnings.append(SECOND_RENDERER)
-        if self._text_layer == "auto" and not blank:
+        if self.takes_text and not blank:
             warnings.append(LAYER_NOT_SOUND if lines is None else FROM_TEXT_LAYER)
         return tuple(warnings)
 

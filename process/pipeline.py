@@ -205,6 +205,20 @@ class Reader:
             return replace(page, warnings=(*page.warnings, NO_SECOND_ENGINE))
         return await self.second.checked(page, self.engine.name, image, options)
 
+    async def together(self, sources: Sequence[Source], options: ReadOptions) -> Page:
+        """Read what one request shows at once, drawn within the budget, and count it.
+
+        Raises as the engine; a page that may be its own text is read as a document's, and may have failed.
+        """
+        if may_be_text(sources):
+            return await self.page(sources[0], options, sources[0].numbers[0])
+        try:
+            async with self.pictures(sources) as images:
+                return await self.read_page(images, options)
+        except Exception:
+            trace.note_page(self.engine.name, "failed")
+            raise
+
     async def read_page(self, images: Sequence[Image], options: ReadOptions) -> Page:
         """Read what one request shows, guarded, and count it; see `_read`. No ledger is kept of it."""
         page = await self._read(images, options)
@@ -368,3 +382,8 @@ class Reader:
     def _mode(self, capabilities: Capabilities, options: ReadOptions) -> Mode | None:
         """The mode in which an engine reads; None where it has none."""
         return self.defaults.complete(options).mode if capabilities.supports_modes else None
+
+
+def may_be_text(sources: Sequence[Source]) -> bool:
+    """Whether these pages are one that may be answered with its embedded text."""
+    return len(sources) == 1 and sources[0].takes_text

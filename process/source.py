@@ -19,8 +19,6 @@ from PIL import Image
 from airgap.core.document import Line
 from airgap.core.errors import PageOutOfRange, TooManyPages
 
-TextLayer = Literal["ignore", "auto"]
-
 DAMAGED = "The page's data are damaged; parts of it may be missing."
 
 
@@ -94,6 +92,8 @@ class Source(ABC):
     kind: Literal["image", "pdf"]
     opening: dict[str, Any]
     """What `pages.reopened` takes to open the file again, elsewhere: values of JSON."""
+    takes_text = False
+    """Whether a page may be its embedded text, with no picture read."""
 
     def __init__(self, path: Path | bytes, name: str, media_type: str, count: int, numbers: range) -> None:
         self.path = path

@@ -82,8 +82,8 @@ def token_id(token: str) -> int:
 # --- configuration and tokenizer ---------------------------------------------------------------------
 
 
-def _config(family: Family, sizes: Sizes) -> dict[str, Any]:
-    text = {
+def _text_config(sizes: Sizes) -> dict[str, Any]:
+    return {
         "architectures": ["DeepseekV2ForCausalLM"],
         "model_type": "deepseek_v2",
         "bos_token_id": 0,
@@ -113,6 +113,10 @@ def _config(family: Family, sizes: Sizes) -> dict[str, Any]:
         "v_head_dim": 0,
         "vocab_size": VOCAB_SIZE,
     }
+
+
+def _config(family: Family, sizes: Sizes) -> dict[str, Any]:
+    text = _text_config(sizes)
     first = family == "deepseek-ocr"
     architecture = "DeepseekOCRForCausalLM" if first else "DeepseekOCR2ForCausalLM"
     second_tower = (

@@ -17,6 +17,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ from airgap.client.http_client import OcrClient, choose_service, files_in
 from airgap.client.sending import send_each, send_job, stream_each
 from airgap.core.document import ReadOptions
 from airgap.core.errors import InvalidOption
+from airgap.core.opening import OPTIONS, WHOLE, Opening
 from airgap.exporters import EXPORTERS, exporter_name
 
 if TYPE_CHECKING:
@@ -55,13 +57,20 @@ Formats = Annotated[
 Mode = Annotated[str | None, typer.Option(help="tiny, small, base, large or gundam.")]
 Language = Annotated[str | None, typer.Option(help="A hint: en, ru, de, fr, zh-Hant, zh-Hans, …")]
 Prompt = Annotated[str | None, typer.Option(help="What to do with the page.")]
-Dpi = Annotated[int, typer.Option(min=36, max=600, help="Resolution to draw PDF pages at.")]
-PageFrom = Annotated[int | None, typer.Option(min=1, help="First page of each file, counted from 1.")]
-PageTo = Annotated[int | None, typer.Option(min=1, help="Last page of each file, included.")]
-Password = Annotated[str | None, typer.Option(envvar="OCR_PDF_PASSWORD", help="Password of the PDFs.")]
-TextLayer = Annotated[
-    Literal["ignore", "auto"], typer.Option(help="`auto` takes a PDF page's own text where it is sound.")
-]
+
+
+def _option_of(name: str, **more: Any) -> Any:
+    """The option for a field of `Opening`, in its words and with its bounds."""
+    option = OPTIONS[name]
+    words = option.description.replace("`", "")
+    return typer.Option(min=option.least, max=option.most, help=words, **more)
+
+
+Dpi = Annotated[int, _option_of("dpi")]
+PageFrom = Annotated[int | None, _option_of("page_from")]
+PageTo = Annotated[int | None, _option_of("page_to")]
+Password = Annotated[str | None, _option_of("password", envvar="OCR_PDF_PASSWORD")]
+TextLayer = Annotated[Literal["ignore", "auto"], _option_of("text_layer")]
 
 DEFAULT_FORMATS = ["markdown,json"]
 DEFAULT_FOLDER = Path("ocr_output")
@@ -73,27 +82,20 @@ def read(
     output: OutputFolder = DEFAULT_FOLDER,
     formats: Formats = DEFAULT_FORMATS,
     mode: Mode = None,
-    dpi: Dpi = 144,
+    dpi: Dpi = WHOLE.dpi,
     language: Language = None,
     prompt: Prompt = None,
     page_from: PageFrom = None,
     page_to: PageTo = None,
     password: Password = None,
-    text_layer: TextLayer = "ignore",
+    text_layer: TextLayer = WHOLE.text_layer,
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
 ) -> None:
     """Read files on this machine, without a server."""
-    opening = {
-        "dpi": dpi,
-        "page_from": page_from,
-        "page_to": page_to,
-        "password": password,
-        "text_layer": text_layer,
-    }
     with stopping_errors():
         from airgap.client.reading import read_all
 
-        _check_range(page_from, page_to)
+        opening = _opening(dpi, page_from, page_to, password, text_layer)
         service, request = _reading(output, formats, prompt, mode, language, backend, opening)
         outcomes = asyncio.run(read_all(service, _expand(files), request))
     finish(outcomes, output)
@@ -114,13 +116,13 @@ def send(
         ),
     ] = "auto",
     mode: Mode = None,
-    dpi: Dpi = 144,
+    dpi: Dpi = WHOLE.dpi,
     language: Language = None,
     prompt: Prompt = None,
     page_from: PageFrom = None,
     page_to: PageTo = None,
     password: Password = None,
-    text_layer: TextLayer = "ignore",
+    text_layer: TextLayer = WHOLE.text_layer,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files under way at once.")] = 4,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print each page when it was read; write none.")
@@ -128,19 +130,12 @@ def send(
     job: Annotated[bool, typer.Option("--job", help="As one durable job; its ZIP comes back.")] = False,
 ) -> None:
     """Send files to a server. OCR_URL and OCR_REMOTE_URL name servers, OCR_API_KEY holds a key."""
-    fields = {
-        "mode": mode,
-        "language": language,
-        "prompt": prompt,
-        "dpi": dpi,
-        "page_from": page_from,
-        "page_to": page_to,
-        "password": password,
-    }
     with stopping_errors():
-        _check_range(page_from, page_to)
+        opening = _opening(dpi, page_from, page_to, password, text_layer)
+        fields: dict[str, Any] = {"mode": mode, "language": language, "prompt": prompt}
+        fields |= asdict(opening)
         if stream:
-            _check_unused(context, "--stream", ("job", "output", "formats", "parallel", "text_layer"))
+            _check_unused(context, "--stream", ("job", "output", "formats", "parallel"))
         if job:
             _check_unused(context, "--job", ("parallel",))
         outputs = _output_names(formats)
@@ -151,7 +146,7 @@ def send(
             client.ready()
             if stream:
                 raise typer.Exit(stream_each(client, paths, fields))
-            fields |= {"text_layer": text_layer, "confidence": True}  # the files are kept
+            fields["confidence"] = True  # the files are kept
             if job:
                 raise typer.Exit(send_job(client, paths, output, outputs, fields))
             outcomes = send_each(client, paths, output, outputs, fields, parallel)
@@ -164,21 +159,23 @@ def watch(
     output: Annotated[Path, typer.Argument(metavar="OUT", file_okay=False)],
     formats: Formats = DEFAULT_FORMATS,
     mode: Mode = None,
-    dpi: Dpi = 144,
+    dpi: Dpi = WHOLE.dpi,
     language: Language = None,
     prompt: Prompt = None,
+    page_from: PageFrom = None,
+    page_to: PageTo = None,
     password: Password = None,
-    text_layer: TextLayer = "ignore",
+    text_layer: TextLayer = WHOLE.text_layer,
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
     settle: Annotated[float, typer.Option(min=0, help="Seconds a file must not change to be whole.")] = 2.0,
     once: Annotated[bool, typer.Option(help="End when the folder is empty.")] = False,
 ) -> None:
     """Read what appears in IN; results appear in OUT, originals move to IN/done or IN/failed."""
-    opening = {"dpi": dpi, "password": password, "text_layer": text_layer}
     with stopping_errors():
         from airgap.client.reading import watch as watch_folder
         from airgap.client.watched_folder import Inbox
 
+        opening = _opening(dpi, page_from, page_to, password, text_layer)
         service, request = _reading(output, formats, prompt, mode, language, backend, opening)
         inbox = Inbox(entrance, settle)
         with inbox.alone(), suppress(KeyboardInterrupt):
@@ -211,7 +208,7 @@ def _reading(
     mode: str | None,
     language: str | None,
     backend: str | None,
-    opening: dict[str, Any],
+    opening: Opening,
 ) -> tuple[Service, ReadRequest]:
     """What reads in this process, and what it is asked for. Raises `AirgapError` for wrong wishes."""
     # Imported here, so that `ocr send` and `ocr --help` need not wait for the server's modules.
@@ -250,6 +247,10 @@ def _check_unused(context: typer.Context, way: str, names: Sequence[str]) -> Non
         raise InvalidOption(f"{way} does nothing with {', '.join(given)}.", "Leave out one or the other.")
 
 
-def _check_range(page_from: int | None, page_to: int | None) -> None:
+def _opening(
+    dpi: int, page_from: int | None, page_to: int | None, password: str | None, text_layer: Any
+) -> Opening:
+    """Raises `InvalidOption`."""
     if page_from and page_to and page_from > page_to:
         raise InvalidOption(f"--page-from {page_from} is after --page-to {page_to}.", "Swap them.")
+    return Opening(dpi, page_from, page_to, password, text_layer)

@@ -1,8 +1,8 @@
 """An HTTP client of the server, used by the test menu and by `ocr send`.
 
 It knows the routes, their fields and the shape of an error, and nothing of how pages are read: it
-needs httpx and the standard library alone, so that this one file can be taken elsewhere. Proxies
-that the environment names are never used.
+needs httpx and the standard library alone, so that this file, `fields` and `transport` can be taken
+elsewhere. Proxies that the environment names are never used.
 
     with OcrClient(choose_service("auto").url) as client:
         print(client.image_simple(Path("page.png"))["text"])
@@ -11,104 +11,67 @@ that the environment names are never used.
 from __future__ import annotations
 
 import base64
-import io
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, TypedDict, Unpack, cast
+from typing import Unpack
 
 import httpx
 
-LOCAL_URL = "http://localhost:8000"
+from airgap.client.fields import (
+    BatchFields,
+    ImageFields,
+    JobFields,
+    PageFields,
+    PdfFields,
+    ReadFields,
+    StreamFields,
+)
+from airgap.client.transport import (
+    LOCAL_URL,
+    LOST,
+    ClientError,
+    Fields,
+    JsonObject,
+    Progress,
+    as_client_errors,
+    as_form,
+    bytes_of,
+    checked,
+    object_of,
+    raise_for_error,
+    save,
+    uploads,
+)
+
+__all__ = [
+    "LOCAL_URL",
+    "BatchFields",
+    "ClientError",
+    "ImageFields",
+    "JobFields",
+    "JsonObject",
+    "OcrClient",
+    "PageFields",
+    "PdfFields",
+    "Progress",
+    "ReadFields",
+    "ServiceChoice",
+    "StreamFields",
+    "choose_service",
+    "files_in",
+    "in_page_order",
+]
+
 PROBE_SECONDS = 5.0
 READ_SECONDS = 3600.0  # a synchronous batch answers only when its last page was read
 RECONNECTIONS = 5
 
 _SUFFIXES = "png jpg jpeg webp tif tiff bmp gif heic heif avif jp2 j2k"
 PICTURE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
-
-Progress = Callable[[int, int], None]
-Fields = Mapping[str, object]
-JsonObject = dict[str, Any]
-
-
-class ReadFields(TypedDict, total=False):
-    """What every reading route takes. None leaves the choice to the server."""
-
-    prompt: str | None
-    mode: str | None
-    language: str | None
-    max_tokens: int | None
-    temperature: float | None
-    confidence: bool
-
-
-class ImageFields(ReadFields, total=False):
-    """`ReadFields`, and what `/ocr/image/advanced` takes beside them."""
-
-    draw_boxes: bool
-    crop_regions: bool
-
-
-class PageFields(ReadFields, total=False):
-    """`ReadFields`, and which pages and how drawn. They count from 1, `page_to` included."""
-
-    dpi: int | None
-    page_from: int | None
-    page_to: int | None
-    password: str | None
-
-
-class StreamFields(PageFields, total=False):
-    """`detail` ends each page's frames with its `result`: blocks with boxes, Markdown."""
-
-    detail: bool
-
-
-class PdfFields(PageFields, total=False):
-    """What the PDF routes take; `draw_layouts` and `extract_images` are for `/pdf/ocr` alone."""
-
-    text_layer: str | None
-    draw_layouts: bool
-    extract_images: bool
-
-
-class BatchFields(ReadFields, total=False):
-    """`ReadFields`, and what the batch routes take beside them; `flat` is for the ZIP alone."""
-
-    clean_formula: bool
-    flat: bool
-
-
-class JobFields(PageFields, total=False):
-    """What `/jobs` takes. `priority`: high, normal or low."""
-
-    text_layer: str | None
-    priority: str | None
-    idempotency_key: str | None
-
-
-class ClientError(Exception):
-    """A call that gave no result, in the server's own words where it had any.
-
-    `code`, `message` and `remedy` are those of the server's error, or of this client:
-    `connection_failed`, `connection_lost`, `timeout`, `bad_answer`, `bad_address`, `no_service`,
-    `unreadable_file`. `request_id` finds the request in the server's log; `status` is the HTTP
-    status, 0 without an answer.
-    """
-
-    def __init__(self, code: str, message: str, remedy: str, request_id: str = "", status: int = 0) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.remedy = remedy
-        self.request_id = request_id
-        self.status = status
 
 
 class OcrClient:
@@ -122,7 +85,7 @@ class OcrClient:
         self.base_url = base_url.rstrip("/")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         limits = httpx.Timeout(timeout, connect=PROBE_SECONDS)
-        with _as_client_errors(self.base_url):
+        with as_client_errors(self.base_url):
             self._http = httpx.Client(
                 base_url=self.base_url, headers=headers, timeout=limits, trust_env=False
             )
@@ -173,12 +136,12 @@ class OcrClient:
         """The model's raw `result` for a prompt and pictures."""
         body = {
             "prompt": prompt,
-            "images": [base64.b64encode(_bytes_of(path)).decode("ascii") for path in images],
+            "images": [base64.b64encode(bytes_of(path)).decode("ascii") for path in images],
             "max_tokens": max_tokens,
             "temperature": temperature,
         }
-        with _as_client_errors(self.base_url):
-            return _checked(self._http.post("/generate", json=body))
+        with as_client_errors(self.base_url):
+            return checked(self._http.post("/generate", json=body))
 
     def pdf(self, file: Path, progress: Progress | None = None, **fields: Unpack[PdfFields]) -> JsonObject:
         """Markdown, pages, ledger, figures and `layout_pdf` (base64) of one PDF."""
@@ -226,7 +189,7 @@ class OcrClient:
 
         What may have several pages (PDF, TIFF, GIF) goes to the PDF route, the rest to the image route.
         """
-        head = _bytes_of(file, 1024)
+        head = bytes_of(file, 1024)
         paged = b"%PDF" in head or head.startswith((b"II", b"MM", b"GIF8"))
         route = "/pdf/ocr" if paged else "/ocr/image/advanced"
         form = {**fields, "output": ",".join(("zip", *outputs))}
@@ -241,17 +204,17 @@ class OcrClient:
         """
         last = ""
         with (
-            _as_client_errors(self.base_url),
-            _uploads("/api/ocr/document", [file], progress) as parts,
-            self._http.stream("POST", "/api/ocr/document", data=_form(fields), files=parts) as response,
+            as_client_errors(self.base_url),
+            uploads("/api/ocr/document", [file], progress) as parts,
+            self._http.stream("POST", "/api/ocr/document", data=as_form(fields), files=parts) as response,
         ):
-            _raise_for_error(response)
+            raise_for_error(response)
             for line in response.iter_lines():
-                frame = _object(line, response)
+                frame = object_of(line, response)
                 last = frame["type"]
                 yield frame
         if last != "end":
-            raise ClientError("connection_lost", f"{self.base_url} ended the stream too soon.", _LOST)
+            raise ClientError("connection_lost", f"{self.base_url} ended the stream too soon.", LOST)
 
     def submit_job(
         self,
@@ -281,7 +244,7 @@ class OcrClient:
                     yield event, data
                     if event == "end":
                         return
-                raise ClientError("connection_lost", f"{self.base_url} ended the stream too soon.", _LOST)
+                raise ClientError("connection_lost", f"{self.base_url} ended the stream too soon.", LOST)
             except ClientError as error:
                 failures += 1
                 passing = error.code in ("connection_lost", "connection_failed", "timeout")
@@ -291,53 +254,53 @@ class OcrClient:
 
     def job_result(self, job_id: str, destination: Path) -> Path:
         """The ZIP of a job's results, or of what there is of them, streamed to `destination`."""
-        with _as_client_errors(self.base_url), self._http.stream("GET", f"/jobs/{job_id}/result") as response:
-            return _save(response, destination)
+        with as_client_errors(self.base_url), self._http.stream("GET", f"/jobs/{job_id}/result") as response:
+            return save(response, destination)
 
     def cancel_job(self, job_id: str) -> JsonObject:
         """Stop a job; what was read stays."""
-        with _as_client_errors(self.base_url):
-            return _checked(self._http.post(f"/jobs/{job_id}/cancel"))
+        with as_client_errors(self.base_url):
+            return checked(self._http.post(f"/jobs/{job_id}/cancel"))
 
     def erase_job(self, job_id: str) -> None:
         """Erase a job with its files and results."""
-        with _as_client_errors(self.base_url):
-            _raise_for_error(self._http.delete(f"/jobs/{job_id}"))
+        with as_client_errors(self.base_url):
+            raise_for_error(self._http.delete(f"/jobs/{job_id}"))
 
     def _events(self, route: str, after: int | None) -> Iterator[tuple[str, JsonObject]]:
         headers = {} if after is None else {"Last-Event-ID": str(after)}
         with (
-            _as_client_errors(self.base_url),
+            as_client_errors(self.base_url),
             self._http.stream("GET", route, headers=headers) as response,
         ):
-            _raise_for_error(response)
+            raise_for_error(response)
             event = ""
             for line in response.iter_lines():
                 name, _, value = line.partition(": ")
                 if name == "event":
                     event = value
                 elif name == "data":  # the server writes each event's JSON on one line
-                    yield event, _object(value, response)
+                    yield event, object_of(value, response)
 
     def _probe(self, route: str, also: int = 200) -> JsonObject:
-        with _as_client_errors(self.base_url):
-            return _checked(self._http.get(route, timeout=PROBE_SECONDS), also)
+        with as_client_errors(self.base_url):
+            return checked(self._http.get(route, timeout=PROBE_SECONDS), also)
 
     def _send(
         self, route: str, files: Sequence[Path], fields: Fields, progress: Progress | None
     ) -> JsonObject:
-        with _as_client_errors(self.base_url), _uploads(route, files, progress) as parts:
-            return _checked(self._http.post(route, data=_form(fields), files=parts))
+        with as_client_errors(self.base_url), uploads(route, files, progress) as parts:
+            return checked(self._http.post(route, data=as_form(fields), files=parts))
 
     def _download(
         self, route: str, files: Sequence[Path], fields: Fields, destination: Path, progress: Progress | None
     ) -> Path:
         with (
-            _as_client_errors(self.base_url),
-            _uploads(route, files, progress) as parts,
-            self._http.stream("POST", route, data=_form(fields), files=parts) as response,
+            as_client_errors(self.base_url),
+            uploads(route, files, progress) as parts,
+            self._http.stream("POST", route, data=as_form(fields), files=parts) as response,
         ):
-            return _save(response, destination)
+            return save(response, destination)
 
 
 def in_page_order(frames: Iterable[JsonObject]) -> Iterator[JsonObject]:
@@ -411,158 +374,3 @@ def _why_not_ready(url: str) -> str | None:
             return None if answer.get("ready") else str(answer.get("reason", "no reason given"))
     except ClientError as error:
         return error.message
-
-
-class _Upload(io.RawIOBase):
-    """A file that is opened when its turn comes, so that a thousand uploads need one handle."""
-
-    def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
-        super().__init__()
-        self._path = path
-        self._advance = advance
-        self._file: io.BufferedReader | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell() if self._file else 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Only what a multipart encoder asks for: the start, or how far the end is."""
-        if whence == os.SEEK_END:
-            return self._path.stat().st_size
-        if self._file:
-            self._file.seek(offset)
-        return offset
-
-    def read(self, size: int = -1) -> bytes:
-        if self._file is None:
-            self._file = self._path.open("rb")
-        data = self._file.read(size)
-        if data:
-            self._advance(len(data))
-        else:
-            self.close()
-        return data
-
-    def close(self) -> None:
-        if self._file:
-            self._file.close()
-            self._file = None
-
-
-@contextmanager
-def _uploads(
-    route: str, files: Sequence[Path], progress: Progress | None
-) -> Iterator[list[tuple[str, tuple[str, IO[bytes]]]]]:
-    """Multipart parts for httpx; `progress` hears of each piece that was read for sending."""
-    name = "files" if route.startswith(("/batch", "/jobs")) else "file"
-    total = sum(path.stat().st_size for path in files)
-    sent = 0
-
-    def advance(count: int) -> None:
-        nonlocal sent
-        sent += count
-        if progress:
-            progress(sent, total)
-
-    uploads = [_Upload(path, advance) for path in files]
-    try:
-        yield [(name, (path.name, cast(IO[bytes], u))) for path, u in zip(files, uploads, strict=True)]
-    finally:
-        for upload in uploads:
-            upload.close()
-
-
-def _form(fields: Fields) -> dict[str, str]:
-    """Form fields as text; what is None or empty is left to the server."""
-    sent = {name: value for name, value in fields.items() if value not in (None, "")}
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in sent.items()
-    }
-
-
-def _bytes_of(path: Path, limit: int = -1) -> bytes:
-    with _as_client_errors(path), path.open("rb") as file:
-        return file.read(limit)
-
-
-_START = "Start one with `make serve`, or set OCR_URL to where it runs."
-_LOST = "Look in the server's log; an upload over its MAX_UPLOAD_MB can end like this, too."
-_WRONG = "Check that the address is this server's and not another's, such as a proxy's."
-
-# The first kind that fits: exceptions → code, message, remedy.
-_FAILURES: tuple[tuple[tuple[type[Exception], ...], str, str, str], ...] = (
-    (
-        (httpx.UnsupportedProtocol, httpx.InvalidURL),
-        "bad_address",
-        "{where!r} is not the address of a server.",
-        f"Use a URL such as {LOCAL_URL}.",
-    ),
-    (
-        (httpx.ConnectError, httpx.ConnectTimeout),
-        "connection_failed",
-        "No server answers at {where}.",
-        _START,
-    ),
-    ((httpx.TimeoutException,), "timeout", "{where} did not answer in time.", "Send less at once, or wait."),
-    ((httpx.TransportError,), "connection_lost", "{where} closed the connection: {error}.", _LOST),
-    ((OSError,), "unreadable_file", "{error}.", "Check the name of the file and its permissions."),
-)
-
-
-@contextmanager
-def _as_client_errors(where: str | Path) -> Iterator[None]:
-    """Turn what httpx and the file system raise into `ClientError`."""
-    try:
-        yield
-    except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-        _, code, message, remedy = next(entry for entry in _FAILURES if isinstance(error, entry[0]))
-        cause = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise ClientError(code, message.format(where=str(where), error=cause), remedy) from error
-
-
-def _save(response: httpx.Response, destination: Path) -> Path:
-    """Stream an answer to `destination`, which is there only when all of it is."""
-    _raise_for_error(response)
-    partial = destination.with_name(destination.name + ".part")
-    try:
-        with partial.open("wb") as out:
-            for piece in response.iter_bytes(1 << 20):
-                out.write(piece)
-        return partial.replace(destination)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _object(line: str, response: httpx.Response) -> JsonObject:
-    """The JSON object of one line of a streamed answer; a line that was cut short means a lost connection."""
-    try:
-        return cast(JsonObject, json.loads(line))
-    except ValueError as error:
-        raise ClientError("connection_lost", f"{response.url} broke off within a line.", _LOST) from error
-
-
-def _raise_for_error(response: httpx.Response) -> None:
-    """Read the error of a streamed answer, if it is one, and raise it."""
-    if response.is_error:
-        response.read()
-        _checked(response)
-
-
-def _checked(response: httpx.Response, also: int = 200) -> JsonObject:
-    """The JSON object of an answer. Raises the server's error as `ClientError`."""
-    try:
-        answer = response.json()
-        if isinstance(answer, dict) and (response.is_success or response.status_code == also):
-            return answer
-        error = answer["error"]
-        code, message, remedy = str(error["code"]), str(error["message"]), str(error["remedy"])
-    except (ValueError, KeyError, TypeError):
-        code, remedy = "bad_answer", _WRONG
-        message = f"{response.url} answered {response.status_code}, not in the way of this server."
-    raise ClientError(code, message, remedy, response.headers.get("X-Request-ID", ""), response.status_code)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.markup import escape
 
@@ -19,6 +18,7 @@ from airgap.client.watched_folder import Inbox, Outbox
 from airgap.core.document import Document, Page, ReadOptions
 from airgap.core.errors import AirgapError
 from airgap.core.file_names import UniqueNames
+from airgap.core.opening import WHOLE, Opening
 from airgap.exporters import EXPORTERS, export_file
 from airgap.exporters.images import iter_images
 from airgap.http.service import Service
@@ -33,7 +33,7 @@ class ReadRequest:
     folder: Path
     outputs: tuple[str, ...]
     options: ReadOptions
-    opening: dict[str, Any] = field(default_factory=dict)
+    opening: Opening = WHOLE
 
 
 async def read_all(service: Service, files: Sequence[Path], request: ReadRequest) -> list[Outcome]:
@@ -68,7 +68,7 @@ async def _read_file(
     """Read one file and write what was asked for; whatever goes wrong is its own."""
     try:
         source = await asyncio.to_thread(
-            open_source, path, name=path.name, limits=service.limits, **request.opening
+            open_source, path, name=path.name, limits=service.limits, opening=request.opening
         )
         with source:
             opened(len(source.numbers))

@@ -59,6 +59,11 @@ class PageRead:
     model: str | None = None
     capabilities: Capabilities | None = None  # likewise
 
+    @property
+    def outcome(self) -> PageStatus:
+        """The page's status where nothing is tried again: what was cut off is not read whole."""
+        return "degraded" if self.finish_reason in ("length", "repetition") else self.status
+
 
 Events = AsyncGenerator[Delta | PageRead, None]
 """What `read` returns: deltas, then one `PageRead`. `aclose` stops the compute."""

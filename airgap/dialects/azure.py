@@ -27,6 +27,7 @@ from fastapi.responses import JSONResponse
 from airgap.accounts.caller import CallerDep
 from airgap.core.document import ReadOptions
 from airgap.core.errors import BadRequest, InvalidOption, NotFound, UnsupportedOption
+from airgap.core.opening import WHOLE, Opening
 from airgap.dialects.azure_result import API_VERSION, ContentFormat, IndexType, analyze_result
 from airgap.dialects.documents import answers_with
 from airgap.dialects.inputs import fetcher_of, file_of
@@ -87,9 +88,7 @@ def analysis(
             f"Features are {', '.join(sorted(_FEATURES))}; `output` may be `pdf`.",
         )
     written = ("markdown",) if content_format == "markdown" else ("text",)
-    opening: dict[str, Any] = _span(pages)
-    if "ocrHighResolution" in wanted:
-        opening["dpi"] = _HIGH_DPI
+    opening = _opened_as(pages, _HIGH_DPI if "ocrHighResolution" in wanted else WHOLE.dpi)
     options = ReadOptions(language=checked_language(locale), confidence=True)
     return Order(options, opening, written + (("searchable_pdf",) if "pdf" in extras else ()))
 
@@ -99,16 +98,16 @@ def _listed(values: list[str] | None) -> set[str]:
     return {name.strip() for value in values or [] for name in value.split(",") if name.strip()}
 
 
-def _span(pages: str | None) -> dict[str, Any]:
+def _opened_as(pages: str | None, dpi: int) -> Opening:
     if not pages:
-        return {}
+        return Opening(dpi)
     match = _PAGES.fullmatch(pages)
     if match is None or not int(match[1]):
         raise InvalidOption(
             f"`pages` is {pages[:40]!r}.", "Send one page or range, from 1: `3`, `2-5`, `4-`."
         )
     last = match[2] or (None if "-" in pages else match[1])
-    return {"page_from": int(match[1]), "page_to": int(last) if last else None}
+    return Opening(dpi, int(match[1]), int(last) if last else None)
 
 
 @router.post(

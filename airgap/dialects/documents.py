@@ -14,6 +14,7 @@ from PIL.Image import Image
 
 from airgap.core.document import Document, Page, ReadOptions
 from airgap.core.errors import AirgapError
+from airgap.core.opening import WHOLE, Opening
 from airgap.exporters.json_export import ledger_to_dict
 from airgap.exporters.placeholder import placeholder
 from airgap.http.opening import opened
@@ -37,11 +38,13 @@ def answers_with(*media_types: str) -> dict[int | str, dict[str, Any]]:
 
 
 @asynccontextmanager
-async def opened_body(request: Request, service: Service, name: str, **how: Any) -> AsyncIterator[Source]:
+async def opened_body(
+    request: Request, service: Service, name: str, opening: Opening = WHOLE
+) -> AsyncIterator[Source]:
     """The request's body as a file, whatever its declared type, open for the length of a block."""
     async with (
         saved_body(request.stream(), service.uploads) as path,
-        opened(service, path, name, **how) as source,
+        opened(service, path, name, opening) as source,
     ):
         yield source
 

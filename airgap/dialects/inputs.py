@@ -11,6 +11,7 @@ from typing import TypeGuard
 from fastapi import Request
 
 from airgap.core.errors import UnsupportedMedia, UrlFetchFailed
+from airgap.core.opening import FIRST_FRAME
 from airgap.dialects.url_fetch import Fetcher
 from airgap.http.opening import opened
 from airgap.http.responses import on_thread
@@ -67,4 +68,4 @@ def opened_picture(service: Service, data: bytes) -> AbstractAsyncContextManager
     """The first frame of a picture. Raises `UnsupportedMedia` for a PDF, whose route is another."""
     if sniff_file(data) == "pdf":
         raise UnsupportedMedia("A PDF was sent where a picture is expected.", "Send it to /ocr/pdf.")
-    return opened(service, data, "picture", page_from=1, page_to=1)
+    return opened(service, data, "picture", FIRST_FRAME)

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 from airgap.core.document import Document, Page, PageStatus, ReadOptions
 from airgap.core.errors import AirgapError, BadRequest, InvalidOption
+from airgap.core.opening import Opening
 from airgap.dialects.inputs import fetcher_of, file_of, opened_picture, plain_prompt
 from airgap.dialects.references import TrussFields, truss_fields
 from airgap.dialects.url_fetch import Fetcher
@@ -38,6 +39,7 @@ from airgap.exporters.text import page_text
 from airgap.http.bodies import JsonRoute
 from airgap.http.forms import (
     CONFIDENCE,
+    OpeningBody,
     checked_fill,
     checked_language,
     checked_max_tokens,
@@ -127,23 +129,17 @@ class ImageRequest(ReadRequest):
         return files
 
 
-class PdfPages(BaseModel):
-    """Which pages of the document, counted from 1, both included, and the resolution to draw them at."""
+class PdfRequest(ReadRequest, OpeningBody):
+    """One document: `pdf_base64` or `pdf` is base64 or a data URL.
 
-    page_from: int | None = Field(default=None, ge=1)
-    page_to: int | None = Field(default=None, ge=1)
-    dpi: int = Field(default=144, ge=36, le=600)
-
-
-class PdfRequest(ReadRequest):
-    """One document: `pdf_base64` or `pdf` is base64 or a data URL."""
+    How it is opened may stand in `pdf_pages` or beside it; what stands beside it counts.
+    """
 
     pdf_base64: str | None = None
     pdf: str | None = None
     pdf_url: str | None = None
     urls: list[str] | None = Field(default=None, max_length=1)
-    pdf_pages: PdfPages | None = None
-    password: str | None = Field(default=None, max_length=200)
+    pdf_pages: OpeningBody | None = None
 
     def file(self) -> str:
         """Raises `BadRequest` unless there is exactly one document."""
@@ -151,6 +147,10 @@ class PdfRequest(ReadRequest):
         if len(files) != 1:
             raise BadRequest(f"{len(files)} documents were sent.", "Send one: `pdf_base64` or `pdf_url`.")
         return files[0]
+
+    def opening(self) -> Opening:
+        within = self.pdf_pages.given() if self.pdf_pages else {}
+        return Opening(**{**within, **self.given()})
 
 
 class ReadResult(TypedDict):
@@ -219,10 +219,9 @@ async def read_images(
 )
 async def read_pdf(request: Request, service: ReadyService, body: PdfRequest) -> Response:
     options = body.options(service)
-    pages = (body.pdf_pages or PdfPages()).model_dump()
     async with service.reader.admit():
         data = await file_of(body.file(), fetcher_of(request))
-        async with opened(service, data, "document", password=body.password, **pages) as source:
+        async with opened(service, data, "document", body.opening()) as source:
             document = await unless_gone(request, service.reader.recognize(source, options))
     return await json_in_memory(await on_thread(_pdf_answer, document))
 

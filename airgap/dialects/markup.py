@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from airgap.core.document import Page
+from airgap.exporters.markdown import page_markdown
 from deepseek_ocr import DET, DET_END, GROUNDING, REF, REF_END
 
 MAX_REFERENCE_CHARS = 8192
@@ -134,6 +136,11 @@ def filter_for(prompt: str, *, raw: bool | None = None) -> type[Filter]:
     """What a client is told of the model's output: as it came where `raw` or the prompt asks for boxes."""
     wanted = GROUNDING in prompt if raw is None else raw
     return Untouched if wanted else MarkupFilter
+
+
+def answer_of(page: Page, form: type[Filter]) -> str:
+    """What a client is told of a page: the model's output in this form, or the page's own text."""
+    return form.clean(page.raw) if page.raw else page_markdown(page)
 
 
 def _reference_end(window: str) -> tuple[str, int] | None:

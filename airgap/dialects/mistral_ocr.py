@@ -17,6 +17,7 @@ from PIL.Image import Image
 
 from airgap.accounts.caller import CallerDep
 from airgap.core.document import Block, Box, Document, Page
+from airgap.core.opening import WHOLE, Opening
 from airgap.dialects.documents import account, answers_with, drawn, read
 from airgap.dialects.file_store import FileStore, KeptFile
 from airgap.dialects.files_api import FilesDep
@@ -86,10 +87,10 @@ async def _opened(
 ) -> AsyncIterator[Source]:
     """The pages asked for of the document, open for the length of a block."""
     numbers = body.numbers()
-    span = {"page_from": min(numbers), "page_to": max(numbers)} if numbers else {}
+    span = Opening(page_from=min(numbers), page_to=max(numbers)) if numbers else WHOLE
     async with (
         _located(request, service, files, caller, body) as (data, name),
-        opened(service, data, name, **span) as source,
+        opened(service, data, name, span) as source,
     ):
         if numbers:
             source.choose(numbers)

@@ -37,11 +37,12 @@ from PIL.Image import Image
 from airgap.core.document import Ledger, Page, ReadOptions, Usage
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import AirgapError, InvalidPdf, UnsupportedMedia
+from airgap.core.opening import FIRST_FRAME
 from airgap.dialects.markup import Filter, filter_for
 from airgap.exporters.json_export import LedgerJson, ledger_to_dict, page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.preview import THUMBNAIL_SIDE, to_preview
-from airgap.http.forms import RAW, Crosscheck, FormOptions
+from airgap.http.forms import RAW, Crosscheck, FormOpening, FormOptions
 from airgap.http.live import Admitted, LiveResponse, PageDelta, PageEvent, PageStarted, page_events
 from airgap.http.opening import opened, with_picture
 from airgap.http.responses import encode_base64
@@ -87,42 +88,20 @@ async def sent_image(
     async with saved_upload(file, service.uploads) as path:
         if sniff_file(path) == "pdf":
             raise UnsupportedMedia("A PDF was sent.", "Send it to /api/ocr/pdf.")
-        async with opened(service, path, display_name(file), page_from=1, page_to=1) as source:
+        async with opened(service, path, display_name(file), FIRST_FRAME) as source:
             yield source
-
-
-@dataclass(frozen=True, slots=True)
-class PageChoice:
-    """Which pages of a document, and how they are drawn."""
-
-    dpi: int
-    page_from: int | None
-    page_to: int | None
-    password: str | None
-
-
-def requested_pages(
-    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw pages at.")] = 144,
-    page_from: Annotated[int | None, Form(ge=1, description="First page, counted from 1.")] = None,
-    page_to: Annotated[int | None, Form(ge=1, description="Last page, included.")] = None,
-    password: Annotated[str | None, Form(max_length=200)] = None,
-) -> PageChoice:
-    return PageChoice(dpi, page_from, page_to, password or None)
-
-
-FormPages = Annotated[PageChoice, Depends(requested_pages)]
 
 
 async def sent_document(
     service: ReadyService,
     _: Admitted,
-    pages: FormPages,
+    opening: FormOpening,
     file: Annotated[UploadFile, File(description="A PDF, a picture, a TIFF of several frames.")],
 ) -> AsyncIterator[Source]:
     """The form's file, whatever its kind, open until the answer was sent."""
     async with (
         saved_upload(file, service.uploads) as path,
-        opened(service, path, display_name(file), **asdict(pages)) as source,
+        opened(service, path, display_name(file), opening) as source,
     ):
         yield source
 
@@ -130,14 +109,14 @@ async def sent_document(
 async def sent_pdf(
     service: ReadyService,
     _: Admitted,
-    pages: FormPages,
+    opening: FormOpening,
     file: Annotated[UploadFile, File(description="A PDF.")],
 ) -> AsyncIterator[Source]:
     """The form's PDF, open until the answer was sent. Raises `InvalidPdf` for anything else."""
     async with saved_upload(file, service.uploads) as path:
         if sniff_file(path) != "pdf":
             raise InvalidPdf("The file is not a PDF.", "Send pictures to /api/ocr/image.")
-        async with opened(service, path, display_name(file), **asdict(pages)) as source:
+        async with opened(service, path, display_name(file), opening) as source:
             yield source
 
 

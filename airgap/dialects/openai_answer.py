@@ -17,11 +17,11 @@ from typing_extensions import TypedDict
 from airgap.core.document import Page, ReadOptions, Usage
 from airgap.core.engine import Events, PageRead
 from airgap.core.errors import AirgapError
-from airgap.dialects.markup import Filter
+from airgap.dialects.markup import Filter, answer_of
 from airgap.http.responses import raise_if_failed
 from airgap.monitoring import trace
 from process.in_order import in_order
-from process.pipeline import Reader
+from process.pipeline import Reader, may_be_text
 from process.source import Source
 
 BETWEEN_IMAGES = "\n\n"
@@ -100,7 +100,7 @@ class Answer:
                 raise_if_failed(page)
                 pages.append(page)
                 self._warnings.extend(page.warnings)
-        texts = [self._form.clean(page.raw) for page in pages]
+        texts = [answer_of(page, self._form) for page in pages]
         reason = _finish_reason([page.finish_reason for page in pages])
         usage = sum((page.usage for page in pages), Usage())
         return self._completion(BETWEEN_IMAGES.join(texts), reason, usage)
@@ -126,8 +126,7 @@ class Answer:
         }
 
     async def _read(self, group: list[Source]) -> Page:
-        async with self._reader.pictures(group) as images:
-            return await self._reader.read_page(images, self._options)
+        return await self._reader.together(group, self._options)
 
     async def _events(self, group: list[Source]) -> Events:
         async with (
@@ -140,31 +139,47 @@ class Answer:
     async def chunks(self, *, include_usage: bool) -> AsyncGenerator[str, None]:
         """Server-sent events: one chunk per piece of text, then the reason, then the usage."""
         yield self._chunk({"role": "assistant", "content": ""})
-        usage = Usage()
-        reasons = []
+        reads: list[Page | PageRead] = []
         try:
             for index, group in enumerate(self._groups):
                 if index:
                     yield self._chunk({"content": BETWEEN_IMAGES})
-                markup = self._form()
-                async with aclosing(self._events(group)) as events:
-                    async for event in events:
-                        if isinstance(event, PageRead):
-                            usage += event.usage
-                            reasons.append(event.finish_reason)
-                            self._warnings.extend(event.warnings)
-                        elif text := markup.feed(event.text):
-                            yield self._chunk({"content": text})
-                if rest := markup.flush():
-                    yield self._chunk({"content": rest})
-                trace.note_page(self._reader.engine.name, "ok")
+                async with aclosing(self._pieces(group, reads)) as pieces:
+                    async for text in pieces:
+                        yield self._chunk({"content": text})
         except AirgapError as error:
             yield _event({"error": {"code": error.code, "message": error.message, "remedy": error.remedy}})
             return
-        yield self._chunk({}, finish_reason=_finish_reason(reasons), warnings=self._warnings)
+        self._warnings.extend(warning for read in reads for warning in read.warnings)
+        reason = _finish_reason([read.finish_reason for read in reads])
+        yield self._chunk({}, finish_reason=reason, warnings=self._warnings)
         if include_usage:
+            usage = sum((read.usage for read in reads), Usage())
             yield _event({**self._head, "object": _CHUNK, "choices": [], "usage": _usage(usage)})
         yield "data: [DONE]\n\n"
+
+    async def _pieces(self, group: list[Source], reads: list[Page | PageRead]) -> AsyncGenerator[str, None]:
+        """The text of a page as it comes; how it ended is added to `reads` and counted."""
+        if may_be_text(group):
+            page = await self._read(group)
+            raise_if_failed(page)
+            reads.append(page)
+            yield answer_of(page, self._form)
+            return
+        markup = self._form()
+        try:
+            async with aclosing(self._events(group)) as events:
+                async for event in events:
+                    if isinstance(event, PageRead):
+                        reads.append(event)
+                        trace.note_page(event.engine or self._reader.engine.name, event.outcome)
+                    elif text := markup.feed(event.text):
+                        yield text
+        except Exception:
+            trace.note_page(self._reader.engine.name, "failed")
+            raise
+        if rest := markup.flush():
+            yield rest
 
     def _chunk(self, delta: dict[str, str], finish_reason: str | None = None, **more: Any) -> str:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

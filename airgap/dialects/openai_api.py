@@ -10,7 +10,6 @@ without references.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -25,13 +24,12 @@ from airgap.dialects.openai_request import ChatRequest
 from airgap.http.bodies import JsonRoute
 from airgap.http.forms import NO_PICTURE
 from airgap.http.live import Admitted, LiveResponse
-from airgap.http.opening import check_together, opened
+from airgap.http.opening import check_together, opened_together
 from airgap.http.responses import unless_gone
 from airgap.http.service import ReadyService, Service, ServiceDep
 from airgap.monitoring import trace
 from process.pages import Source
 from process.pipeline import Reader
-from process.sniff import sniff_file
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=JsonRoute)
 
@@ -81,19 +79,10 @@ async def opened_pictures(
     check_capabilities(service.engine.capabilities, at_once, options)
     fetcher = fetcher_of(request)
     files = [await file_of(text, fetcher) for text in texts]
-    async with AsyncExitStack() as stack:
-        sources = [
-            await stack.enter_async_context(opened(service, file, "page", **_range(file))) for file in files
-        ]
-        pages = [page for source in sources for page in source.each()]
+    async with opened_together(service, files, body.opening()) as pages:
         if _together(service.reader, len(pages)):
             check_together(service, pages)
         yield pages
-
-
-def _range(file: bytes) -> dict[str, int]:
-    """All pages of a PDF, and of a picture the first frame."""
-    return {} if sniff_file(file) == "pdf" else {"page_from": 1, "page_to": 1}
 
 
 @router.post(

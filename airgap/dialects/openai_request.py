@@ -11,7 +11,13 @@ from airgap.core.document import ReadOptions
 from airgap.core.errors import BadRequest, UnsupportedOption
 from airgap.dialects.inputs import plain_prompt
 from airgap.dialects.markup import Filter, TokenFilter, Untouched, filter_for
-from airgap.http.forms import checked_language, checked_max_tokens, checked_mode, checked_temperature
+from airgap.http.forms import (
+    OpeningBody,
+    checked_language,
+    checked_max_tokens,
+    checked_mode,
+    checked_temperature,
+)
 from airgap.http.service import Service
 from deepseek_ocr import NGRAM_RULES
 
@@ -80,8 +86,8 @@ class NgramArguments(BaseModel):
     window_size: int = Field(default=NGRAM_RULES["image"].window_size, ge=1, le=10_000)
 
 
-class ChatRequest(BaseModel):
-    """OpenAI's fields, and three of ours: `mode`, `language`, `vllm_xargs`."""
+class ChatRequest(OpeningBody):
+    """OpenAI's fields, and ours: `mode`, `language`, `vllm_xargs`, and how PDFs are opened."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -23,6 +23,7 @@ from fastapi.responses import PlainTextResponse
 
 from airgap.core.document import Document, ReadOptions
 from airgap.core.file_names import shown_name
+from airgap.core.opening import WHOLE, Opening
 from airgap.core.version import VERSION
 from airgap.dialects.documents import RAW_BODY, account, answers_with, opened_body, read
 from airgap.exporters.html import to_html
@@ -185,9 +186,9 @@ def media_type_of(kind: str | None) -> str:
 
 async def _parsed(request: Request, service: ReadyService) -> Parsed:
     strategy = request.headers.get("x-tika-pdfocrstrategy", "").lower()
-    layer = "auto" if strategy in ("auto", "no_ocr") else "ignore"
+    opening = Opening(text_layer="auto") if strategy in ("auto", "no_ocr") else WHOLE
     options = ReadOptions(language=checked_language(request.headers.get("x-tika-ocrlanguage")))
-    async with opened_body(request, service, _name(request), text_layer=layer) as source:
+    async with opened_body(request, service, _name(request), opening) as source:
         metadata = _metadata(request, source)
         document = await read(request, service, source, options)
     if document.warnings:

@@ -14,6 +14,7 @@ from typing import Any
 from airgap.core.document import Document, PageError
 from airgap.core.errors import InvalidOption
 from airgap.core.file_names import safe_stem
+from airgap.core.opening import OPTIONS, WHOLE, Opening
 from airgap.exporters import EXPORTERS, export_file
 from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
 from airgap.exporters.document_in import parse_document
@@ -97,10 +98,12 @@ def _opened(document: Document, original: dict[str, Any], limits: dict[str, Any]
         Path(original["path"]),
         name=original["name"],
         limits=replace(Limits(**limits), render_workers=1),
-        dpi=resolution_of(document),
-        page_from=document.pages[0].number,
-        page_to=document.pages[-1].number,
-        password=original["password"],
+        opening=Opening(
+            dpi=resolution_of(document),
+            page_from=document.pages[0].number,
+            page_to=document.pages[-1].number,
+            password=original["password"],
+        ),
     )
 
 
@@ -108,8 +111,9 @@ def resolution_of(document: Document) -> int:
     """The dots per inch at which pages of a PDF were read: what their boxes are counted in."""
     for page in document.pages:
         if page.width and page.width_pt:
-            return min(600, max(36, round(page.width / page.width_pt * 72)))
-    return 144
+            found, dpi = round(page.width / page.width_pt * 72), OPTIONS["dpi"]
+            return min(dpi.most or found, max(dpi.least or found, found))
+    return WHOLE.dpi
 
 
 def suffix_of(outputs: tuple[str, ...]) -> tuple[str, str]:

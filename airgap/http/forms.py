@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from inspect import Parameter, Signature
+from typing import Annotated, Any
 
 from fastapi import Depends, Form
+from pydantic import BaseModel, Field
 
 from airgap.core.document import MODES, Fill, Furniture, Mode, ReadOptions
 from airgap.core.errors import InvalidOption
 from airgap.core.languages import language_code
+from airgap.core.opening import OPTIONS, Opening, Option, TextLayer
 from airgap.exporters import EXPORTERS, exporter_name
 from airgap.http.service import ServiceDep
 from config import Settings
@@ -123,27 +125,48 @@ def requested_outputs(
     return tuple(dict.fromkeys(name if name == "zip" else exporter_name(name) for name in names))
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """How files are opened; the fields that `/pdf/ocr` has, too."""
-
-    dpi: int = 144
-    page_from: int | None = None
-    page_to: int | None = None
-    password: str | None = None
-    text_layer: Literal["ignore", "auto"] = "ignore"
+def _bounds(option: Option) -> dict[str, Any]:
+    bounds = {"ge": option.least, "le": option.most, "max_length": option.longest}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
-def opening_fields(
-    dpi: Annotated[int, Form(ge=36, le=600, description="Resolution to draw PDF pages at.")] = 144,
-    page_from: Annotated[int | None, Form(ge=1, description="First page of each file, from 1.")] = None,
-    page_to: Annotated[int | None, Form(ge=1, description="Last page of each file, included.")] = None,
-    password: Annotated[str | None, Form(max_length=200)] = None,
-    text_layer: Annotated[
-        Literal["ignore", "auto"], Form(description="`auto` takes a page's own text where it is sound.")
-    ] = "ignore",
-) -> Opening:
-    return Opening(dpi, page_from, page_to, password or None, text_layer)
+def _body_field(name: str) -> Any:
+    option = OPTIONS[name]
+    return Field(default=option.default, description=option.description, **_bounds(option))
 
+
+class OpeningBody(BaseModel):
+    """The fields of `Opening`, as a JSON body has them."""
+
+    dpi: int = _body_field("dpi")
+    page_from: int | None = _body_field("page_from")
+    page_to: int | None = _body_field("page_to")
+    password: str | None = _body_field("password")
+    text_layer: TextLayer = _body_field("text_layer")
+
+    def given(self) -> dict[str, Any]:
+        """What the body says of it."""
+        return {name: getattr(self, name) for name in OPTIONS if name in self.model_fields_set}
+
+    def opening(self) -> Opening:
+        return Opening(**self.given())
+
+
+def opening_fields(**given: Any) -> Opening:
+    """The fields of `Opening`, as a form has them."""
+    return Opening(**given | {"password": given["password"] or None})
+
+
+def _form_field(name: str, option: Option) -> Parameter:
+    form = Form(description=option.description, **_bounds(option))
+    return Parameter(
+        name, Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[option.type, form]
+    )
+
+
+# FastAPI reads a form's fields off a signature
+opening_fields.__signature__ = Signature(  # type: ignore[attr-defined]
+    [_form_field(name, option) for name, option in OPTIONS.items()]
+)
 
 FormOpening = Annotated[Opening, Depends(opening_fields)]

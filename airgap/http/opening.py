@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from PIL.Image import Image
 
 from airgap.core.errors import ImageTooLarge
+from airgap.core.opening import WHOLE, Opening
 from airgap.http.service import Service
 from process.pages import Source, open_source
+from process.sniff import sniff_file
 from process.work import briefly
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def opened(service: Service, path: Path | bytes, name: str, **how: Any) -> AsyncIterator[Source]:
-    """The file, open for the length of a block. `how` and what is raised are `open_source`'s."""
+async def opened(
+    service: Service, path: Path | bytes, name: str, opening: Opening = WHOLE
+) -> AsyncIterator[Source]:
+    """The file, open for the length of a block. Raises as `open_source`."""
     work = service.reader.work
-    source = await work.open(open_source, path, name=name, limits=service.limits, **how)
+    source = await work.open(open_source, path, name=name, limits=service.limits, opening=opening)
     try:
         yield source
     finally:
@@ -32,13 +36,20 @@ async def opened(service: Service, path: Path | bytes, name: str, **how: Any) ->
 
 
 @asynccontextmanager
-async def opened_together(service: Service, files: Sequence[bytes]) -> AsyncIterator[list[Source]]:
-    """Pictures of one request, each its first frame, open for the length of a block."""
+async def opened_together(
+    service: Service, files: Sequence[bytes], opening: Opening
+) -> AsyncIterator[list[Source]]:
+    """The pages of one request's files, open for the length of a block: of pictures, the first frame."""
     async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(opened(service, file, "picture", page_from=1, page_to=1))
+        sources = [
+            await stack.enter_async_context(opened(service, file, "picture", _of_kind(file, opening)))
             for file in files
         ]
+        yield [page for source in sources for page in source.each()]
+
+
+def _of_kind(file: bytes, opening: Opening) -> Opening:
+    return opening if sniff_file(file) == "pdf" else opening.first_frame
 
 
 def check_together(service: Service, sources: Sequence[Source]) -> None:

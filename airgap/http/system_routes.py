@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from airgap.core.document import MODES
 from airgap.core.languages import LANGUAGES
+from airgap.core.opening import OPTIONS
 from airgap.core.version import VERSION
 from airgap.engines.table import ENGINES
 from airgap.exporters import EXPORTERS, missing_library
@@ -198,6 +199,11 @@ class Info(TypedDict):
     software: dict[str, str]
 
 
+def _resolution() -> ResolutionInfo:
+    dpi = OPTIONS["dpi"]
+    return {"min": dpi.least or 1, "max": dpi.most or dpi.default, "default": dpi.default}
+
+
 @router.get("/info", summary="Model, engine, device, formats, languages and limits")
 async def info(service: ServiceDep) -> Info:
     engine, settings = service.engine, service.settings
@@ -212,7 +218,7 @@ async def info(service: ServiceDep) -> Info:
         "formats": [_format_info(name) for name in EXPORTERS],
         "languages": sorted(engine.capabilities.languages or LANGUAGES),
         "expected_languages": list(settings.languages),
-        "dpi": {"min": 36, "max": 600, "default": 144},
+        "dpi": _resolution(),
         "crosscheck": engine.name != SECOND_ENGINE,
         "page": {"drafts": settings.page_drafts},
         "limits": {

@@ -62,7 +62,7 @@ def _add(
     stored = [folder.page(index) or _not_read(plan, index) for index in plan.indexes(position)]
     document = joined(stored)
     try:
-        source = open_source(folder.input(entry.file), name=entry.name, limits=limits, **spec.opening)
+        source = open_source(folder.input(entry.file), name=entry.name, limits=limits, opening=spec.opening)
     except AirgapError as error:
         archive.add_failure(entry.name, error.as_page_error())
         return document.usage.seconds

@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from airgap.accounts.caller import Caller
 from airgap.core.document import ReadOptions
 from airgap.core.errors import StorageFull
+from airgap.core.opening import WHOLE, Opening
 from airgap.exporters.archive import sha256_of
 from airgap.http.responses import on_thread
 from airgap.jobs.plan import Input, Priority, Spec
@@ -31,10 +31,10 @@ Save = Callable[[JobFolder], tuple[Input, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to become of a job's files; `opening` as in `Spec`. Sent twice with a `key`, it counts once."""
+    """What is to become of a job's files; Sent twice with a `key`, it counts once."""
 
     options: ReadOptions
-    opening: Mapping[str, Any] = field(default_factory=dict)
+    opening: Opening = WHOLE
     outputs: tuple[str, ...] = ()
     priority: Priority = "normal"
     key: str | None = None

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from airgap.core.document import PageError, ReadOptions
+from airgap.core.opening import WHOLE, Opening
 
 Priority = Literal["low", "normal", "high"]
 Status = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
@@ -39,7 +40,6 @@ class Input:
 class Spec:
     """What was asked for, as it stands in `job.json`.
 
-    `opening` is what `open_source` takes beside the path (dpi, page_from, page_to, password, text_layer).
     `pages_per_day` is the quota, where there is one, of `account`; empty stands for the caller.
     """
 
@@ -47,7 +47,7 @@ class Spec:
     caller: str
     inputs: tuple[Input, ...]
     options: ReadOptions = field(default_factory=ReadOptions)
-    opening: Mapping[str, Any] = field(default_factory=dict)
+    opening: Opening = WHOLE
     outputs: tuple[str, ...] = ()
     priority: Priority = "normal"
     pages_per_day: int | None = None
@@ -63,6 +63,7 @@ class Spec:
             **{
                 **data,
                 "inputs": tuple(Input(**entry) for entry in data["inputs"]),
+                "opening": Opening(**data["opening"]),
                 "options": ReadOptions(**data["options"]),
                 "outputs": tuple(data["outputs"]),
             }

@@ -205,11 +205,11 @@ class JobReading:
         return plan
 
     async def _survey(self, folder: JobFolder, spec: Spec, file: str) -> PlannedInput:
-        asked = {name: spec.opening.get(name) for name in ("page_from", "page_to", "password")}
         try:
             with acting_for(spec.caller, spec.id):
+                path = folder.input(file)
                 kind, numbers = await self._reader.work.open(
-                    survey, folder.input(file), limits=self._limits, **asked
+                    survey, path, limits=self._limits, opening=spec.opening
                 )
         except AirgapError as error:
             return PlannedInput(1, 1, error=error.as_page_error())
@@ -305,7 +305,7 @@ class JobReading:
         while True:
             try:
                 with acting_for(spec.caller, spec.id):
-                    async with self._sources.borrow(path, entry.name, dict(spec.opening)) as source:
+                    async with self._sources.borrow(path, entry.name, spec.opening) as source:
                         page = await self._reader.page(source, options, number)
             except AirgapError as error:
                 failure = error.as_page_error()
@@ -327,7 +327,7 @@ class JobReading:
         entry = spec.inputs[position]
         path = self._store.folder(job_id).input(entry.file)
         async with (
-            self._sources.borrow(path, entry.name, dict(spec.opening)) as source,
+            self._sources.borrow(path, entry.name, spec.opening) as source,
             self._reader.work.hold(source.pixels(number)) as held,
         ):
             return await held.draw(lambda: use(source.image(number)))

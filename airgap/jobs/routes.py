@@ -9,7 +9,7 @@ import importlib.util
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
@@ -34,7 +34,8 @@ from airgap.jobs.description import JobAnswer, describe
 from airgap.jobs.intake import Order, take_in
 from airgap.jobs.plan import Input, Priority, Status
 from airgap.jobs.quota import Quota
-from airgap.jobs.service import JobEvent, Jobs
+from airgap.jobs.events import JobEvent
+from airgap.jobs.service import Jobs
 from airgap.jobs.store import JobFolder
 from airgap.jobs.tables import Job, Wanted
 from airgap.jobs.unpack import file_name, is_zip, unpack
@@ -143,7 +144,7 @@ async def submit(
 ) -> JSONResponse:
     order = Order(
         options,
-        opening=asdict(opening),
+        opening=opening,
         outputs=tuple(name for name in outputs if name != "zip"),
         priority=priority,
         key=idempotency_key_header or idempotency_key,

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from PIL.Image import Image
 
@@ -28,16 +28,17 @@ from airgap.core.errors import (
     JobsUnavailable,
     NotFound,
     QuotaExceeded,
-    StorageFull,
     TooManyJobs,
 )
 from airgap.jobs import keeping
 from airgap.jobs.auditing import JobAudit, Note
-from airgap.jobs.plan import FINISHED, UNFINISHED, Plan, Spec, Status
+from airgap.jobs.ending import Ending
+from airgap.jobs.events import Follower, JobEvent
+from airgap.jobs.plan import FINISHED, UNFINISHED, Spec
 from airgap.jobs.quota import Quota
-from airgap.jobs.reading import DISK_FULL, JobReading, Threads
+from airgap.jobs.reading import JobReading, Threads
 from airgap.jobs.results import Results
-from airgap.jobs.store import JobFolder, JobStore, StoredPage
+from airgap.jobs.store import JobFolder, JobStore
 from airgap.jobs.tables import Counts, Job, Tables, Wanted
 from config import Settings
 from process.pages import Limits
@@ -50,25 +51,6 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30
 _LOOK_SECONDS = 5.0
-_NEWS_SECONDS = 0.5
-_PING_SECONDS = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """Something that happened to a job: its state changed, a page was read, or it ended.
-
-    Only pages have an `index`; their order is always that of the document, so that whoever comes back
-    with the last index gets the rest. `stored` is the page, of the input at `position`. `ping` means that
-    nothing happened.
-    """
-
-    kind: Literal["state", "page", "end", "ping"]
-    job: Job
-    index: int | None = None
-    position: int | None = None
-    name: str = ""
-    stored: StoredPage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +189,8 @@ class Jobs:
         )
         await self._threads(presence.enter)
         await self._threads(keeper.beat)
-        steps = flow.Steps(reading.open, reading.read_run, self._close_job)
+        ending = Ending(tables, self.store, self._threads, reading, self._results, self._audit)
+        steps = flow.Steps(reading.open, reading.read_run, ending.close)
         loop = asyncio.get_running_loop()
         # A thread without an event loop: DBOS would take this one for its own, threads included.
         await self._threads(flow.start, tables, presence.id, loop, steps, reading.places)
@@ -282,51 +265,12 @@ class Jobs:
         return await self._threads(running.tables.counts_of, [job.id for job in jobs])
 
     async def events(self, job: Job, after: int) -> AsyncGenerator[JobEvent, None]:
-        """Pages from index `after + 1` on, as they come, and changes of state, until the job ends.
-
-        Pages that a cancelled job never read are left out; `end` says what became of the job.
-        """
+        """See `Follower.events`."""
         running = await self._get()
-        reported: Job | None = None
-        quiet_since = time.monotonic()
-        index = after + 1
-        while True:
-            current = await self._threads(running.tables.job, job.id)
-            if current is None:
-                yield JobEvent("end", replace(job, status="cancelled", reason="erased"))
-                return
-            if reported is None or (reported.status, reported.pages) != (current.status, current.pages):
-                reported = current
-                yield JobEvent("state", current)
-            async for event in self._pages(current, index):
-                index = (event.index or 0) + 1
-                quiet_since = time.monotonic()
+        follower = Follower(self.store.folder(job.id), running.tables, self._threads, running.reading)
+        async with contextlib.aclosing(follower.events(job, after)) as events:
+            async for event in events:
                 yield event
-            if current.finished:
-                yield JobEvent("end", current)
-                return
-            if time.monotonic() - quiet_since > _PING_SECONDS:
-                quiet_since = time.monotonic()
-                yield JobEvent("ping", current)
-            await running.reading.news(_NEWS_SECONDS)
-
-    async def _pages(self, job: Job, index: int) -> AsyncGenerator[JobEvent, None]:
-        """The pages from `index` on that are there, up to the first that is still to come."""
-        folder = self.store.folder(job.id)
-        known: tuple[Spec, Plan] | None = None
-        for at in range(index, job.pages or 0):
-            stored = await self._threads(folder.page, at)
-            if stored is None:
-                if not job.finished:
-                    return
-                continue
-            try:
-                known = known or (await self._threads(folder.spec), await self._threads(folder.plan))
-            except FileNotFoundError:  # erased meanwhile
-                return
-            spec, plan = known
-            position = plan.locate(at)[0]
-            yield JobEvent("page", job, at, position, spec.inputs[position].name, stored)
 
     # --- ending ----------------------------------------------------------------------------------
 
@@ -398,36 +342,6 @@ class Jobs:
         await self._threads(keeping.erase, job.id, running.tables, self.store, running.flow)
         await self._threads(self._audit.erased, job, by)
 
-    async def _close_job(self, job_id: str, generation: int) -> bool:
-        """Make the result and end the job. True when pages are missing and it has to be opened again."""
-        running = await self._get()
-        tables, folder = running.tables, self.store.folder(job_id)
-        job = await self._threads(tables.job, job_id)
-        if job is None or job.generation != generation or job.status != "running":
-            # The first try may have been cut short between starting the next generation and saying so.
-            return job is not None and job.status == "queued" and job.generation == generation + 1
-        try:
-            plan = await self._threads(folder.plan)
-            lost = await self._threads(_missing_runs, folder, plan)
-            if lost:
-                log.error("job %s: pages that were read are gone; reading %d runs again", job_id, len(lost))
-                return await self._threads(tables.restart, job, forget=lost)
-            job = replace(job, finished_at=time.time())
-            unwritten = await self._results.unwritten(job)
-        except FileNotFoundError:  # erased meanwhile
-            return False
-        except StorageFull:
-            await self._threads(tables.change, job_id, ("running",), status="paused", reason=DISK_FULL)
-            return False
-        counts = await self._threads(tables.counts, job_id)
-        reason = unwritten if counts.ok + counts.degraded else "no page could be read"
-        status: Status = "failed" if reason else "done"
-        end = {"status": status, "finished_at": job.finished_at}
-        if await self._threads(tables.change, job_id, ("running",), reason=reason, **end):
-            await self._threads(self._audit.ended, job, status, counts)
-        await running.reading.stop(job_id)
-        return False
-
 
 def _new_job(spec: Spec, key: str | None, fingerprint: str | None) -> Job:
     now = time.time()
@@ -449,7 +363,3 @@ def _new_job(spec: Spec, key: str | None, fingerprint: str | None) -> Job:
         idempotency_key=key,
         fingerprint=fingerprint,
     )
-
-
-def _missing_runs(folder: JobFolder, plan: Plan) -> list[int]:
-    return sorted({plan.run_of(index) for index in range(plan.pages) if not folder.has_page(index)})

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from airgap.core.opening import Opening
 from process.pages import Limits, Source, open_source
 from process.work import Work, briefly
 
@@ -38,11 +38,11 @@ class OpenSources:
         self._entries: OrderedDict[Path, _Entry] = OrderedDict()
 
     @asynccontextmanager
-    async def borrow(self, path: Path, name: str, opening: dict[str, Any]) -> AsyncIterator[Source]:
+    async def borrow(self, path: Path, name: str, opening: Opening) -> AsyncIterator[Source]:
         """The file at `path`, open. Raises as `open_source`."""
         entry = self._entries.get(path)
         if entry is None:
-            work = self._work.open(open_source, path, name=name, limits=self._limits, **opening)
+            work = self._work.open(open_source, path, name=name, limits=self._limits, opening=opening)
             entry = self._entries[path] = _Entry(asyncio.create_task(work))
         entry.users += 1
         try:

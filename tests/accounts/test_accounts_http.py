@@ -17,7 +17,7 @@ import pytest
 from airgap.accounts.audit import AuditLog
 from airgap.accounts.credentials import derived_key, sha256
 from tests.accounts.conftest import ADMIN, SECRET_KEY, Login
-from tests.conftest import ROOT, free_port, running_server
+from tests.conftest import ROOT, running_server
 from tests.dialects.drawing import encoded, pdf, png
 
 OPEN = ["/", "/health", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"]
@@ -302,31 +302,6 @@ def users_total(client: httpx.Client, login: Login) -> float:
     return float(next(line for line in lines if line.startswith("users_total ")).split()[1])
 
 
-def start(**settings: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"BACKEND": "fake", "AUTH_ENABLED": "1", "PORT": str(free_port())} | settings
-    return subprocess.run(
-        [sys.executable, "serve_ocr.py"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"SECRET_KEY": "short"}, {"SECRET_KEY": SECRET_KEY, "DATABASE_URL": "postgresql://127.0.0.1:1/x"}],
-)
-def test_settings_that_are_not_safe_stop_the_start(settings: dict[str, str], tmp_path: Path) -> None:
-    result = start(DATA_DIR=str(tmp_path), **settings)
-    assert result.returncode == 2
-    named = "DATABASE_URL" if "DATABASE_URL" in settings else "SECRET_KEY"
-    assert named in result.stderr
-    assert "short" not in result.stderr.replace("shorter", "")
-
-
 def test_open_registration_and_a_keys_file_on_postgresql(database: str, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(f"scanner {sha256('a key from a file')}\n")
@@ -388,15 +363,3 @@ def test_a_token_of_the_previous_key_is_worth_nothing(guarded: httpx.Client, log
     claims["sub"] = "1"
     forged = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     assert guarded.get("/info", headers={"Authorization": f"Bearer {head}.{forged}."}).status_code == 401
-
-
-def test_with_accounts_off_nothing_of_them_is_loaded() -> None:
-    code = (
-        "import sys, serve_ocr; from config import load_settings;"
-        "serve_ocr.create_app(load_settings(backend='fake', data_dir='/nowhere'));"
-        "print({'argon2', 'jwt', 'psycopg', 'airgap.accounts.service'} & set(sys.modules))"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "set()"

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import test_ocr as menu
+from airgap.client.menu import entries, screen
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
@@ -135,13 +136,16 @@ def test_help_speaks_the_language() -> None:
 
 
 def test_every_language_has_every_text() -> None:
-    own = {key for texts in menu.TEXTS.values() for key in texts if not key.startswith(("error.", "remedy."))}
-    used = set(re.findall(r'(?:\bt|pair|preview|_ask)\(\s*"([\w.]+)"', Path(menu.__file__).read_text()))
+    own = {
+        key for texts in screen.TEXTS.values() for key in texts if not key.startswith(("error.", "remedy."))
+    }
+    sources = "".join(Path(str(module.__file__)).read_text() for module in (menu, screen, entries))
+    used = set(re.findall(r'(?:\bt|pair|preview|_ask)\(\s*"([\w.]+)"', sources))
     assert used <= own
-    for language, texts in menu.TEXTS.items():
+    for language, texts in screen.TEXTS.items():
         assert own <= texts.keys(), language
         for key in own:
-            holes = [sorted(re.findall(r"{\w+}", t[key])) for t in (texts, menu.TEXTS["en"])]
+            holes = [sorted(re.findall(r"{\w+}", t[key])) for t in (texts, screen.TEXTS["en"])]
             assert holes[0] == holes[1], (language, key)
         assert {k[6:] for k in texts if k.startswith("error.")} == {
             k[7:] for k in texts if k.startswith("remedy.")

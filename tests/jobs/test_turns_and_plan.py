@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from airgap.core.document import Page, PageError, ReadOptions
 from airgap.core.errors import TooLarge
+from airgap.core.opening import Opening
 from airgap.jobs.plan import Input, Plan, PlannedInput, Spec, lane, pages_of_a_run, width
 from airgap.jobs.store import JobStore, StoredPage
 from airgap.jobs.unpack import unpack
@@ -80,7 +81,14 @@ def test_every_page_is_in_one_run_and_of_one_input(counts: list[int], run_pages:
 
 def test_what_was_asked_for_comes_back_from_json() -> None:
     spec = Spec(
-        "id", "me", (Input("000000", "a.pdf"),), ReadOptions(mode="base"), {"dpi": 100}, ("text",), "low", 7
+        "id",
+        "me",
+        (Input("000000", "a.pdf"),),
+        ReadOptions(mode="base"),
+        Opening(dpi=100),
+        ("text",),
+        "low",
+        7,
     )
     assert Spec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
     plan = Plan((PlannedInput(1, 1, error=PageError("c", "m", "r")), PlannedInput(2, 5, "pdf")), 4)

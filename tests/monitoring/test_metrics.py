@@ -82,6 +82,25 @@ def test_requests_pages_and_tokens_are_counted(fresh: httpx.Client) -> None:
     )
 
 
+ASKED_FOR = {"read": "ok", "truncate": "degraded", "loop": "degraded", "fail": "failed"}
+
+
+@pytest.mark.parametrize("way", ["/generate", "chat", "chat streamed"])
+def test_a_page_counts_as_what_became_of_it(way: str, fresh: httpx.Client) -> None:
+    for prompt in ASKED_FOR:
+        if way == "/generate":
+            fresh.post(way, json={"image": encoded(png()), "prompt": prompt})
+            continue
+        url = {"url": f"data:image/png;base64,{encoded(png())}"}
+        content = [{"type": "text", "text": prompt}, {"type": "image_url", "image_url": url}]
+        body = {"messages": [{"role": "user", "content": content}], "stream": way == "chat streamed"}
+        fresh.post("/v1/chat/completions", json=body)
+    counted = samples(fresh)
+    for status in ("ok", "degraded", "failed"):
+        expected = sum(became == status for became in ASKED_FOR.values())
+        assert counted.get(f'ocr_pages_total{{engine="fake",status="{status}"}}', 0) == expected, status
+
+
 def test_unknown_paths_do_not_make_the_page_grow(fresh: httpx.Client) -> None:
     for n in range(50):
         fresh.get(f"/nothing/{n}")

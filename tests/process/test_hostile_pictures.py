@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from airgap.core.errors import AirgapError, ImageTooLarge, InvalidImage, PageRenderFailed, PageTimeout
+from airgap.core.opening import Opening
 from process import picture_source
 from process.child_pool import shared_pool
 from process.pages import Limits, open_source
@@ -25,7 +26,7 @@ LIMITS = Limits(render_workers=1, image_timeout_seconds=60)
 
 
 def opened(data: bytes, limits: Limits = LIMITS, **options: Any) -> Source:
-    return open_source(data, name="x", limits=limits, **options)
+    return open_source(data, name="x", limits=limits, opening=Opening(**options))
 
 
 def resident_mb(pid: int, key: str = "VmHWM") -> int:

@@ -96,7 +96,8 @@ async def test_leaving_early_frees_the_row(engine: TransformersEngine) -> None:
 async def test_a_prompt_too_long_is_refused_and_the_next_page_is_read(
     tiny_model: Path, data_dir: Path
 ) -> None:
-    async with started(TransformersEngine(options_for(tiny_model, data_dir, max_model_len=100))) as engine:
+    short = options_for(tiny_model, data_dir).model_copy(update={"max_model_len": 100})
+    async with started(TransformersEngine(short)) as engine:
         with pytest.raises(InvalidOption, match="tokens of 100"):
             await read(engine, page(), prompt="word " * 50)
         _, end = await read(engine, page(), max_tokens=500)
