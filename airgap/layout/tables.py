@@ -174,10 +174,12 @@ class RuledTable:
 def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:
     """The lines inside a grid as a table; None where the rules are a frame around text, or a figure."""
     cells = _ruled_cells(grid)
-    for line in sorted(lines, key=lambda line: (line.middle, line.x0)):
+    for line in lines:
         row = min(len(grid.ys) - 2, max(0, bisect_right(grid.ys, line.middle) - 1))
         column = min(len(grid.xs) - 2, max(0, bisect_right(grid.xs, (line.x0 + line.x1) / 2) - 1))
         cells[row, column].lines.append(line)
+    for cell in {id(cell): cell for cell in cells.values()}.values():
+        cell.lines = [line for row in text_rows(cell.lines) for line in row]
     _part_rows(cells, grid)
     distinct = list({id(cell): cell for cell in cells.values()}.values())
     filled = [cell for cell in distinct if cell.lines]

@@ -26,7 +26,7 @@ from airgap.layout.page_layout import PageLayout
 from airgap.layout.paragraphs import Piece, pieces
 from airgap.layout.quads import Picture, Quads, quad_size
 from airgap.layout.regions import Region
-from airgap.layout.view import View, places, slant_of
+from airgap.layout.view import View, places, sure_slant
 
 DETECTION_SIDE = 1280
 FINE_DETECTION_SIDE = 2240
@@ -81,7 +81,7 @@ class PageReader:
     def read(self, picture: Picture) -> Iterator[ReadPiece]:
         """The pieces of a BGR page. Raises `CancelledError`."""
         view, quads, finding = self._upright(picture)
-        view = View(view.pixels, view.quarter_turns, slant_of(quads))
+        view = View(view.pixels, view.quarter_turns, sure_slant(view.pixels, quads))
         page = _Page(self, view, quads, finding)
         for piece in page.pieces():
             self.check()
