@@ -17,10 +17,19 @@ from typing import Any, Literal
 from airgap.core.errors import FeatureDisabled
 from airgap.core.file_names import safe_stem
 from process.decode import IMAGE_KINDS, unsupported
-from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource
+from process.pdf_source import SECOND_RENDERER, PdfSource
 from process.picture_source import PictureSource
 from process.sniff import sniff_file
-from process.source import DAMAGED, Limits, PageImage, Source, Span, TextLayer
+from process.source import (
+    DAMAGED,
+    FROM_TEXT_LAYER,
+    LAYER_NOT_SOUND,
+    Limits,
+    PageImage,
+    Source,
+    Span,
+    TextLayer,
+)
 
 __all__ = [
     "DAMAGED",

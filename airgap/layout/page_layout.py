@@ -21,8 +21,8 @@ from airgap.layout.regions import Region, insert_figure, regions, rows
 from airgap.layout.rulings import Drawing, Grid, Ink, Place, find_figures, find_grids, is_drawn, is_inside
 from airgap.layout.running_text import stacked_share
 from airgap.layout.tables import RuledTable, plan_table
-from airgap.layout.wide_tables import clean_grid, widened
 from airgap.layout.view import View
+from airgap.layout.wide_tables import clean_grid, widened
 
 MIN_TABLE_LINES = 4
 MAX_TABLE_SIZE = 0.8

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine
+from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine, said
 from airgap.layout.regions import Region
 from airgap.layout.tables import Cells, aligned_cells, headed_table, with_numbers_apart
 
@@ -71,8 +71,8 @@ def _labelled(region: Region, label: str, body_height: float) -> Iterator[Piece]
     """A region that is one piece: its rows joined as a paragraph's; a title gets its level by its height."""
     text = ""
     for row in region.rows:
-        if said := "  ".join(line.text for line in row if line.text):
-            text = join_lines(text, said)
+        if more := said(row):
+            text = join_lines(text, more)
     if not text:
         return
     if label == "title":
@@ -189,7 +189,7 @@ class _Paragraph:
         self._label, self._text, self._lines = "text", "", []
 
     def add(self, row: Row, body_height: float) -> Iterator[Piece]:
-        text = "  ".join(line.text for line in row)
+        text = said(row)
         if self._label != "text" or self._begins_new(row, text, body_height):
             yield from self.end()
             text = BULLET.sub("- ", text)
@@ -198,7 +198,7 @@ class _Paragraph:
         self.previous = row
 
     def add_heading(self, row: Row, label: str) -> Iterator[Piece]:
-        text = "  ".join(line.text for line in row)
+        text = said(row)
         continues = self._label == label and self.previous is not None
         if continues and self.previous is not None:
             gap = min(line.y0 for line in row) - max(line.y1 for line in self.previous)

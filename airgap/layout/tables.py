@@ -11,7 +11,7 @@ from functools import partial
 from itertools import groupby, pairwise
 from statistics import mean, median
 
-from airgap.layout.lines import Row, TextLine
+from airgap.layout.lines import Row, TextLine, runs_to_the_left
 from airgap.layout.regions import rows as text_rows
 from airgap.layout.rulings import Grid
 
@@ -166,8 +166,10 @@ class RuledTable:
     """Rows of cells: the lines, the rows and the columns it spans."""
 
     def to_html(self) -> str:
-        """The table as HTML, its text escaped."""
-        body = ("".join(_cell(*cell) for cell in row) for row in self.rows)
+        """The table as HTML, its text escaped; the first column is the one that is read first."""
+        texts = (line.text for row in self.rows for lines, _, _ in row for line in lines)
+        step = -1 if runs_to_the_left(texts) else 1
+        body = ("".join(_cell(*cell) for cell in row[::step]) for row in self.rows)
         return f"<table>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
 
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
+import pikepdf
+import pymupdf
 import pytest
 import pytest_asyncio
 from PIL import Image, ImageDraw, ImageFont
 
+from airgap.core.document import ReadOptions
 from airgap.engines.ppocr.engine import RapidOcrEngine
 from airgap.engines.ppocr.scripts import find_tessdata, is_rule
+from process.defaults import Defaults
+from process.pages import LAYER_NOT_SOUND, Limits, open_source
+from process.pipeline import Reader
 from tests.engines.drawn_pages import html_page, one_engine, read
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 engine = pytest_asyncio.fixture(one_engine, scope="module", loop_scope="module", name="engine")
 has_osd = (tessdata := find_tessdata(None)) is not None and (tessdata / "osd.traineddata").is_file()
 
+FONT = Path(pymupdf.__file__).parents[1] / "ocrmypdf" / "data" / "NotoSans-Regular.ttf"
+WRONG_MAP = (
+    b"1 begincodespacerange <0000> <ffff> endcodespacerange 16 beginbfrange %s endbfrange"
+    % b" ".join(b"<%02x00> <%02xff> <00c0>" % (page, page) for page in range(16))
+)
 FOREIGN = {
     "Devanagari": "मराठी कथा<br/>सर्व मराठी कथा वाचा<br/>मराठी चारोळी वाचा",
     "Thai": "การแพทย์แผนจีนช่วยให้เด็กสมองพิการ",
@@ -155,3 +169,23 @@ async def test_a_statement_keeps_all_columns_under_one_heading_line(engine: Rapi
     table = max((block.text for block in found.blocks), key=len)
     assert table.count("<tr>") == 41
     assert all(f"<td>{9400 - row * 7}.50</td></tr>" in table for row in range(40))
+
+
+async def test_a_font_that_lies_about_its_letters_is_read_from_pixels(engine: RapidOcrEngine) -> None:
+    with pymupdf.open() as made:
+        page = made.new_page(width=500, height=300)
+        for row, text in enumerate(("Certificate of insurance", "The holder lives in Springfield")):
+            page.insert_text((50, 60 + 24 * row), text, fontsize=14, fontname="noto", fontfile=str(FONT))
+        data = made.tobytes()
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        for item in pdf.objects:
+            if isinstance(item, pikepdf.Dictionary) and "/ToUnicode" in item:
+                item.ToUnicode = pdf.make_stream(WRONG_MAP)
+        buffer = io.BytesIO()
+        pdf.save(buffer)
+    reader = Reader(engine, Defaults(None, "base"), max_concurrency=1, max_queue=1, page_timeout=60)
+    with open_source(buffer.getvalue(), name="a.pdf", limits=Limits(), text_layer="auto") as source:
+        assert source.render(1).text_lines is not None  # it is well formed
+        document = await reader.recognize(source, ReadOptions())
+    assert "Certificate of insurance" in document.pages[0].blocks[0].text
+    assert LAYER_NOT_SOUND in document.pages[0].warnings
