@@ -15,6 +15,7 @@ from PIL import Image, ImageStat
 
 from airgap.core.document import Block, Box, Line
 from airgap.layout.insertion import place_among
+from airgap.layout.literal import escaped
 
 MOST_PLACES = 400
 
@@ -172,4 +173,5 @@ def _block(lines: tuple[Line, ...], engine: str) -> Block:
     known = [(line.confidence, len(line.text)) for line in lines if line.confidence is not None]
     total = sum(length for _, length in known)
     confidence = sum(value * length for value, length in known) / total if total else None
-    return Block("text", "\n".join(line.text for line in lines), (box,), confidence, lines, engine)
+    text = "\n".join(escaped(line.text) for line in lines)
+    return Block("text", text, (box,), confidence, lines, engine)

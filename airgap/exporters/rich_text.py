@@ -31,7 +31,7 @@ _IMAGE = re.compile(r"!\[([^\[\]\n]*)\]\([^()\s]*\)")
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\((?:https?:|mailto:|/|#)[^()\s]*\)")
 _STRONG = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
 _EMPHASIS = re.compile(r"(?<![\w*\\])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])")
-_ESCAPE = re.compile(r"\\([*_#`])")
+_ESCAPE = re.compile(r"\\([*_#`])|^\\(?=[>+|~=-])", re.MULTILINE)
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(?=\S)")
 _ITEM = re.compile(r"[ \t]{0,12}[-*+•][ \t]+(?=\S)")
 
@@ -107,7 +107,7 @@ def inline(text: str) -> tuple[Run, ...]:
     text = _IMAGE.sub(r"\1", _COMMENT.sub("", text))
     text = _LINK.sub(r"\1", text)
     text = _EMPHASIS.sub(r"<i>\1</i>", _STRONG.sub(r"<b>\2</b>", text))
-    text = _ESCAPE.sub(r"\1", text)
+    text = _ESCAPE.sub(lambda found: found[1] or "", text)
     runs: list[Run] = []
     styles: list[Style] = []
     position = 0

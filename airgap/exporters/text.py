@@ -20,7 +20,7 @@ PAGE_SEPARATOR = "\n\f"
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+", re.MULTILINE)
 _QUOTE = re.compile(r"^ {0,3}(?:> ?)+", re.MULTILINE)
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)[^`\n]*\n?", re.MULTILINE)
-_CODE = re.compile(r"`([^`\n]+)`")
+_CODE = re.compile(r"(?<!\\)`([^`\n]+)(?<!\\)`")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -83,4 +83,4 @@ def _pipe_row(line: str) -> str | None:
 
 
 def _inline(text: str) -> str:
-    return _CODE.sub(r"\1", "".join(run.text for run in inline(text)))
+    return "".join(run.text for run in inline(_CODE.sub(r"\1", text)))

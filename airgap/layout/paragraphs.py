@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine, said
+from airgap.layout.literal import escaped
 from airgap.layout.regions import Region
 from airgap.layout.tables import Cells, aligned_cells, headed_table, with_numbers_apart
 
@@ -75,6 +76,7 @@ def _labelled(region: Region, label: str, body_height: float) -> Iterator[Piece]
             text = join_lines(text, more)
     if not text:
         return
+    text = escaped(text)
     if label == "title":
         is_high = max(line.height for line in region.lines) > TITLE_HEIGHT * body_height
         label, text = ("title", f"# {text}") if is_high else ("sub_title", f"## {text}")
@@ -180,13 +182,14 @@ class _Paragraph:
         self._x1 = max((line.x1 for row in rows for line in row), default=0.0)
         self._label = "text"
         self._text = ""
+        self._mark = ""
         self._lines: list[TextLine] = []
         self.previous: Row | None = None
 
     def end(self) -> Iterator[Piece]:
         if self._text:
-            yield Piece(self._label, self._text, tuple(self._lines))
-        self._label, self._text, self._lines = "text", "", []
+            yield Piece(self._label, self._mark + escaped(self._text), tuple(self._lines))
+        self._label, self._text, self._mark, self._lines = "text", "", "", []
 
     def add(self, row: Row, body_height: float) -> Iterator[Piece]:
         text = said(row)
@@ -206,7 +209,8 @@ class _Paragraph:
         if not continues:
             yield from self.end()
             self._label = label
-            self._text = ("# " if label == "title" else "## ") + text
+            self._text = text
+            self._mark = "# " if label == "title" else "## "
         else:
             self._text = join_lines(self._text, text)
         self._lines += row

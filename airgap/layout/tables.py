@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from itertools import groupby, pairwise
 from statistics import mean, median
 
 from airgap.layout.lines import Row, TextLine, runs_to_the_left
+from airgap.layout.literal import escaped_cell
 from airgap.layout.regions import rows as text_rows
 from airgap.layout.rulings import Grid
 
@@ -142,7 +142,7 @@ def _cell(lines: Sequence[TextLine], rowspan: int = 1, colspan: int = 1) -> str:
     text = " ".join(line.text for line in lines if line.text)
     spans = f' rowspan="{rowspan}"' if rowspan > 1 else ""
     spans += f' colspan="{colspan}"' if colspan > 1 else ""
-    return f"<td{spans}>{html.escape(text, quote=False)}</td>"
+    return f"<td{spans}>{escaped_cell(text)}</td>"
 
 
 @dataclass
