@@ -189,3 +189,16 @@ async def test_a_font_that_lies_about_its_letters_is_read_from_pixels(engine: Ra
         document = await reader.recognize(source, ReadOptions())
     assert "Certificate of insurance" in document.pages[0].blocks[0].text
     assert LAYER_NOT_SOUND in document.pages[0].warnings
+
+
+async def test_a_listing_on_a_dark_screen_keeps_its_indentation(engine: RapidOcrEngine) -> None:
+    program = ["def total(rows):", "    found = {}", "    for row in rows:", "        if row.amount > 0:",
+               "            found[row.key] = row.amount", "    return found", "",
+               'if __name__ == "__main__":', '    print(total(load("may.csv")))']  # fmt: skip
+    page = Image.new("RGB", (820, 300), (30, 30, 30))
+    font = ImageFont.truetype(io.BytesIO(pymupdf.Font("cobo").buffer), 19)
+    for number, line in enumerate(program):
+        ImageDraw.Draw(page).text((20, 16 + 25 * number), line, fill=(220, 220, 220), font=font)
+    found = await read(engine, page)
+    assert [block.label for block in found.blocks] == ["code"]
+    assert found.blocks[0].text == "\n".join(["```", *program, "```"])
