@@ -18,6 +18,7 @@ from airgap.core.document import Block, Box, Page, ReadOptions
 from airgap.core.engine import Engine, PageRead
 from airgap.core.errors import AirgapError
 from airgap.monitoring import metrics
+from process.layer_check import borne_out, samples
 from process.left_out import insert_missing, left_out
 from process.second_look import close_up, insert
 from process.second_reader import SecondReader
@@ -75,6 +76,22 @@ class Accountant:
             return False
         again = self._again(options)
         return again is None or not any(block.text.strip() for block in (await again(image))[1])
+
+    async def borne_out(
+        self, blocks: tuple[Block, ...], image: Image, options: ReadOptions
+    ) -> tuple[Block, ...] | None:
+        """What of a PDF's own text is what its pixels show; None where that cannot be said of the page."""
+        again, sampled = self._again(options), samples(blocks)
+        if again is None or not sampled:
+            return blocks
+        everywhere = [line.box for block in blocks for line in block.lines]
+        close = await in_turn(close_up, image, [line.box for _, line in sampled], everywhere)
+        try:
+            _, read = await again(close.picture)
+        except AirgapError as error:
+            log.warning("a text layer was not checked: %s", error.message)
+            return None
+        return borne_out(blocks, sampled, close.lines(read))
 
     def _again(self, options: ReadOptions) -> Again | None:
         async def first(image: Image) -> tuple[str, Sequence[Block]]:

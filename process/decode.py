@@ -170,7 +170,7 @@ def normalise(image: Image.Image, *, copy: bool = True) -> Image.Image:
     """
     _despite_warnings(image.load)
     method = _UPRIGHT.get(_orientation(image))
-    rgb = in_proportion(_to_rgb(image), shown_size(image))
+    rgb = in_proportion(_to_rgb(image), shown_size(image), bilevel=image.mode == "1")
     if method is not None:
         return rgb.transpose(method)
     return rgb.copy() if copy and rgb is image else rgb

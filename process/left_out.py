@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from airgap.core.document import FIGURE_LABELS, Block, Box, Line
+from airgap.layout.literal import escaped
 
 _GROUP, _SHORT = 3, 4
 """Letters that are looked for together, and length up to which a line is looked for as it is, as a word."""
@@ -253,4 +254,5 @@ def _as_blocks(lines: Sequence[Line], engine: str) -> list[Block]:
         box = box.union(line.box)
     known = [line.confidence for line in lines if line.confidence is not None]
     confidence = sum(known) / len(known) if known else None
-    return [Block("text", "\n".join(line.text for line in lines), (box,), confidence, tuple(lines), engine)]
+    text = "\n".join(escaped(line.text) for line in lines)
+    return [Block("text", text, (box,), confidence, tuple(lines), engine)]

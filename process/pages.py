@@ -18,10 +18,18 @@ from airgap.core.errors import FeatureDisabled
 from airgap.core.file_names import safe_stem
 from airgap.core.opening import WHOLE, Opening
 from process.decode import IMAGE_KINDS, unsupported
-from process.pdf_source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, SECOND_RENDERER, PdfSource
+from process.pdf_source import SECOND_RENDERER, PdfSource
 from process.picture_source import PictureSource
 from process.sniff import sniff_file
-from process.source import DAMAGED, Limits, PageImage, Source, Span
+from process.source import (
+    DAMAGED,
+    FROM_TEXT_LAYER,
+    LAYER_NOT_SOUND,
+    Limits,
+    PageImage,
+    Source,
+    Span,
+)
 
 __all__ = [
     "DAMAGED",

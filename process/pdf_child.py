@@ -16,6 +16,7 @@ from typing import Any
 import pymupdf
 
 from process.child import Failure, Pages, Pieces
+from process.pdf_text import text_of
 
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
@@ -26,7 +27,6 @@ RESIDENT_BYTES = 192 * 2**20
 PROBED_PAGES = 20
 """Pages of which one must load, or the document as a whole is refused."""
 
-_VISIBLE = 16 | 32  # MuPDF's flags of a character that is filled or stroked
 _DAMAGE = (
     "padding truncated image",
     "treating as end of file",
@@ -72,7 +72,7 @@ class MuPdfPages:
             "width_pt": page.rect.width,
             "height_pt": page.rect.height,
             "dpi": zoom * 72,
-            "text": _text(page, zoom) if request["text"] else None,
+            "text": text_of(page, zoom) if request["text"] else None,
         }
         messages = pymupdf.TOOLS.mupdf_warnings()
         answer["damaged"] = any(sign in messages for sign in _DAMAGE)
@@ -173,34 +173,6 @@ def fit(width_pt: float, height_pt: float, request: dict[str, Any]) -> float:
     if min(width_pt, height_pt) * zoom < 1:
         raise Failure("page", "the page is less than a pixel wide")
     return float(zoom)
-
-
-def _text(page: Any, zoom: float) -> dict[str, Any]:
-    """The embedded text: lines as `[text, x0, y0, x1, y1]` in pixels, and signs of their worth.
-
-    `hidden` is the share of characters that are drawn invisibly, as under scans; `image` the share
-    of the page that its largest picture covers. MuPDF gives text positions on the unrotated page.
-    """
-    matrix = page.rotation_matrix * pymupdf.Matrix(zoom, zoom)
-    lines, characters, hidden = [], 0, 0
-    flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
-    for block in page.get_text("dict", flags=flags)["blocks"]:
-        for line in block.get("lines", ()):
-            text = "".join(span["text"] for span in line["spans"])
-            if not text.strip():
-                continue
-            box = pymupdf.Rect(line["bbox"]) * matrix
-            lines.append([text.strip(), box.x0, box.y0, box.x1, box.y1])
-            characters += len(text)
-            hidden += sum(len(s["text"]) for s in line["spans"] if not s["char_flags"] & _VISIBLE)
-    area = page.rect.width * page.rect.height
-    whole = pymupdf.Rect(0, 0, *page.cropbox.br - page.cropbox.tl)
-    images = [
-        abs(pymupdf.Rect(box) & whole) / area
-        for kind, box in page.get_bboxlog()
-        if kind in ("fill-image", "fill-imgmask")
-    ]
-    return {"lines": lines, "hidden": hidden / max(1, characters), "image": max(images, default=0.0)}
 
 
 def open_document(path: str, password: str | None) -> Pages:

@@ -19,14 +19,12 @@ from process.child_pool import Bounds, ChildLate, ChildLost, ChildRefused
 from process.child_source import ChildSource
 from process.decode import MAX_SIDE
 from process.ink import find_ink
-from process.source import DAMAGED, Limits, PageImage, Span
+from process.source import DAMAGED, FROM_TEXT_LAYER, LAYER_NOT_SOUND, Limits, PageImage, Span
 from process.text_layer import sound_lines
 
 log = logging.getLogger(__name__)
 
-FROM_TEXT_LAYER = "The text was taken from the PDF's own text layer."
 DOUBTFUL = "Some of the page's drawing commands are broken; parts of it may be missing."
-LAYER_NOT_SOUND = "The PDF's text layer is missing or not sound; the page was read from its pixels."
 SECOND_RENDERER = "The file is irregular; the page was drawn by a second renderer."
 
 MIN_PDF_SIDE = 16
@@ -108,7 +106,7 @@ class PdfSource(ChildSource):
     def render(self, number: int) -> PageImage:
         answer, image = self._draw(number, text=self.takes_text)
         ink = find_ink(image)
-        lines = sound_lines(answer["text"], image.size, ink) if answer["text"] else None
+        lines = sound_lines(answer["text"], image, ink) if answer["text"] else None
         return PageImage(
             number,
             image,

@@ -35,7 +35,7 @@ from process.accounting import Accountant
 from process.defaults import Defaults
 from process.in_order import in_order
 from process.second_reader import SecondReader
-from process.source import PageImage, Source
+from process.source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, PageImage, Source
 from process.turns import Turns, who
 from process.work import Work, briefly
 
@@ -185,17 +185,29 @@ class Reader:
             trace.note_page(self.engine.name, "ok")
             return Page(number, *image.size, warnings=(*warnings, BLANK_PAGE), coverage=1.0)
         if rendered.text_lines is not None:
-            blocks = await briefly(blocks_of, rendered.text_lines)
-            read = Page(number, *image.size, blocks=blocks)
-            page = await self._accountant.account(read, image, options)
-            trace.note_page(self.engine.name, page.status)
-            return replace(page, warnings=(*warnings, *page.warnings))
+            page = await self._from_text_layer(rendered, options)
+            if page is not None:
+                return page
+            warnings = tuple(LAYER_NOT_SOUND if said == FROM_TEXT_LAYER else said for said in warnings)
         page = await self._read([image], options, number, on_delta)
         page = await self._checked(page, image, options)
         page = await self._accountant.account(page, image, options)
         trace.note_page(page.engine or self.engine.name, page.status)
         status = "degraded" if rendered.damaged and page.status == "ok" else page.status
         return replace(page, status=status, warnings=(*warnings, *page.warnings))
+
+    async def _from_text_layer(self, rendered: PageImage, options: ReadOptions) -> Page | None:
+        """The page as its PDF has it; None where its pixels show something else."""
+        image = rendered.image
+        blocks = await briefly(blocks_of, rendered.text_lines or ())
+        borne_out = await self._accountant.borne_out(blocks, image, options)
+        if borne_out is None:
+            return None
+        page = await self._accountant.account(
+            Page(rendered.number, *image.size, blocks=borne_out), image, options
+        )
+        trace.note_page(self.engine.name, page.status)
+        return replace(page, warnings=(*rendered.warnings, *page.warnings))
 
     async def _checked(self, page: Page, image: Image, options: ReadOptions) -> Page:
         """The page as a second engine reads it too, where the request asks for that."""

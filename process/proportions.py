@@ -32,6 +32,7 @@ def dots_per_inch(image: Image.Image) -> tuple[float, float]:
     return across, down
 
 
-def in_proportion(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture at its `shown_size`."""
-    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+def in_proportion(image: Image.Image, size: tuple[int, int], *, bilevel: bool = False) -> Image.Image:
+    """The picture at its `shown_size`; what is black and white stays so."""
+    method = Image.Resampling.NEAREST if bilevel else Image.Resampling.BICUBIC
+    return image if image.size == size else image.resize(size, method)

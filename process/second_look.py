@@ -8,13 +8,14 @@ for sure stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageStat
 
 from airgap.core.document import Block, Box, Line
 from airgap.layout.insertion import place_among
+from airgap.layout.literal import escaped
 
 MOST_PLACES = 400
 
@@ -66,15 +67,30 @@ class CloseUp:
 
     def blocks(self, read: Sequence[Block], engine: str) -> list[Block]:
         """What was read for sure in the picture, a block for each place, in page pixels."""
-        lines = [line for block in read for line in block.lines if _is_sure(line)]
         found = []
-        for cut_out in self.cut_outs:
-            bottom = cut_out.top + cut_out.height
-            inside = [line for line in lines if cut_out.top <= (line.box.y0 + line.box.y1) / 2 < bottom]
-            placed = tuple(Line(line.text, cut_out.on_page(line.box), line.confidence) for line in inside)
+        for cut_out, placed in self._placed(read, _is_sure):
             if placed and _fills(placed, cut_out.place):
                 found.append(_block(placed, engine))
         return found
+
+    def lines(self, read: Sequence[Block]) -> list[Line | None]:
+        """What was read of each place, sure or not, as one line; None where nothing was."""
+        blocks = [_block(placed, "") if placed else None for _, placed in self._placed(read, bool)]
+        return [
+            None
+            if block is None
+            else Line(" ".join(block.text.split("\n")), block.boxes[0], block.confidence)
+            for block in blocks
+        ]
+
+    def _placed(
+        self, read: Sequence[Block], take: Callable[[Line], bool]
+    ) -> Iterator[tuple[_CutOut, tuple[Line, ...]]]:
+        lines = [line for block in read for line in block.lines if take(line)]
+        for cut_out in self.cut_outs:
+            bottom = cut_out.top + cut_out.height
+            inside = [line for line in lines if cut_out.top <= (line.box.y0 + line.box.y1) / 2 < bottom]
+            yield cut_out, tuple(Line(o.text, cut_out.on_page(o.box), o.confidence) for o in inside)
 
 
 def close_up(image: Image.Image, places: Sequence[Box], read: Sequence[Box]) -> CloseUp:
@@ -157,4 +173,5 @@ def _block(lines: tuple[Line, ...], engine: str) -> Block:
     known = [(line.confidence, len(line.text)) for line in lines if line.confidence is not None]
     total = sum(length for _, length in known)
     confidence = sum(value * length for value, length in known) / total if total else None
-    return Block("text", "\n".join(line.text for line in lines), (box,), confidence, lines, engine)
+    text = "\n".join(escaped(line.text) for line in lines)
+    return Block("text", text, (box,), confidence, lines, engine)

@@ -19,6 +19,8 @@ from PIL import Image
 from airgap.core.document import Line
 from airgap.core.errors import PageOutOfRange, TooManyPages
 
+FROM_TEXT_LAYER = "The text was taken from the PDF's own text layer."
+LAYER_NOT_SOUND = "The PDF's text layer is missing or not sound; the page was read from its pixels."
 DAMAGED = "The page's data are damaged; parts of it may be missing."
 
 

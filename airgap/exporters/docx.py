@@ -133,6 +133,8 @@ def _paragraph(word: Word, piece: Paragraph, block: Block) -> None:
     if caption:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
     _runs(paragraph, piece.runs)
+    if piece.code:
+        paragraph.runs[0].font.name = "Courier New"
 
 
 def _runs(paragraph: Any, runs: tuple[Run, ...]) -> None:

@@ -84,6 +84,8 @@ def _pieces(block: Block) -> Iterator[str]:
             items = item
         if isinstance(piece, Table):
             yield _table(piece)
+        elif piece.code:
+            yield f"<pre>{escape(piece.runs[0].text)}</pre>\n"
         else:
             tag = "li" if piece.item else f"h{piece.level}" if piece.level else "p"
             yield f"<{tag}{attributes}>{_runs(piece.runs)}</{tag}>\n"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from airgap.exporters.fences import Code, split_code
 from airgap.exporters.html_tables import TAG_NAMES, Cell, Table, split_tables
 
 Style = Literal["bold", "italic", "underline", "sub", "sup"]
@@ -31,7 +32,7 @@ _IMAGE = re.compile(r"!\[([^\[\]\n]*)\]\([^()\s]*\)")
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\((?:https?:|mailto:|/|#)[^()\s]*\)")
 _STRONG = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
 _EMPHASIS = re.compile(r"(?<![\w*\\])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])")
-_ESCAPE = re.compile(r"\\([*_#`])")
+_ESCAPE = re.compile(r"\\([*_#`])|^\\(?=[>+|~=-])", re.MULTILINE)
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(?=\S)")
 _ITEM = re.compile(r"[ \t]{0,12}[-*+•][ \t]+(?=\S)")
 
@@ -46,21 +47,25 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """`level` is 1 to 6 for a heading, 0 for a paragraph; `item` is True in a list."""
+    """`level` is 1 to 6 for a heading, 0 for a paragraph; `item` is True in a list, `code` to the letter."""
 
     runs: tuple[Run, ...]
     level: int = 0
     item: bool = False
+    code: bool = False
 
 
 def rich_text(markdown: str) -> Iterator[Paragraph | Table]:
     """The pieces of a text in order; empty ones are left out."""
-    for part in split_tables(markdown):
-        if isinstance(part, Table):
-            if part.rows:
-                yield part
-        else:
-            yield from _paragraphs(part)
+    for part in split_code(markdown):
+        if isinstance(part, Code):
+            yield Paragraph((Run(part.text),), code=True)
+            continue
+        for piece in split_tables(part):
+            if not isinstance(piece, Table):
+                yield from _paragraphs(piece)
+            elif piece.rows:
+                yield piece
 
 
 def _paragraphs(text: str) -> Iterator[Paragraph | Table]:
@@ -107,7 +112,7 @@ def inline(text: str) -> tuple[Run, ...]:
     text = _IMAGE.sub(r"\1", _COMMENT.sub("", text))
     text = _LINK.sub(r"\1", text)
     text = _EMPHASIS.sub(r"<i>\1</i>", _STRONG.sub(r"<b>\2</b>", text))
-    text = _ESCAPE.sub(r"\1", text)
+    text = _ESCAPE.sub(lambda found: found[1] or "", text)
     runs: list[Run] = []
     styles: list[Style] = []
     position = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from airgap.core.document import Block, Document, Page
+from airgap.exporters.fences import Code, split_code
 from airgap.exporters.furniture import as_asked
 from airgap.exporters.html_tables import Table, split_tables
 from airgap.exporters.markdown import failure_reason
@@ -20,7 +21,7 @@ PAGE_SEPARATOR = "\n\f"
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+", re.MULTILINE)
 _QUOTE = re.compile(r"^ {0,3}(?:> ?)+", re.MULTILINE)
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)[^`\n]*\n?", re.MULTILINE)
-_CODE = re.compile(r"`([^`\n]+)`")
+_CODE = re.compile(r"(?<!\\)`([^`\n]+)(?<!\\)`")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -49,10 +50,17 @@ def block_text(block: Block) -> str:
 
 def plain_text(markdown: str) -> str:
     """Markdown with HTML tables in it, as plain text. Marks that are not well formed stay."""
-    parts = [
-        table_text(part) if isinstance(part, Table) else _strip_marks(part) for part in split_tables(markdown)
+    parts = [piece for part in split_code(markdown) for piece in _texts(part)]
+    return _BLANK_LINES.sub("\n\n", "\n".join(part for part in parts if part)).strip("\n").rstrip()
+
+
+def _texts(part: str | Code) -> list[str]:
+    if isinstance(part, Code):
+        return [part.text]
+    return [
+        (table_text(piece) if isinstance(piece, Table) else _strip_marks(piece)).strip()
+        for piece in split_tables(part)
     ]
-    return _BLANK_LINES.sub("\n\n", "\n".join(part for part in parts if part)).strip()
 
 
 def table_text(table: Table) -> str:
@@ -83,4 +91,4 @@ def _pipe_row(line: str) -> str | None:
 
 
 def _inline(text: str) -> str:
-    return _CODE.sub(r"\1", "".join(run.text for run in inline(text)))
+    return "".join(run.text for run in inline(_CODE.sub(r"\1", text)))

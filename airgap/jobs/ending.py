@@ -1,4 +1,4 @@
-"""How a job ends once its pages are read: its result is written, its state settled, what was lost read anew."""
+"""How a job ends once its pages are read: its result is written, its state settled, the lost read anew."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ from airgap.http.responses import content_disposition, unless_gone, zip_response
 from airgap.http.service import Service, ServiceDep, ServiceStatus
 from airgap.http.uploads import display_name, save_upload, temporary_path
 from airgap.jobs.description import JobAnswer, describe
+from airgap.jobs.events import JobEvent
 from airgap.jobs.intake import Order, take_in
 from airgap.jobs.plan import Input, Priority, Status
 from airgap.jobs.quota import Quota
-from airgap.jobs.events import JobEvent
 from airgap.jobs.service import Jobs
 from airgap.jobs.store import JobFolder
 from airgap.jobs.tables import Job, Wanted

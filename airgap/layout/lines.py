@@ -6,7 +6,9 @@ while its later lines are still being read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from statistics import median
@@ -132,6 +134,18 @@ class Inset(TextLine):
 
 Row = list[TextLine]
 """Lines that stand beside one another, from left to right."""
+
+
+def runs_to_the_left(texts: Iterable[str]) -> bool:
+    """Whether most letters of some texts are of a script that is written from right to left."""
+    kinds = Counter(unicodedata.bidirectional(character) for text in texts for character in text)
+    return kinds["R"] + kinds["AL"] > kinds["L"]
+
+
+def said(row: Row) -> str:
+    """The text of lines beside one another, in the order in which they are read; waits for them."""
+    texts = [line.text for line in row if line.text]
+    return " ".join(reversed(texts)) if runs_to_the_left(texts) else "  ".join(texts)
 
 
 def visual_length(text: str) -> int:

@@ -22,6 +22,7 @@ from airgap.layout.rulings import Drawing, Grid, Ink, Place, find_figures, find_
 from airgap.layout.running_text import stacked_share
 from airgap.layout.tables import RuledTable, plan_table
 from airgap.layout.view import View
+from airgap.layout.wide_tables import clean_grid, widened
 
 MIN_TABLE_LINES = 4
 MAX_TABLE_SIZE = 0.8
@@ -64,9 +65,9 @@ class PageLayout:
         ink = Ink.of(self._view)
         drawing = Drawing.of(ink, self._lines)
         grids = self._take_ruled_tables(ink, drawing)
-        self._take_tables(grids)
+        tables = self._take_tables(grids)
         self._take_equations()
-        figures = find_figures(drawing, self._lines, grids)
+        figures = find_figures(drawing, self._lines, tables)
         height = median_height(self._lines)
         items = [item for item in self._items if not is_drawn(item, figures, height)]
         clear = [place for place in figures if not any(is_inside(item, place) for item in items)]
@@ -107,19 +108,21 @@ class PageLayout:
                 return Inset(spot.place, "table", lines, other.to_html)
         return Inset(place, "table", inside, table.to_html)
 
-    def _take_tables(self, grids: Sequence[Grid]) -> None:
+    def _take_tables(self, grids: Sequence[Grid]) -> list[Place]:
+        """Take those that the network sees, too; the places of all tables."""
         done = [grid.place for grid in grids]
         for area in self._areas:
             large = area.size > MAX_TABLE_SIZE * self._view.width * self._view.height
             if area.label != "table" or large or any(_meet(area, place) for place in done):
                 continue
-            lines = held(area, self._loose())
+            place, lines = widened(area.place, held(area, self._loose()), self._loose())
             if stacked_share(lines, PROSE_STACK) > MAX_PROSE:
                 continue
-            table = self._planned(area, lines)
+            table = clean_grid(lines) or self._planned(Area(area.label, area.score, place), lines)
             if table is not None:
-                self._put(Inset(area.place, "table", lines, table.to_html))
-                done.append(area.place)
+                self._put(Inset(place, "table", lines, table.to_html))
+                done.append(place)
+        return done
 
     def _planned(self, area: Area, lines: Sequence[TextLine]) -> RuledTable | None:
         if self._plan is None or len(lines) < MIN_TABLE_LINES:

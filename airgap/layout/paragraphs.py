@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine
+from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine, said
+from airgap.layout.literal import escaped
 from airgap.layout.regions import Region
 from airgap.layout.tables import Cells, aligned_cells, headed_table, with_numbers_apart
 
@@ -71,10 +72,11 @@ def _labelled(region: Region, label: str, body_height: float) -> Iterator[Piece]
     """A region that is one piece: its rows joined as a paragraph's; a title gets its level by its height."""
     text = ""
     for row in region.rows:
-        if said := "  ".join(line.text for line in row if line.text):
-            text = join_lines(text, said)
+        if more := said(row):
+            text = join_lines(text, more)
     if not text:
         return
+    text = escaped(text)
     if label == "title":
         is_high = max(line.height for line in region.lines) > TITLE_HEIGHT * body_height
         label, text = ("title", f"# {text}") if is_high else ("sub_title", f"## {text}")
@@ -180,16 +182,17 @@ class _Paragraph:
         self._x1 = max((line.x1 for row in rows for line in row), default=0.0)
         self._label = "text"
         self._text = ""
+        self._mark = ""
         self._lines: list[TextLine] = []
         self.previous: Row | None = None
 
     def end(self) -> Iterator[Piece]:
         if self._text:
-            yield Piece(self._label, self._text, tuple(self._lines))
-        self._label, self._text, self._lines = "text", "", []
+            yield Piece(self._label, self._mark + escaped(self._text), tuple(self._lines))
+        self._label, self._text, self._mark, self._lines = "text", "", "", []
 
     def add(self, row: Row, body_height: float) -> Iterator[Piece]:
-        text = "  ".join(line.text for line in row)
+        text = said(row)
         if self._label != "text" or self._begins_new(row, text, body_height):
             yield from self.end()
             text = BULLET.sub("- ", text)
@@ -198,7 +201,7 @@ class _Paragraph:
         self.previous = row
 
     def add_heading(self, row: Row, label: str) -> Iterator[Piece]:
-        text = "  ".join(line.text for line in row)
+        text = said(row)
         continues = self._label == label and self.previous is not None
         if continues and self.previous is not None:
             gap = min(line.y0 for line in row) - max(line.y1 for line in self.previous)
@@ -206,7 +209,8 @@ class _Paragraph:
         if not continues:
             yield from self.end()
             self._label = label
-            self._text = ("# " if label == "title" else "## ") + text
+            self._text = text
+            self._mark = "# " if label == "title" else "## "
         else:
             self._text = join_lines(self._text, text)
         self._lines += row

@@ -35,6 +35,8 @@ STACKED = 0.5
 MIN_LEVEL, MIN_LEVEL_LINES = 0.65, 8
 """Rows go over a strip only where so many of the lines that may form them are level, and some lines to tell.
 Measured: 1.00 in tables and receipts, 0.3 to 0.6 in columns that are set apart."""
+MAX_BESIDE, TOGETHER = 0.1, 0.25
+"""Two sides take turns where so few lines have one beside them, in so much of both heights together."""
 NUMBER = re.compile(r"[\W\d]*\d[\W\d]*[A-Za-z%]?")
 
 
@@ -96,6 +98,8 @@ def find_gutter(lines: list[TextLine], height: float) -> _Gutter | None:
     """The white strip that best separates two columns of running text, or None."""
     candidates = sorted(_candidates(lines, height), key=lambda gutter: -gutter.score)
     for gutter in candidates[:MAX_CANDIDATES]:
+        if takes_turns(gutter.left, gutter.right):
+            continue
         if not reads_across(gutter.left, gutter.right, height):
             return gutter
     return None
@@ -254,6 +258,20 @@ def reads_across(left: list[TextLine], right: list[TextLine], height: float) -> 
     if min(stacked_share(left), stacked_share(right)) >= STACKED:
         return False
     return min(len(left), len(right)) < MIN_LEVEL_LINES or level_share(left, right, height) >= MIN_LEVEL
+
+
+def takes_turns(left: Sequence[TextLine], right: Sequence[TextLine]) -> bool:
+    """Whether what stands left and right never stands at one height, as in a conversation: no columns."""
+    few, many = (left, right) if len(left) < len(right) else (right, left)
+    beside = sum(_laps(line, many) for line in few)
+    spans = [(min(line.y0 for line in side), max(line.y1 for line in side)) for side in (left, right)]
+    within = min(spans[0][1], spans[1][1]) - max(spans[0][0], spans[1][0])
+    whole = max(spans[0][1], spans[1][1]) - min(spans[0][0], spans[1][0])
+    return beside <= MAX_BESIDE * len(few) and within > TOGETHER * whole
+
+
+def _laps(line: TextLine, others: Sequence[TextLine]) -> bool:
+    return any(min(line.y1, o.y1) - max(line.y0, o.y0) > 0.2 * min(line.height, o.height) for o in others)
 
 
 def _looks_across(left: list[TextLine], right: list[TextLine], height: float) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airgap.layout.lines import TextLine, median_height
+from airgap.layout.lines import TextLine, median_height, visual_length
 from airgap.layout.view import View
 
 Mask = NDArray[Any]
@@ -34,6 +34,8 @@ MAX_DRAWN = 0.08
 MAX_LABELS = 8
 MAX_TEXT_HEIGHT = 2.5
 MARK_CAPACITY = 3.0
+SURE_OF_LARGE, FEWEST_LETTERS, LEAST_DENSITY = 0.9, 2, 0.5
+"""Large type is text where at least so many letters are read on it, for sure, and they fill the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class Drawing:
 
     @classmethod
     def of(cls, ink: Ink, lines: Sequence[TextLine]) -> Drawing:
-        """Take the lines of text, but for absurdly high ones, and the rules off the page."""
+        """Take the lines of text, but for high ones on which hardly anything is read, and the rules off."""
         import cv2
 
         paper = int(np.percentile(ink.grey, 90))
@@ -180,7 +182,7 @@ class Drawing:
         mask: Mask = np.where(stands_out, 255, 0).astype(np.uint8)
         limit = MAX_TEXT_HEIGHT * median_height(lines)
         for line in lines:
-            if line.height <= limit:
+            if line.height <= limit or is_large_type(line):
                 _erase(mask, ink.scale, (line.x0, line.y0, line.x1, line.y1))
         rules = cv2.bitwise_or(_rules(mask, (MIN_RULE, 1)), _rules(mask, (1, MIN_RULE)))
         return cls(cv2.subtract(mask, rules), rules, ink.scale)
@@ -195,7 +197,7 @@ class Drawing:
         return part.size > 0 and float((areas > 0).mean()) > MAX_DRAWN
 
 
-def find_figures(drawing: Drawing, lines: Sequence[TextLine], grids: Sequence[Grid]) -> list[Place]:
+def find_figures(drawing: Drawing, lines: Sequence[TextLine], tables: Sequence[Place]) -> list[Place]:
     """Large areas of ink that is neither text nor a table: photographs, drawings, stamps.
 
     A frame ruled around such areas, with hardly any text in it, belongs to the figure.
@@ -203,9 +205,9 @@ def find_figures(drawing: Drawing, lines: Sequence[TextLine], grids: Sequence[Gr
     import cv2
 
     mask, rules, scale = drawing.mask.copy(), drawing.rules.copy(), drawing.scale
-    for grid in grids:
-        _erase(mask, scale, grid.place)
-        _erase(rules, scale, grid.place)
+    for table in tables:
+        _erase(mask, scale, table)
+        _erase(rules, scale, table)
     closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((13, 13), np.uint8))
     closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     figures = [place for place, area in _areas(closed, scale) if area >= MIN_FIGURE_INK]
@@ -252,7 +254,15 @@ def is_drawn(line: TextLine, figures: Sequence[Place], height: float) -> bool:
     `height`: the page's typical line.
     """
     odd = line.height > MAX_TEXT_HEIGHT * height or line.capacity < MARK_CAPACITY
-    return odd and any(is_inside(line, place) for place in figures)
+    return odd and any(is_inside(line, place) for place in figures) and not is_large_type(line)
+
+
+def is_large_type(line: TextLine) -> bool:
+    """Whether a line is read as letters without doubt, however high it is; waits for the reading."""
+    reading = line.start().result()
+    letters = sum(character.isalnum() for character in reading.text)
+    dense = visual_length(reading.text) >= LEAST_DENSITY * line.capacity / 2
+    return reading.confidence >= SURE_OF_LARGE and letters >= FEWEST_LETTERS and dense
 
 
 def _erase(mask: Mask, scale: float, place: Place, margin: int = 2) -> None:

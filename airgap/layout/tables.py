@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,8 @@ from functools import partial
 from itertools import groupby, pairwise
 from statistics import mean, median
 
-from airgap.layout.lines import Row, TextLine
+from airgap.layout.lines import Row, TextLine, runs_to_the_left
+from airgap.layout.literal import escaped_cell
 from airgap.layout.regions import rows as text_rows
 from airgap.layout.rulings import Grid
 
@@ -142,7 +142,7 @@ def _cell(lines: Sequence[TextLine], rowspan: int = 1, colspan: int = 1) -> str:
     text = " ".join(line.text for line in lines if line.text)
     spans = f' rowspan="{rowspan}"' if rowspan > 1 else ""
     spans += f' colspan="{colspan}"' if colspan > 1 else ""
-    return f"<td{spans}>{html.escape(text, quote=False)}</td>"
+    return f"<td{spans}>{escaped_cell(text)}</td>"
 
 
 @dataclass
@@ -166,18 +166,22 @@ class RuledTable:
     """Rows of cells: the lines, the rows and the columns it spans."""
 
     def to_html(self) -> str:
-        """The table as HTML, its text escaped."""
-        body = ("".join(_cell(*cell) for cell in row) for row in self.rows)
+        """The table as HTML, its text escaped; the first column is the one that is read first."""
+        texts = (line.text for row in self.rows for lines, _, _ in row for line in lines)
+        step = -1 if runs_to_the_left(texts) else 1
+        body = ("".join(_cell(*cell) for cell in row[::step]) for row in self.rows)
         return f"<table>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
 
 
 def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:
     """The lines inside a grid as a table; None where the rules are a frame around text, or a figure."""
     cells = _ruled_cells(grid)
-    for line in sorted(lines, key=lambda line: (line.middle, line.x0)):
+    for line in lines:
         row = min(len(grid.ys) - 2, max(0, bisect_right(grid.ys, line.middle) - 1))
         column = min(len(grid.xs) - 2, max(0, bisect_right(grid.xs, (line.x0 + line.x1) / 2) - 1))
         cells[row, column].lines.append(line)
+    for cell in {id(cell): cell for cell in cells.values()}.values():
+        cell.lines = [line for row in text_rows(cell.lines) for line in row]
     _part_rows(cells, grid)
     distinct = list({id(cell): cell for cell in cells.values()}.values())
     filled = [cell for cell in distinct if cell.lines]

@@ -144,3 +144,11 @@ def test_only_doubtful_layouts_wait_for_characters() -> None:
     lines = column(100, 480, 120, 20, "a") + column(520, 900, 120, 20, "b")
     unread = [TextLine((i.x0, i.y0, i.x1, i.y1), n, refuse) for n, i in enumerate(lines)]  # type: ignore[arg-type]
     assert len(regions(unread)) == 2
+
+
+def test_a_conversation_is_read_from_top_to_bottom() -> None:
+    lefts = [30 if n % 2 == 0 else 380 for n in range(8)]
+    said = [line(x, 40 + 90 * n, x + 300) for n, x in enumerate(lefts)]
+    times = [line(x + 240, 66 + 90 * n, x + 300) for n, x in enumerate(lefts)]
+    [region] = regions([*said, *times])
+    assert [row[0].y0 for row in region.rows] == sorted(line.y0 for line in (*said, *times))

@@ -91,7 +91,7 @@ class ForeignLines:
         return UNREAD
 
     def _ask_after_script(self, region: Sequence[TextLine]) -> None:
-        """Take lines of which PP-OCR is unsure for foreign, where Tesseract says that they are."""
+        """Take the lines of a region of which PP-OCR is unsure for foreign, if Tesseract says they are."""
         self._asked.update(line.index for line in region)
         readings = [(line, line.start().result()) for line in region]
         doubted = [line for line, reading in readings if reading.confidence < DOUBTED]

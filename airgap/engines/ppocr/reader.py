@@ -20,13 +20,15 @@ from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from airgap.engines.ppocr.scripts import Tesseract, is_foreign, is_rule
+from airgap.layout.code import code_of
 from airgap.layout.furniture import number_places
 from airgap.layout.lines import Inset, Reading, TextLine, body_height, done
 from airgap.layout.page_layout import PageLayout
 from airgap.layout.paragraphs import Piece, pieces
 from airgap.layout.quads import Picture, Quads, quad_size
 from airgap.layout.regions import Region
-from airgap.layout.view import View, places, slant_of
+from airgap.layout.rulings import Place
+from airgap.layout.view import View, places, sure_slant
 
 DETECTION_SIDE = 1280
 FINE_DETECTION_SIDE = 2240
@@ -81,7 +83,7 @@ class PageReader:
     def read(self, picture: Picture) -> Iterator[ReadPiece]:
         """The pieces of a BGR page. Raises `CancelledError`."""
         view, quads, finding = self._upright(picture)
-        view = View(view.pixels, view.quarter_turns, slant_of(quads))
+        view = View(view.pixels, view.quarter_turns, sure_slant(view.pixels, quads))
         page = _Page(self, view, quads, finding)
         for piece in page.pieces():
             self.check()
@@ -164,6 +166,11 @@ class _Page:
                     for member in [line] if inside is None else inside:
                         self._region_lines[member.index] = region.lines if inside is None else inside
         for region in ordered:
+            program = None if region.side else code_of(region.rows, self._read_place, self._view.straight)
+            if program is not None:
+                text, lines = program
+                yield self._placed(Piece("code", f"```\n{text}\n```", lines))
+                continue
             for piece in pieces(region, body):
                 yield self._placed(piece)
         yield from self._unreadable_pieces()
@@ -214,6 +221,12 @@ class _Page:
             return narrow
         full = recognizer.read(strip)
         return full if full.confidence >= narrow.confidence else narrow
+
+    def _read_place(self, place: Place) -> Reading:
+        """A place of the straightened page, read as one line."""
+        x0, y0, x1, y1 = place
+        quad = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
+        return self._reader.networks.recognizer.read(cut_strip(self._view.straight, quad))
 
     def _strip(self, index: int, height: int) -> Picture:
         return cut_strip(self._view.pixels, self._quads[index], height)
