@@ -71,6 +71,12 @@ FEATURES = {
         kinds={"/documentintelligence/documentModels/{model}/analyzeResults": ""},
         switch="enable_jobs",
     ),
+    "docling": Feature(
+        "airgap.dialects.docling",
+        "pdf",
+        ("/v1/convert", "/v1/status", "/v1/result", "/v1/chunk"),
+        kinds={"/v1/convert/file/async": "job", "/v1/convert/source/async": "job", "/v1/chunk": ""},
+    ),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
     "export": Feature("airgap.http.export_routes", "", ("/export",)),
     "web": Feature("airgap.http.page_routes", "", ("/ui",)),
