@@ -77,6 +77,8 @@ FEATURES = {
         ("/v1/convert", "/v1/status", "/v1/result", "/v1/chunk"),
         kinds={"/v1/convert/file/async": "job", "/v1/convert/source/async": "job", "/v1/chunk": ""},
     ),
+    "mineru": Feature("airgap.dialects.mineru", "pdf", ("/file_parse",)),
+    "paddlex": Feature("airgap.dialects.paddlex", "pdf", ("/layout-parsing",)),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
     "export": Feature("airgap.http.export_routes", "", ("/export",)),
     "web": Feature("airgap.http.page_routes", "", ("/ui",)),
