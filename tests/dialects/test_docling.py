@@ -24,7 +24,7 @@ def convert(api: httpx.Client, data: bytes, path: str = "/v1/convert/file", **fi
 
 def test_markdown_and_json_as_open_webui_asks_for_them(api: httpx.Client) -> None:
     data = pdf(3)
-    fields = {
+    fields: dict[str, Any] = {
         "image_export_mode": "placeholder",
         "md_page_break_placeholder": "\f",
         "to_formats": ["md", "json"],
@@ -59,7 +59,7 @@ def test_all_formats_from_a_source(api: httpx.Client) -> None:
 
 def test_a_task_is_polled_and_fetched(api: httpx.Client) -> None:
     data = pdf(2)
-    fields = {"to_formats": ["md"], "md_page_break_placeholder": "<!-- next -->"}
+    fields: dict[str, Any] = {"to_formats": ["md"], "md_page_break_placeholder": "<!-- next -->"}
     task = convert(api, data, "/v1/convert/file/async", **fields).json()
     assert task["task_status"] in ("pending", "started")
     deadline = time.monotonic() + 60

@@ -41,7 +41,7 @@ def test_a_picture_whatever_the_request_calls_it(api: httpx.Client) -> None:
 
 
 def test_figures_come_along(cpu_api: httpx.Client) -> None:
-    found = parse(cpu_api, (ROOT / "samples" / "figure.png").read_bytes())
+    found = parse(cpu_api, (ROOT / "samples" / "table.png").read_bytes())
     (page,) = found["layoutParsingResults"]
     assert page["markdown"]["images"]
     for name, image in page["markdown"]["images"].items():
