@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm bench-gpu verify-model bundle test-image clean
+.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model bundle test-image clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,10 @@ bench-jobs: $(VENV)/.dev ## what durable jobs cost, and how long people wait for
 test-vllm: ## the engines that need torch, on tiny checkpoints, in an environment of their own (3 GB)
 	tests/vllm/setup_env.sh .venv-vllm
 	.venv-vllm/bin/python -m pytest -q $(LAST_FAILED) tests/vllm tests/transformers
+
+test-clients: $(VENV)/.serve ## other people's clients, unmodified, against a server, in an environment of their own (1 GB)
+	tests/clients/setup_env.sh .venv-clients
+	SERVER_PYTHON=$(abspath $(BIN)/python) .venv-clients/bin/python -m pytest -q -m clients -o filterwarnings= $(LAST_FAILED) tests/clients
 
 verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
 	$(BIN)/python -m airgap.engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)

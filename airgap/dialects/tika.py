@@ -82,9 +82,20 @@ async def greeting(service: ServiceDep) -> str:
     return f"Airgap OCR {VERSION} speaks as Tika's server here. PUT a file to this address.\n"
 
 
-@router.get("/version", summary="What answers as Tika's server", response_class=PlainTextResponse)
-async def version() -> str:
-    return f"Airgap OCR {VERSION}"
+@router.get(
+    "/version",
+    summary="What answers as Tika's server, or to Docling's client",
+    response_class=Response,
+    responses=answers_with("text/plain", "application/json"),
+)
+async def version(
+    accept_docling_document_version: Annotated[
+        str | None, Header(description="Docling's client sends it, and gets JSON.")
+    ] = None,
+) -> Response:
+    if accept_docling_document_version is not None:
+        return await json_in_memory({"airgap-ocr": VERSION})
+    return PlainTextResponse(f"Airgap OCR {VERSION}")
 
 
 @router.put(

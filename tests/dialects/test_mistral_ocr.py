@@ -151,6 +151,7 @@ def test_figures_are_named_in_the_text_and_listed(cpu_api: httpx.Client) -> None
     data = (ROOT / "samples" / "booklet.pdf").read_bytes()
     found = ask(cpu_api, as_data_url(data), include_image_base64=True, include_blocks=True).json()
     named = [image for page in found["pages"] for image in page["images"]]
+    assert named
     for page in found["pages"]:
         for image in page["images"]:
             assert f"]({image['id']})" in page["markdown"]

@@ -18,8 +18,24 @@ from tests.dialects.drawing import data_url, encoded, pdf, png
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 
-@pytest.mark.parametrize("accounts", [False, True], ids=["open", "with accounts"])
-def test_the_document_holds(tmp_path: Path, accounts: bool) -> None:
+PROTOCOLS = (
+    "^/(process|tika|rmeta|meta|detect|version|documentintelligence|file_parse|layout-parsing)"
+    "|^/v1/(?!chat|models)"
+)
+"""The routes of other document services' protocols."""
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("accounts", "routes"),
+    [
+        (False, ("--exclude-path-regex", PROTOCOLS)),
+        (False, ("--include-path-regex", PROTOCOLS)),
+        (True, ("--include-path-regex", "^/api/auth|^/info")),
+    ],
+    ids=["open", "other protocols", "with accounts"],
+)
+def test_the_document_holds(tmp_path: Path, accounts: bool, routes: tuple[str, str]) -> None:
     settings: dict[str, Any] = {"BACKEND": "fake", "MAX_UPLOAD_MB": "5", "PAGE_TIMEOUT_SECONDS": "5"}
     login = []
     if accounts:
@@ -29,12 +45,7 @@ def test_the_document_holds(tmp_path: Path, accounts: bool) -> None:
         if accounts:
             form = {"username": "root", "password": "root's password"}
             token = httpx.post(f"{url}/api/auth/token", data=form, trust_env=False).json()["access_token"]
-            login = [
-                "--header",
-                f"Authorization: Bearer {token}",
-                "--include-path-regex",
-                "^/api/auth|^/info",
-            ]
+            login = ["--header", f"Authorization: Bearer {token}"]
         result = subprocess.run(
             [
                 str(SCHEMATHESIS),
@@ -49,6 +60,7 @@ def test_the_document_holds(tmp_path: Path, accounts: bool) -> None:
                 "--seed=1",
                 "--no-color",
                 *login,
+                *routes,
             ],
             cwd=tmp_path,
             env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(ROOT)},

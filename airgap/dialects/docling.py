@@ -1,0 +1,327 @@
+"""docling-serve: a document in, its Markdown, `DoclingDocument`, HTML and text out.
+
+    POST /v1/convert/file, /v1/convert/source                 the answer itself
+    POST /v1/convert/file/async, /v1/convert/source/async     a task, which is a durable job
+    GET  /v1/status/poll/{id}, /v1/result/{id}
+
+Pages that could not be read make a `partial_success` and are named in `errors`. Chunks are not made here: the
+libraries behind Docling's chunkers are larger than this server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi import Path as UrlPath
+from fastapi.responses import JSONResponse
+from typing_extensions import TypedDict
+
+from airgap.accounts.caller import Caller, CallerDep
+from airgap.core.document import Document
+from airgap.core.errors import AirgapError, FeatureDisabled, UnsupportedOption
+from airgap.core.file_names import safe_stem, shown_name
+from airgap.dialects.docling_document import docling_document, docling_markdown
+from airgap.dialects.docling_request import (
+    FORMATS,
+    ConvertOptions,
+    ConvertRequest,
+    check_target,
+    form_options,
+    one_of,
+)
+from airgap.dialects.documents import account, answers_with, read
+from airgap.dialects.inputs import fetcher_of, file_of
+from airgap.exporters.html import to_html
+from airgap.exporters.text import document_text
+from airgap.http.bodies import JsonRoute
+from airgap.http.error_answers import error_response
+from airgap.http.live import Admitted
+from airgap.http.opening import opened
+from airgap.http.responses import json_in_memory, on_thread
+from airgap.http.service import ReadyService, Service, ServiceDep
+from airgap.http.uploads import display_name, save_upload, temporary_path
+from airgap.jobs import finished
+from airgap.jobs.intake import Order, moved_in, take_in
+from airgap.jobs.plan import Input
+from airgap.jobs.service import Jobs
+from airgap.jobs.store import JobFolder, write_json
+from airgap.jobs.tables import Job
+from process.work import at_length, briefly
+
+MAX_WAIT = 60.0
+"""Most seconds that a poll may wait for the end of a task."""
+
+_OPTIONS = "docling.json"
+_STATUS = {"queued": "pending", "running": "started", "paused": "started", "done": "success"}
+_NO_CHUNKS = (
+    "Convert with `to_formats: json`, and have docling-core's HierarchicalChunker or HybridChunker cut the "
+    "document on your side."
+)
+
+
+class DoclingRoute(JsonRoute):
+    """Errors have a `detail` besides: what Docling's clients show, and act on."""
+
+    def get_route_handler(self) -> Any:
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except UnsupportedOption as error:
+                answer = error_response(error, str(request.scope.get("request_id", "")))
+                members = json.loads(bytes(answer.body)) | {"detail": f"{error.message} {error.remedy}"}
+                return JSONResponse(members, answer.status_code)
+
+        return handled
+
+
+router = APIRouter(prefix="/v1", tags=["docling"], route_class=DoclingRoute)
+
+Files = Annotated[list[UploadFile], File(description="One picture or PDF.")]
+Options = Annotated[ConvertOptions, Depends(form_options)]
+TargetType = Annotated[str, Form(max_length=40, description="`inbody`.")]
+
+
+class Task(TypedDict):
+    """How a task goes, in the fields of docling-serve."""
+
+    task_id: str
+    task_type: Literal["convert"]
+    task_status: str
+    task_position: int | None
+    task_meta: dict[str, int]
+    error_message: str | None
+
+
+def get_jobs(service: ServiceDep, request: Request) -> Jobs:
+    """Raises `FeatureDisabled` where this server has no jobs."""
+    jobs: Jobs | None = getattr(request.app.state, "jobs", None)
+    if jobs is None:
+        raise FeatureDisabled("Tasks are jobs, and this server has none.", "Use /v1/convert/file.")
+    return jobs
+
+
+JobsDep = Annotated[Jobs, Depends(get_jobs)]
+
+
+@router.post(
+    "/convert/file",
+    summary="A file to Markdown, DoclingDocument, HTML or text",
+    response_class=Response,
+    responses=answers_with("application/json"),
+)
+async def convert_file(
+    request: Request,
+    service: ReadyService,
+    _: Admitted,
+    files: Files,
+    options: Options,
+    target_type: TargetType = "inbody",
+) -> Response:
+    check_target(target_type)
+    options.check()
+    async with _uploaded(service, files) as (path, name):
+        return await _converted(request, service, path, name, options)
+
+
+@router.post(
+    "/convert/source",
+    summary="The same for base64 in JSON, or a URL where the site fetches them",
+    response_class=Response,
+    responses=answers_with("application/json"),
+)
+async def convert_source(
+    request: Request, service: ReadyService, _: Admitted, body: ConvertRequest
+) -> Response:
+    check_target(body.target.kind)
+    body.options.check()
+    source = body.source()
+    data = await file_of(source.text(), fetcher_of(request))
+    return await _converted(request, service, data, shown_name(source.filename, "document"), body.options)
+
+
+@asynccontextmanager
+async def _uploaded(service: Service, files: list[UploadFile]) -> AsyncIterator[tuple[Path, str]]:
+    upload = one_of(files)
+    path = await on_thread(save_upload, upload, service.uploads)
+    try:
+        yield path, display_name(upload)
+    finally:
+        await briefly(path.unlink, missing_ok=True)
+
+
+async def _converted(
+    request: Request, service: Service, file: Path | bytes, name: str, options: ConvertOptions
+) -> Response:
+    started = time.monotonic()
+    async with opened(service, file, name, **options.opening()) as source:
+        document = await read(request, service, source, options.reading())
+    return await _answer(document, name, options, time.monotonic() - started)
+
+
+async def _answer(document: Document, name: str, options: ConvertOptions, seconds: float) -> Response:
+    members = {
+        "document": await at_length(_exported, document, name, options),
+        "status": "partial_success" if document.ledger.failed else "success",
+        "errors": _errors(document),
+        "processing_time": round(seconds, 3),
+        "timings": {},
+    }
+    response = await json_in_memory(members)
+    response.headers.update(account(document))
+    return response
+
+
+def _exported(document: Document, name: str, options: ConvertOptions) -> dict[str, Any]:
+    wanted = options.to_formats
+    return {
+        "filename": name,
+        "md_content": docling_markdown(document, options.md_page_break_placeholder)
+        if "md" in wanted
+        else None,
+        "json_content": docling_document(document, safe_stem(name)) if "json" in wanted else None,
+        "html_content": to_html(document).decode() if "html" in wanted else None,
+        "text_content": document_text(document) if "text" in wanted else None,
+        "doctags_content": None,
+    }
+
+
+def _errors(document: Document) -> list[dict[str, Any]]:
+    return [
+        {
+            "component_type": "model",
+            "module_name": "airgap-ocr",
+            "error_message": f"page {page.number}: {page.error.message} {page.error.remedy}",
+            "page_no": page.number,
+        }
+        for page in document.pages
+        if page.error is not None
+    ]
+
+
+# --- tasks ---------------------------------------------------------------------------------------
+
+
+@router.post("/convert/file/async", summary="The same as a task, answered at once")
+async def convert_file_later(
+    service: ReadyService,
+    jobs: JobsDep,
+    caller: CallerDep,
+    files: Files,
+    options: Options,
+    target_type: TargetType = "inbody",
+) -> Task:
+    check_target(target_type)
+    options.check()
+    async with _uploaded(service, files) as (path, name):
+        return await _begun(jobs, caller, path, name, options)
+
+
+@router.post("/convert/source/async", summary="The same for base64 or a URL")
+async def convert_source_later(
+    request: Request, service: ReadyService, jobs: JobsDep, caller: CallerDep, body: ConvertRequest
+) -> Task:
+    check_target(body.target.kind)
+    body.options.check()
+    source = body.source()
+    data = await file_of(source.text(), fetcher_of(request))
+    path = await briefly(temporary_path, service.uploads, "")
+    try:
+        await at_length(path.write_bytes, data)
+        return await _begun(jobs, caller, path, shown_name(source.filename, "document"), body.options)
+    finally:
+        await briefly(path.unlink, missing_ok=True)
+
+
+async def _begun(jobs: Jobs, caller: Caller, path: Path, name: str, options: ConvertOptions) -> Task:
+    move = moved_in([(path, name)])
+
+    def save(folder: JobFolder) -> tuple[Input, ...]:
+        write_json(folder.path / _OPTIONS, options.model_dump())
+        return move(folder)
+
+    size = await on_thread(lambda: path.stat().st_size)
+    outputs = tuple(FORMATS[name] for name in dict.fromkeys(options.to_formats))
+    order = Order(options.reading(), options.opening(), outputs)
+    job, _ = await take_in(jobs, caller, size, save, order)
+    return await _described(jobs, job)
+
+
+async def get_task(jobs: JobsDep, caller: CallerDep, task_id: Annotated[str, UrlPath(max_length=64)]) -> Job:
+    return await jobs.job(caller.id, task_id)
+
+
+TaskDep = Annotated[Job, Depends(get_task)]
+
+
+@router.get("/status/poll/{task_id}", summary="How a task goes; `wait` seconds for its end")
+async def poll(
+    jobs: JobsDep, caller: CallerDep, task: TaskDep, wait: Annotated[float, Query(ge=0)] = 0.0
+) -> Task:
+    deadline = time.monotonic() + min(wait, MAX_WAIT)
+    while not task.finished and time.monotonic() < deadline:
+        await asyncio.sleep(min(0.25, max(0.0, deadline - time.monotonic())))
+        task = await jobs.job(caller.id, task.id)
+    return await _described(jobs, task)
+
+
+@router.get(
+    "/result/{task_id}",
+    summary="What became of a task's document",
+    response_class=Response,
+    responses=answers_with("application/json"),
+)
+async def result(jobs: JobsDep, task: TaskDep) -> Response:
+    if task.finished and task.status != "done":
+        raise await finished.failure_of(jobs, task)
+    document = await finished.document_of(jobs, task)
+    folder = jobs.store.folder(task.id)
+    options = ConvertOptions(**await on_thread(_asked, folder))
+    name = (await on_thread(folder.spec)).inputs[0].name
+    return await _answer(document, name, options, _seconds(task))
+
+
+def _asked(folder: JobFolder) -> dict[str, Any]:
+    """The options of a task; those of a job that came in otherwise are the defaults."""
+    try:
+        asked: dict[str, Any] = json.loads((folder.path / _OPTIONS).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return asked
+
+
+def _seconds(task: Job) -> float:
+    return (task.finished_at or task.changed_at) - (task.started_at or task.created_at)
+
+
+async def _described(jobs: Jobs, task: Job) -> Task:
+    status = _STATUS.get(task.status, "failure")
+    failure: AirgapError | None = await finished.failure_of(jobs, task) if status == "failure" else None
+    done, failed = int(status == "success"), int(status == "failure")
+    return {
+        "task_id": task.id,
+        "task_type": "convert",
+        "task_status": status,
+        "task_position": None,
+        "task_meta": {
+            "num_docs": 1,
+            "num_processed": done + failed,
+            "num_succeeded": done,
+            "num_failed": failed,
+        },
+        "error_message": failure.message if failure else None,
+    }
+
+
+@router.post("/chunk/{chunker}/{source}", summary="Not made here", include_in_schema=False)
+@router.post("/chunk/{chunker}/{source}/async", summary="Not made here", include_in_schema=False)
+async def chunk(chunker: str, source: str) -> None:
+    raise FeatureDisabled("Chunks are not made by this server.", _NO_CHUNKS)
