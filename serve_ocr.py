@@ -72,6 +72,7 @@ FEATURES = {
         switch="enable_jobs",
     ),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
+    "extract": Feature("airgap.dialects.extract", "pdf", ("/extract",)),
     "export": Feature("airgap.http.export_routes", "", ("/export",)),
     "web": Feature("airgap.http.page_routes", "", ("/ui",)),
 }
