@@ -80,6 +80,7 @@ FEATURES = {
     "mineru": Feature("airgap.dialects.mineru", "pdf", ("/file_parse",)),
     "paddlex": Feature("airgap.dialects.paddlex", "pdf", ("/layout-parsing",)),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
+    "extract": Feature("airgap.dialects.extract", "pdf", ("/extract",)),
     "export": Feature("airgap.http.export_routes", "", ("/export",)),
     "web": Feature("airgap.http.page_routes", "", ("/ui",)),
 }

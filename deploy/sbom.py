@@ -52,7 +52,7 @@ def python_packages(wheelhouse: Path) -> Iterator[Package]:
             metadata = HeaderParser().parsestr(archive.read(metadata_name).decode("utf-8", "replace"))
             folder = metadata_name.removesuffix("METADATA")
             texts = {
-                PurePosixPath(name).name: archive.read(name)
+                name.removeprefix(folder).removeprefix("licenses/").replace("/", "_"): archive.read(name)
                 for name in names
                 if name.startswith(folder) and _LICENCE_FILE.search(PurePosixPath(name).name)
             }

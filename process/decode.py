@@ -23,7 +23,7 @@ from PIL import Image
 
 from airgap.core.errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
 from process.proportions import in_proportion, shown_size
-from process.sniff import NAMES, sniff_file
+from process.sniff import NAMES, OFFICE_KINDS, sniff_file
 from process.transparency import on_paper
 
 _T = TypeVar("_T")
@@ -176,10 +176,15 @@ def normalise(image: Image.Image, *, copy: bool = True) -> Image.Image:
     return rgb.copy() if copy and rgb is image else rgb
 
 
+PRINT_IT = "Save or print it as a PDF in the program it is of, and send that."
+
+
 def unsupported(kind: str | None) -> UnsupportedMedia:
     """Why a file of this kind (of `sniff`) is no picture."""
     if kind == "pdf":
         return UnsupportedMedia("This is a PDF, not a picture.", "Send PDFs to /pdf/ocr.")
+    if kind in OFFICE_KINDS:
+        return UnsupportedMedia(f"This is {NAMES[kind]}, which is not read here.", PRINT_IT)
     if kind in NAMES:
         return UnsupportedMedia(f"This is {NAMES[kind]}, not a picture that can be read.")
     return UnsupportedMedia("This is not a picture of a known kind.")

@@ -41,7 +41,9 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 
 NAMES = {
     "pdf": "a PDF",
-    "zip": "a ZIP archive or an Office document",
+    "zip": "a ZIP archive",
+    "office": "an Office document",
+    "mail": "a mail",
     "ole": "an old Office document",
     "ico": "an icon",
     "postscript": "PostScript",
@@ -59,6 +61,13 @@ NAMES = {
 }
 """In words, the kinds that are known and not read as a picture."""
 
+OFFICE_KINDS = frozenset({"office", "ole", "rtf", "html", "xml", "mail"})
+"""What another program can print into a PDF."""
+
+_OFFICE_ENTRIES = (b"[Content_Types].xml", b"_rels/.rels", b"docProps/", b"word/", b"xl/", b"ppt/")
+_OFFICE_TYPES = (b"mimetypeapplication/vnd.oasis.", b"mimetypeapplication/epub")
+"""How the first entry of an archive begins, name and, where it is stored as it is, content."""
+
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"mif2",
@@ -75,7 +84,7 @@ def sniff(head: bytes) -> str | None:
     """
     for magic, kind in _MAGIC:
         if head.startswith(magic):
-            return kind
+            return "office" if kind == "zip" and _is_office(head) else kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
     if head[4:8] == b"ftyp":
@@ -85,6 +94,11 @@ def sniff(head: bytes) -> str | None:
     if b"%PDF-" in head[:1029]:
         return "pdf"
     return _sniff_markup(head)
+
+
+def _is_office(head: bytes) -> bool:
+    """Whether an archive is a document: by its first entry, or the list of types that Office demands."""
+    return head[30:].startswith(_OFFICE_ENTRIES + _OFFICE_TYPES) or b"[Content_Types].xml" in head
 
 
 def _sniff_ftyp(head: bytes) -> str:
@@ -98,7 +112,7 @@ def _sniff_ftyp(head: bytes) -> str:
 def _sniff_markup(head: bytes) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not text.startswith(b"<"):
-        return None
+        return "mail" if b"\nmime-version:" in b"\n" + text and b"\0" not in text else None
     if b"<svg" in text:
         return "svg"
     if b"<html" in text or text.startswith(b"<!doctype html"):

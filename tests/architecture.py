@@ -36,6 +36,7 @@ ROOMS = (
     "batch_routes",
     "serve_ocr",
     "airgap.client",
+    "airgap_ocr",
     "test_ocr",
 )
 

@@ -14,11 +14,13 @@ from airgap.accounts.caller import AdminDep, Caller, CallerDep, Role, get_caller
 from airgap.accounts.login_audit import LoginAudit
 from airgap.accounts.service import Accounts
 from airgap.accounts.store import ApiKey, User
-from airgap.core.errors import AirgapError, Forbidden, Unauthorized
+from airgap.core.errors import AirgapError, FeatureDisabled, Forbidden, Unauthorized
 from airgap.http.bodies import JsonRoute
 from config import Settings
 
 router = APIRouter(prefix="/api/auth", tags=["accounts"], route_class=JsonRoute)
+people = APIRouter(prefix="/api/users", tags=["accounts"])
+"""Another server's names."""
 
 
 def get_accounts(request: Request) -> Accounts:
@@ -153,6 +155,7 @@ async def token(
     return {"access_token": issued, "token_type": "bearer", "expires_in": seconds}
 
 
+@people.get("/me", include_in_schema=False)
 @router.get("/me", summary="Who I am")
 async def me(caller: CallerDep) -> Me:
     return {
@@ -162,6 +165,15 @@ async def me(caller: CallerDep) -> Me:
         "pages_per_day": caller.pages_per_day,
         "requests_per_minute": caller.requests_per_minute,
     }
+
+
+@people.get("/me/usage", include_in_schema=False)
+@people.get("/me/usage/summary", include_in_schema=False)
+async def usage(caller: CallerDep) -> None:
+    raise FeatureDisabled(
+        "No list of an account's requests is kept for it to read.",
+        "The site finds them in the audit log, and their sums in /metrics; /api/auth/me tells the quota.",
+    )
 
 
 @router.post("/password", status_code=204, summary="Change my password, which ends my other logins")

@@ -253,6 +253,22 @@ class Document:
         )
 
 
+ShapeKind = Literal["json", "json_object", "regex", "choice", "grammar"]
+SHAPE_KINDS: tuple[ShapeKind, ...] = ("json", "json_object", "regex", "choice", "grammar")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerShape:
+    """What an answer must look like, for engines that can hold a model to it.
+
+    `text` is a JSON schema, a regular expression, a JSON list of strings to choose from, or a grammar in
+    EBNF; empty for `json_object`, which is any object.
+    """
+
+    kind: ShapeKind
+    text: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """How one page is to be read. None leaves the choice to the engine.
@@ -264,6 +280,7 @@ class ReadOptions:
     `live` says that somebody takes the text while it is read; the reader sets it. `crosscheck` has a
     second engine read the page too, and is the reader's to heed; so is `fill`, by which places that were
     left out are read again, by the second engine where there is one. `furniture` is the page's.
+    `shape` is what the raw answer is held to.
     """
 
     prompt: str | None = None
@@ -278,3 +295,4 @@ class ReadOptions:
     live: bool = False
     fill: Fill = "auto"
     furniture: Furniture = "keep"
+    shape: AnswerShape | None = None

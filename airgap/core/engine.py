@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 
 from PIL.Image import Image
 
-from airgap.core.document import MODES, Block, PageStatus, ReadOptions, Usage
+from airgap.core.document import MODES, Block, PageStatus, ReadOptions, ShapeKind, Usage
 from airgap.core.errors import UnsupportedOption
 
 
@@ -31,6 +31,7 @@ class Capabilities:
     max_images: int = 1
     text_only: bool = False
     languages: tuple[str, ...] | None = None  # None: any
+    shapes: tuple[ShapeKind, ...] = ()  # what an answer can be held to
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,12 @@ def check_capabilities(capabilities: Capabilities, image_count: int, options: Re
         raise UnsupportedOption(
             f"This engine reads {capabilities.max_images} image(s) at a time; {image_count} were sent.",
             "Send the images one by one, or as a batch to /batch/ocr.",
+        )
+    if options.shape is not None and options.shape.kind not in capabilities.shapes:
+        known = ", ".join(capabilities.shapes)
+        raise UnsupportedOption(
+            f"This engine cannot hold its answer to a shape of kind {options.shape.kind!r}.",
+            f"Use one of: {known}." if known else "Leave the shape out; engines on vLLM can.",
         )
     if (
         options.language is not None

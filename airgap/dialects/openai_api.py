@@ -10,6 +10,7 @@ without references.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -72,6 +73,7 @@ async def opened_pictures(
 ) -> AsyncIterator[list[Source]]:
     """The message's pictures, open until the answer was sent; none where the engine cannot read so many."""
     options, texts = body.options(service), body.images()
+    check_capabilities(service.engine.capabilities, 1, replace(options, language=None))
     if not texts and not service.engine.capabilities.text_only:
         yield []
         return

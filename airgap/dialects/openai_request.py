@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airgap.core.document import ReadOptions
-from airgap.core.errors import BadRequest, UnsupportedOption
+from airgap.core.document import AnswerShape, ReadOptions
+from airgap.core.errors import BadRequest
 from airgap.dialects.inputs import plain_prompt
 from airgap.dialects.markup import Filter, TokenFilter, Untouched, filter_for
 from airgap.http.forms import (
@@ -19,6 +19,7 @@ from airgap.http.forms import (
     checked_temperature,
 )
 from airgap.http.service import Service
+from airgap.http.shapes import SHAPE_FIELDS, wanted_shape
 from deepseek_ocr import NGRAM_RULES
 
 MAX_IMAGES = 64
@@ -123,7 +124,7 @@ class ChatRequest(OpeningBody):
 
     def form(self) -> type[Filter]:
         """What the client is told of the model's output. Skipping special tokens skips no words."""
-        if self.skip_special_tokens is False:
+        if self.skip_special_tokens is False or self.shape() is not None:
             return Untouched
         found = filter_for(self.prompt() or "")
         return TokenFilter if self.skip_special_tokens and found is Untouched else found
@@ -132,7 +133,6 @@ class ChatRequest(OpeningBody):
         """Raises `InvalidOption` for values out of range."""
         if self.n not in (None, 1):
             raise BadRequest(f"`n` is {self.n}.", "One answer is given to a page: leave `n` out.")
-        self._refuse_shapes()
         rule = self.vllm_xargs or NgramArguments()
         return ReadOptions(
             prompt=self.prompt(),
@@ -142,19 +142,12 @@ class ChatRequest(OpeningBody):
             temperature=checked_temperature(self.temperature),
             ngram_size=rule.ngram_size,
             window_size=rule.window_size,
+            shape=self.shape(),
         )
 
-    def _refuse_shapes(self) -> None:
-        extra = self.model_extra or {}
-        shapes = [name for name in extra if name.startswith("guided_") and extra[name] is not None]
-        wanted = extra.get("response_format")
-        if isinstance(wanted, dict) and wanted.get("type", "text") != "text":
-            shapes.append("response_format")
-        if shapes:
-            raise UnsupportedOption(
-                f"No engine here is held to a shape of answer: {', '.join(shapes)[:200]}.",
-                "Leave it out, and take the fields from the text.",
-            )
+    def shape(self) -> AnswerShape | None:
+        """What the answer is to be held to. Raises `BadRequest`, `InvalidOption`."""
+        return wanted_shape(self.model_extra or {})
 
     def ignored(self, service: Service) -> list[str]:
         """What of the request has no effect, in words."""
@@ -163,7 +156,7 @@ class ChatRequest(OpeningBody):
             warnings.append(f"This server has no model {self.model!r}; {service.engine.model} answered.")
         if any(message.role in ("system", "developer") for message in self.messages):
             warnings.append("System messages have no effect on an OCR model.")
-        extra = sorted(self.model_extra or {})
+        extra = sorted((self.model_extra or {}).keys() - SHAPE_FIELDS)
         if extra:
             warnings.append(f"These fields have no effect here: {', '.join(extra)[:300]}.")
         return warnings

@@ -8,20 +8,25 @@ Its confidence is 1, and as of an engine that computes one it is given only wher
 
 Prompts that ask for trouble get it: `fail` raises, `hang` never ends, `loop` repeats itself without
 end in every mode, `loop gundam` only in that mode, `truncate` stops inside a tag.
+
+Held to a JSON schema, it answers with the rectangles' texts for strings and their left edges for numbers,
+one after the other; to a choice, with the first; to any object, with an empty one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
 import deepseek_ocr
-from airgap.core.document import Box, ReadOptions, Usage
+from airgap.core.document import AnswerShape, Box, ReadOptions, Usage
 from airgap.core.engine import Capabilities, Delta, Events, PageRead
 from airgap.core.errors import EngineFailed
 
@@ -36,7 +41,13 @@ class FakeEngine:
     model = "fake"
     device = "none"
     max_concurrency = 4
-    capabilities = Capabilities(supports_prompt=True, supports_modes=True, max_images=4, text_only=True)
+    capabilities = Capabilities(
+        supports_prompt=True,
+        supports_modes=True,
+        max_images=4,
+        text_only=True,
+        shapes=("json", "json_object", "choice"),
+    )
 
     def __init__(self, seconds_per_page: float = 0.0) -> None:
         self.seconds_per_page = seconds_per_page
@@ -94,14 +105,49 @@ class FakeEngine:
             return ["the same words again. "] * _LOOP_DELTAS, "repetition"
         if prompt == "truncate":
             return ["<|ref|>text<|/ref|><|det|>[[1,2,3"], "length"
+        if options.shape is not None:
+            return [
+                shaped(options.shape, [box for image in images for box in dark_rectangles(image)])
+            ], "stop"
         if not images:
             return [prompt], "stop"
         pieces = []
         for image in images:
             for box in dark_rectangles(image):
-                text = f"{box.x0:.0f} {box.y0:.0f} {box.x1:.0f} {box.y1:.0f}"
+                text = words_of(box)
                 pieces.append(deepseek_ocr.to_markup("text", (box,), text, *image.size))
         return pieces, "stop"
+
+
+def words_of(box: Box) -> str:
+    """What a rectangle is read as."""
+    return f"{box.x0:.0f} {box.y0:.0f} {box.x1:.0f} {box.y1:.0f}"
+
+
+def shaped(shape: AnswerShape, boxes: Sequence[Box]) -> str:
+    """An answer of this shape."""
+    if shape.kind == "choice":
+        return str(json.loads(shape.text)[0])
+    schema = json.loads(shape.text) if shape.text else {"type": "object"}
+    return json.dumps(_filled(schema, iter(boxes)))
+
+
+def _filled(schema: Mapping[str, Any], boxes: Iterator[Box]) -> Any:
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return _filled(schema["anyOf"][0], boxes)
+    match schema.get("type"):
+        case "object":
+            return {name: _filled(part, boxes) for name, part in schema.get("properties", {}).items()}
+        case "array":
+            return [_filled(schema.get("items", {}), boxes)]
+        case "number" | "integer":
+            return next((int(box.x0) for box in boxes), 0)
+        case "boolean":
+            return next((True for _ in boxes), False)
+        case _:
+            return next((words_of(box) for box in boxes), None)
 
 
 def dark_rectangles(image: Image) -> list[Box]:

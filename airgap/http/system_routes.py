@@ -9,7 +9,7 @@ import os
 import platform
 import time
 from importlib import metadata
-from typing import Literal
+from typing import Literal, NotRequired
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -132,7 +132,10 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
 
 
 class EngineInfo(TypedDict):
-    """What reads, and what can be asked of it; `languages` is null where it takes any."""
+    """What reads, and what can be asked of it; `languages` is null where it takes any.
+
+    `shapes` are those that an answer can be held to, as by `response_format`.
+    """
 
     name: str
     model: str
@@ -143,6 +146,7 @@ class EngineInfo(TypedDict):
     max_images: int
     text_only: bool
     languages: list[str] | None
+    shapes: NotRequired[list[str]]
 
 
 class FormatInfo(TypedDict):
@@ -246,6 +250,7 @@ def _engine_info(service: Service) -> EngineInfo:
         "max_images": capabilities.max_images,
         "text_only": capabilities.text_only,
         "languages": list(capabilities.languages) if capabilities.languages is not None else None,
+        "shapes": list(capabilities.shapes),
     }
 
 

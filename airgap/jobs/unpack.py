@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from airgap.core.errors import BadRequest, EmptyFile, TooLarge
 from airgap.core.file_names import shown_name
 from airgap.jobs.plan import Input
+from process.sniff import sniff_file
 
 MAX_FILES = 10_000
 MAX_READ = 4 << 20
@@ -29,9 +30,8 @@ def file_name(number: int) -> str:
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file begins as a ZIP does."""
-    with path.open("rb") as file:
-        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    """Whether a file is an archive of files; a document of an office program is none. Raises `EmptyFile`."""
+    return sniff_file(path) == "zip"
 
 
 def unpack(path: Path, folder: Path, first: int, max_bytes: int) -> tuple[list[Input], int]:

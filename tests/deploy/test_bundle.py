@@ -6,11 +6,13 @@ import csv
 import json
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from deploy import bundle, sbom
+from tests.conftest import ROOT
 from tests.deploy import factory
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
@@ -247,3 +249,22 @@ def test_a_work_tree_with_changes_makes_no_bundle(tmp_path):
     (root / "LICENSE").write_text("changed")
     with pytest.raises(bundle.BundleError, match="commit them first"):
         bundle.current_commit(root)
+
+
+def test_licence_texts_of_one_name_are_all_kept(tmp_path):
+    with zipfile.ZipFile(tmp_path / "two-1.0-py3-none-any.whl", "w") as wheel:
+        home = "two-1.0.dist-info"
+        wheel.writestr(
+            f"{home}/METADATA", "Name: two\nVersion: 1.0\nLicense-Expression: MIT AND BSD-2-Clause\n"
+        )
+        wheel.writestr(f"{home}/licenses/LICENSE", "ours")
+        wheel.writestr(f"{home}/licenses/vendored/LICENSE", "theirs")
+    [package] = sbom.python_packages(tmp_path)
+    assert package.licence == "MIT AND BSD-2-Clause"
+    assert package.texts == {"LICENSE": b"ours", "vendored_LICENSE": b"theirs"}
+
+
+def test_the_notice_names_what_understands_languages():
+    notice = (ROOT / "NOTICE").read_text()
+    for package in ("langcodes", "language_data", "marisa-trie"):
+        assert package in notice

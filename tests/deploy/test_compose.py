@@ -57,7 +57,7 @@ CACHES = (
     "CUDA_CACHE_PATH",
 )
 # Beside the gateway: one server, unless this says otherwise.
-RUNNING = {"engine": {"engine", "vllm"}, "scale": {"scale-1", "scale-2", "postgresql"}}
+RUNNING = {"blackwell": {"qwen"}, "engine": {"engine", "vllm"}, "scale": {"scale-1", "scale-2", "postgresql"}}
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from airgap.core.document import Mode, ReadOptions
+from airgap.core.document import AnswerShape, Mode, ReadOptions
 from airgap.core.engine import Delta, Engine
 from airgap.core.errors import ConfigurationError, EngineUnavailable, InvalidOption
 from airgap.engines.model_folder import write_manifest
 from airgap.engines.vllm.engine import VllmEngine
 from airgap.engines.vllm.requests import TOKENS_PER_LIVE_PIECE, TOKENS_PER_PIECE
-from deepseek_ocr import num_image_tokens
+from deepseek_ocr import num_image_tokens, strip_special
 from process.ngram_norepeat import banned_tokens
 from tests import tiny_checkpoint
 from tests.vllm.conftest import options_for, page, read, until
@@ -186,3 +188,34 @@ async def test_a_tokenizer_that_loses_line_breaks_is_refused(tmp_path: Path) -> 
     (folder / "config.json").write_text(config.replace('"deepseek_vl_v2"', '"DeepseekOCR"'))
     with pytest.raises(ConfigurationError, match="model_type"):
         await VllmEngine(options_for(folder, tmp_path)).start()
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"enum": ["x", "y"]}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [
+        (
+            AnswerShape("json", json.dumps(SCHEMA)),
+            r'\s*\{\s*"a"\s*:\s*"[xy]"\s*\}\s*',
+        ),
+        (AnswerShape("regex", "[a-c]{3}-[0-9]{2}"), r"[a-c]{3}-[0-9]{2}"),
+        (AnswerShape("choice", '["invoice", "letter"]'), r"invoice|letter"),
+        (AnswerShape("grammar", 'root ::= "yes" | "no"'), r"yes|no"),
+    ],
+)
+async def test_answers_are_held_to_a_shape(engine: VllmEngine, shape: AnswerShape, fits: str) -> None:
+    """The weights are random: without the shape they would say anything."""
+    _, end = await read(engine, page(), prompt="What is it?", shape=shape, max_tokens=64)
+    assert re.fullmatch(fits, strip_special(end.raw)), end.raw
+
+
+async def test_a_shape_that_cannot_be_is_refused(engine: VllmEngine) -> None:
+    with pytest.raises(InvalidOption, match="refused"):
+        await read(engine, page(), shape=AnswerShape("regex", "(unclosed"))

@@ -19,14 +19,14 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
 from PIL.Image import Image
 
-from airgap.core.document import ReadOptions, Usage
+from airgap.core.document import SHAPE_KINDS, ReadOptions, Usage
 from airgap.core.engine import Capabilities, Delta, Events
 from airgap.core.errors import (
     AirgapError,
@@ -38,6 +38,7 @@ from airgap.core.errors import (
 )
 from airgap.engines.answer import Answer
 from airgap.engines.openai.circuit_breaker import CircuitBreaker
+from airgap.engines.openai.shapes import SHAPES, shape_fields
 from airgap.engines.openai.stream import (
     bounded_body,
     finish_reason,
@@ -142,6 +143,7 @@ class OpenAiEngine:
         owner = str(models[names.index(self.model)].get("owned_by", ""))
         ours = await self._info_of_ours()
         self.server = self.settings.llm_server if self.settings.llm_server != "auto" else _kind(owner, ours)
+        self.capabilities = replace(self.capabilities, shapes=SHAPES.get(self.server, ()))
         if ours and self.server == "airgap-ocr":
             self._take_over(ours)
 
@@ -164,6 +166,7 @@ class OpenAiEngine:
         self.capabilities = Capabilities(
             supports_prompt=bool(engine.get("supports_prompt", True)),
             supports_modes=bool(engine.get("supports_modes")),
+            shapes=tuple(kind for kind in SHAPE_KINDS if kind in (engine.get("shapes") or ())),
             max_images=1,
             text_only=bool(engine.get("text_only")),
             languages=tuple(map(str, languages)) if isinstance(languages, list) else None,
@@ -261,7 +264,9 @@ class OpenAiEngine:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if self.server in ("vllm", "airgap-ocr"):
+        if options.shape is not None:
+            body |= shape_fields(options.shape)
+        elif self.server in ("vllm", "airgap-ocr"):
             body["skip_special_tokens"] = SKIP_SPECIAL_TOKENS
             rule = ngram_rule(options)
             body["vllm_xargs"] = {

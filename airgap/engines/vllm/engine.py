@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -27,7 +28,7 @@ from typing import Any
 from PIL.Image import Image
 from PIL.Image import new as new_image
 
-from airgap.core.document import Mode, ReadOptions, Usage
+from airgap.core.document import SHAPE_KINDS, Mode, ReadOptions, Usage
 from airgap.core.engine import Capabilities, Delta, PageRead
 from airgap.core.errors import (
     AirgapError,
@@ -86,7 +87,9 @@ class VllmEngine:
         self.max_concurrency = self.share.pages
         self._model_path = settings.model_folder
         self._shutdown_seconds = shutdown_seconds
-        self.capabilities = Capabilities(supports_modes=True, max_images=1, text_only=True)
+        self.capabilities = Capabilities(
+            supports_modes=True, max_images=1, text_only=True, shapes=SHAPE_KINDS
+        )
         self.folder: ModelFolder | None = None
         self._fitted: dict[str, Any] = {}
         self._qwen: QwenFacts | None = None
@@ -124,7 +127,7 @@ class VllmEngine:
         for note in self.folder.warnings:
             log.warning("model folder: %s", note)
         modes = self.folder.family == "deepseek-ocr"
-        self.capabilities = Capabilities(supports_modes=modes, max_images=1, text_only=True)
+        self.capabilities = replace(self.capabilities, supports_modes=modes)
         if self.folder.family == "qwen-vl":
             self._qwen = QwenFacts.of(self.folder.path, self.folder.architecture)
         self._fitted = await asyncio.to_thread(fitted, self.folder, self.settings, self.share)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from airgap.core.document import ReadOptions, Usage
+from airgap.core.document import AnswerShape, ReadOptions, Usage
 from deepseek_ocr import IMAGE, SKIP_SPECIAL_TOKENS, SPECIAL_TOKEN_IDS, ngram_rule
 
 # The scheduler's own net under the text detector, for what becomes no text: a run of up to this many
@@ -24,7 +25,6 @@ def sampling_params(options: ReadOptions, max_new_tokens: int, whitelist: Collec
     from vllm import SamplingParams
     from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
 
-    rule = ngram_rule(options)
     return SamplingParams(
         temperature=options.temperature,
         max_tokens=min(options.max_tokens or max_new_tokens, max_new_tokens),
@@ -33,15 +33,30 @@ def sampling_params(options: ReadOptions, max_new_tokens: int, whitelist: Collec
         flat_logprobs=True,  # a handful of lists, where an object a token would keep the collector busy
         output_kind=RequestOutputKind.DELTA,
         stream_interval=TOKENS_PER_LIVE_PIECE if options.live else TOKENS_PER_PIECE,
-        extra_args={
-            "ngram_size": rule.ngram_size,
-            "window_size": rule.window_size,
-            "whitelist_token_ids": sorted(whitelist),
-        },
+        extra_args=None if options.shape else rule_arguments(options, whitelist),
+        structured_outputs=structured(options.shape) if options.shape else None,
         repetition_detection=RepetitionDetectionParams(
             max_pattern_size=REPEATED_TOKENS, min_pattern_size=1, min_count=REPEATED_TIMES
         ),
     )
+
+
+def rule_arguments(options: ReadOptions, whitelist: Collection[int]) -> dict[str, Any]:
+    """The no-repeat rule. A shape has none: between them no token might be left to take."""
+    rule = ngram_rule(options)
+    return {
+        "ngram_size": rule.ngram_size,
+        "window_size": rule.window_size,
+        "whitelist_token_ids": sorted(whitelist),
+    }
+
+
+def structured(shape: AnswerShape) -> Any:
+    """vLLM's `StructuredOutputsParams`."""
+    from vllm.sampling_params import StructuredOutputsParams
+
+    value: Any = True if shape.kind == "json_object" else shape.text
+    return StructuredOutputsParams(**{shape.kind: json.loads(value) if shape.kind == "choice" else value})
 
 
 def tokens_of(completion: Any) -> list[tuple[str, float]]:
