@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from airgap.core.errors import AirgapError, ConfigurationError
 from airgap.engines.model_quantization import REMEDY, quantization
+from airgap.engines.readable import readable
 from airgap.models import qwen_vl
 from deepseek_ocr import SPECIAL_TOKEN_IDS
 
@@ -148,7 +149,7 @@ def write_manifest(path: str | Path, *, progress: bool = False) -> ModelFolder:
 
 
 def _folder(path: str | Path) -> Path:
-    folder = Path(path)
+    folder = readable(path)
     if not folder.is_dir():
         raise ConfigurationError(
             f"MODEL_PATH is not a folder: {folder}", "Set MODEL_PATH to the folder that holds config.json."

@@ -55,7 +55,6 @@ def releases(
 @pytest.fixture(scope="session")
 def site(releases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site of the profile `cpu`, as install.sh left it; tests of what runs share it."""
-    place = Site(tmp_path_factory.mktemp("site") / "airgap-ocr", "airgap-test")
-    place.install_bundle(releases[OLD])
-    yield place
-    place.remove()
+    with Site(tmp_path_factory.mktemp("site") / "airgap-ocr", "airgap-test") as place:
+        place.install_bundle(releases[OLD])
+        yield place

@@ -60,9 +60,8 @@ def make_base() -> None:
 
 def _slim(folder: Path) -> None:
     """What Debian's `-slim` images leave out of every package, now and when one is installed later."""
-    rules = [f"path-exclude {pattern}" for pattern in _NOT_IN_SLIM] + [
-        "path-include /usr/share/doc/*/copyright"
-    ]
+    rules = [f"path-exclude {pattern}" for pattern in _NOT_IN_SLIM]
+    rules.append("path-include /usr/share/doc/*/copyright")
     (folder / "etc" / "dpkg" / "dpkg.cfg.d" / "docker").write_text("\n".join(rules) + "\n")
     for path in folder.glob("usr/share/doc/*/*"):
         if path.name != "copyright":

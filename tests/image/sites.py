@@ -178,6 +178,18 @@ class Site:
                 time.sleep(0.3)
         raise AssertionError(f"not ready: {answer}\n{self.compose('logs', '--tail', '40')}")
 
+    def start(self, seconds: float = 120) -> None:
+        """`docker compose up`, until the site is ready. What does not start says why."""
+        done = run("docker", "compose", "up", "-d", cwd=self.folder, check=False)
+        assert done.returncode == 0, f"{done.stderr}\n{self.compose('logs', '--tail', '400')}"
+        self.wait_until_ready(seconds)
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
     def remove(self) -> None:
         """Leave nothing behind, whatever state the test left it in."""
         if (self.folder / "docker-compose.yml").exists():

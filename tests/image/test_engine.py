@@ -14,11 +14,13 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
+from tests.image import images
 from tests.image.daemon import run
 from tests.image.sites import Site
 from tests.image.test_install import PAGE
 
 PYTHON = Path(os.environ.get("VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
+SITE_PACKAGES = "/opt/python/lib/python3.11/site-packages"  # not PYTHONPATH: its .pth files are read
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="`make test-vllm` makes the environment of vLLM")
 
 
@@ -29,31 +31,33 @@ def engine_site(cpu_image, egress_counter, tmp_path_factory) -> Iterator[Site]:
         PYTHON, "-c", "import vllm, pathlib; print(pathlib.Path(vllm.__file__).parents[1])"
     ).stdout.strip()
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["vllm"]
-    [serve, model, *options] = compose["command"][1:]
+    # `vllm serve MODEL` is `api_server --model MODEL`; the CPU build has no command of that name.
+    [_, _, model, *options] = compose["command"]
     place = Site(tmp_path_factory.mktemp("engine") / "site", "airgap-engine")
     place.make(
         "engine",
         cpu_image,
         vllm={
+            "image": images.build_foreign("vllm"),
             "command": [
-                *("/opt/python/bin/python3.11", "-m", "vllm.entrypoints.cli.main"),
-                *(serve, model.replace("${MODEL_NAME:-DeepSeek-OCR}", "tiny"), *options),
+                *("/opt/python/bin/python3.11", "-m", "vllm.entrypoints.openai.api_server", "--model"),
+                *(model.replace("${MODEL_NAME:-DeepSeek-OCR}", "tiny"), *options),
                 *("--enforce-eager", "--dtype=float32"),
             ],
             "environment": {
-                "PYTHONPATH": f"{compose['environment']['PYTHONPATH']}:/opt/vllm",
                 "LD_LIBRARY_PATH": "/opt/python/lib",
                 "VLLM_CPU_KVCACHE_SPACE": "1",
             },
-            "volumes": [*compose["volumes"], f"{home}:/opt/python:ro", f"{packages}:/opt/vllm:ro"],
+            "volumes": [*compose["volumes"], f"{home}:/opt/python:ro", f"{packages}:{SITE_PACKAGES}:ro"],
             "mem_limit": "8g",
         },
     )
     run(PYTHON, "-m", "tests.tiny_checkpoint", place.folder / "models" / "tiny", cwd=ROOT)
-    place.compose("up", "-d")
-    place.wait_until_ready(600)
-    yield place
-    place.remove()
+    for file in (place.folder / "models" / "tiny").iterdir():
+        file.chmod(0o644)  # safetensors writes them for their owner alone
+    with place:
+        place.start(600)
+        yield place
 
 
 def test_a_page_is_read_by_vllm_in_its_own_container(engine_site):

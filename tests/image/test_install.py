@@ -24,9 +24,8 @@ ACCOUNTS = {"AUTH_ENABLED": "1", "BOOTSTRAP_USER": "root", "BOOTSTRAP_PASS": "a 
 @pytest.fixture
 def fresh(releases: dict[str, Path], tmp_path: Path) -> Iterator[Site]:
     """A place where nothing is installed yet."""
-    place = Site(tmp_path / "a site", f"airgap-{tmp_path.name[-12:].strip('_').lower()}")
-    yield place
-    place.remove()
+    with Site(tmp_path / "a site", f"airgap-{tmp_path.name[-12:].strip('_').lower()}") as place:
+        yield place
 
 
 def read_page(client: httpx.Client, **options: Any) -> httpx.Response:

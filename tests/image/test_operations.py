@@ -34,8 +34,8 @@ def blocks(kind: str) -> list[tuple[str, str]]:
 def place(releases: dict[str, Path], tmp_path_factory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("guide") / "airgap-ocr", "airgap-guide")
     site.settings |= {"stick": str(releases[OLD].parent), "backup": str(site.folder.parent / "backup")}
-    yield site
-    site.remove()
+    with site:
+        yield site
 
 
 def for_this_site(body: str, site: Site) -> str:

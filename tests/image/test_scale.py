@@ -34,10 +34,9 @@ def pair(cpu_image, egress_counter, tmp_path_factory) -> Iterator[Site]:
     }
     place.make("scale,monitoring", cpu_image, grafana=None)
     place.make_certificate()
-    place.compose("up", "-d")
-    place.wait_until_ready()
-    yield place
-    place.remove()
+    with place:
+        place.start()
+        yield place
 
 
 def ask(site: Site, url: str) -> str:
