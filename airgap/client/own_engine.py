@@ -9,6 +9,7 @@ from pathlib import Path
 
 from airgap.core.document import Document, ReadOptions
 from airgap.core.languages import language_code
+from airgap.core.opening import FIRST_FRAME
 from config import load_settings
 from process.pages import open_source
 from serve_ocr import create_service
@@ -26,7 +27,9 @@ class OwnEngine:
     def read(self, picture: Path, language: str | None = None) -> Document:
         """The first page of a picture; any thread may call. Raises `AirgapError`."""
         options = ReadOptions(language=language_code(language) if language else None)
-        with open_source(picture, name=picture.name, limits=self._service.limits, page_to=1) as source:
+        with open_source(
+            picture, name=picture.name, limits=self._service.limits, opening=FIRST_FRAME
+        ) as source:
             reading = self._service.reader.recognize(source, options)
             return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
 

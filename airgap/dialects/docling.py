@@ -162,7 +162,7 @@ async def _converted(
     request: Request, service: Service, file: Path | bytes, name: str, options: ConvertOptions
 ) -> Response:
     started = time.monotonic()
-    async with opened(service, file, name, **options.opening()) as source:
+    async with opened(service, file, name, options.opening()) as source:
         document = await read(request, service, source, options.reading())
     return await _answer(document, name, options, time.monotonic() - started)
 

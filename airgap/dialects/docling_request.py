@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from airgap.core.document import ReadOptions
 from airgap.core.errors import BadRequest, InvalidOption, UnsupportedOption
+from airgap.core.opening import Opening
 from airgap.http.forms import checked_language
 
 FORMATS = {"md": "markdown", "json": "json", "html": "html", "text": "text"}
@@ -64,15 +65,15 @@ class ConvertOptions(BaseModel):
         """Raises `InvalidOption` for a language that is none."""
         return ReadOptions(language=checked_language("+".join(self.ocr_lang) if self.ocr_lang else None))
 
-    def opening(self) -> dict[str, Any]:
-        """For `open_source`. Where OCR is not to be forced, a page's own text is taken if it is sound."""
+    def opening(self) -> Opening:
+        """Where OCR is not to be forced, a page's own text is taken if it is sound."""
         own_text = self.do_ocr is False or self.force_ocr is False
         first, last = self.page_range or (1, _EVERY_PAGE)
-        return {
-            "page_from": first,
-            "page_to": last if last < _EVERY_PAGE else None,
-            "text_layer": "auto" if own_text else "ignore",
-        }
+        return Opening(
+            page_from=first,
+            page_to=last if last < _EVERY_PAGE else None,
+            text_layer="auto" if own_text else "ignore",
+        )
 
 
 def form_options(

@@ -7,7 +7,7 @@ value comes with the box of the words that show it, and without one where the pa
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
@@ -101,11 +101,11 @@ async def extract(
     asked = replace(options, prompt=_prompt(options.prompt, shape), shape=shape, fill="off")
     check_capabilities(service.engine.capabilities, 1, asked)
     words = replace(options, prompt=None, max_tokens=None)
-    how, name = asdict(opening), display_name(file)
+    name = display_name(file)
     async with saved_upload(file, service.uploads) as path:
-        async with opened(service, path, name, **how) as source:
+        async with opened(service, path, name, opening) as source:
             read = await unless_gone(request, service.reader.recognize(source, words))
-        async with opened(service, path, name, **{**how, "text_layer": "ignore"}) as source:
+        async with opened(service, path, name, replace(opening, text_layer="ignore")) as source:
             answered = await unless_gone(request, service.reader.recognize(source, asked))
     return await json_in_memory(await on_thread(_answer, read, answered))
 

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from airgap.core.document import Block, Box, Document, Page, ReadOptions
 from airgap.core.errors import AirgapError, InvalidOption, UnsupportedOption
 from airgap.core.file_names import UniqueNames
+from airgap.core.opening import Opening
 from airgap.core.version import VERSION
 from airgap.dialects.documents import answers_with, json_answer, read
 from airgap.exporters.figures import IMAGE_FOLDER, figures, is_figure
@@ -45,7 +46,7 @@ class Asked:
     """What is wanted of each file."""
 
     options: ReadOptions
-    opening: dict[str, int | None]
+    opening: Opening
     markdown: bool
     content_list: bool
 
@@ -78,7 +79,7 @@ def asked(
     language = (lang_list or [""])[0]
     options = ReadOptions(language=checked_language(_LANGUAGES.get(language, language)))
     last = end_page_id + 1 if end_page_id < _LAST_PAGE else None
-    return Asked(options, {"page_from": start_page_id + 1, "page_to": last}, return_md, return_content_list)
+    return Asked(options, Opening(page_from=start_page_id + 1, page_to=last), return_md, return_content_list)
 
 
 @router.post(
@@ -117,7 +118,7 @@ async def file_parse(
 async def _read(request: Request, service: Service, file: UploadFile, asked: Asked) -> Document:
     async with (
         saved_upload(file, service.uploads) as path,
-        opened(service, path, display_name(file), **asked.opening) as source,
+        opened(service, path, display_name(file), asked.opening) as source,
     ):
         return await read(request, service, source, asked.options)
 

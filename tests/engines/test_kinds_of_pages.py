@@ -12,6 +12,7 @@ import pytest_asyncio
 from PIL import Image, ImageDraw, ImageFont
 
 from airgap.core.document import ReadOptions
+from airgap.core.opening import Opening
 from airgap.engines.ppocr.engine import RapidOcrEngine
 from airgap.engines.ppocr.scripts import find_tessdata, is_rule
 from process.defaults import Defaults
@@ -184,7 +185,9 @@ async def test_a_font_that_lies_about_its_letters_is_read_from_pixels(engine: Ra
         buffer = io.BytesIO()
         pdf.save(buffer)
     reader = Reader(engine, Defaults(None, "base"), max_concurrency=1, max_queue=1, page_timeout=60)
-    with open_source(buffer.getvalue(), name="a.pdf", limits=Limits(), text_layer="auto") as source:
+    with open_source(
+        buffer.getvalue(), name="a.pdf", limits=Limits(), opening=Opening(text_layer="auto")
+    ) as source:
         assert source.render(1).text_lines is not None  # it is well formed
         document = await reader.recognize(source, ReadOptions())
     assert "Certificate of insurance" in document.pages[0].blocks[0].text

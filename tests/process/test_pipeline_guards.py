@@ -86,7 +86,7 @@ def answer(text: str = "words", **fields: Any) -> PageRead:
 
 def reader_of(engine: FakeEngine, **bounds: Any) -> Reader:
     limits = {"max_concurrency": 2, "max_queue": 2, "page_timeout": 20.0} | bounds
-    return Reader(engine, Defaults(None, "gundam", 8192), **limits)
+    return Reader(engine, Defaults(None, "gundam"), **limits)
 
 
 async def read(engine: FakeEngine, source: Any = None, options: ReadOptions | None = None) -> Page:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from airgap.core.document import Block, Box, Line
+from airgap.core.opening import Opening
 from airgap.layout.known_text import blocks_of
 from process.layer_check import MOST_SAMPLES, borne_out, samples
 from process.pages import Limits, open_source
@@ -31,7 +32,7 @@ def layer_of(draw: Draw) -> str:
             page.insert_text((50, 60 + 15 * row), text, fontsize=12)
         draw(page)
         data = pdf.tobytes()
-    with open_source(data, name="a.pdf", limits=Limits(), text_layer="auto") as source:
+    with open_source(data, name="a.pdf", limits=Limits(), opening=Opening(text_layer="auto")) as source:
         lines = source.render(1).text_lines
     assert lines is not None
     return "\n".join(line.text for line in lines)
