@@ -101,6 +101,10 @@ bench: $(VENV)/.dev ## speed against RapidOCR as it comes: make bench DATA=folde
 bench-gpu: ## prove and measure the vLLM engine where a GPU is: make bench-gpu [GPU_PYTHON=python] [STAGES="check bench"]
 	$(or $(GPU_PYTHON),$(BIN)/python) -m benchmarks.gpu $(STAGES)
 
+wheel: $(VENV)/.dev ## a wheel of server and client, page included, in build/wheel
+	cd web && npm run --silent build
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+
 bundle: $(VENV)/.dev ## the folder to carry: make bundle KEY=ssh-key [TARGET="cpu gpu"] [MODEL=folder]
 	$(BIN)/python -m deploy.bundle $(foreach target,$(or $(TARGET),cpu),--target $(target)) $(if $(KEY),--key $(KEY)) $(if $(MODEL),--model $(MODEL))
 

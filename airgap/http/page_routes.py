@@ -14,7 +14,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
-PAGE = Path(__file__).resolve().parents[2] / "web" / "dist"
+_HERE = Path(__file__).resolve()
+_PLACES = (_HERE.parent / "page", _HERE.parents[2] / "web" / "dist")
+"""Where a wheel has it, and where a checkout and the images do."""
+
+PAGE = next((place for place in _PLACES if (place / "index.html").is_file()), _PLACES[-1])
 
 # Scripts, styles and fonts are files of this server: nothing inline, nothing evaluated, nothing from
 # elsewhere. `data:` pictures are the icons inside the style sheet; pages are drawn on canvases.
