@@ -35,7 +35,7 @@ from process.accounting import Accountant
 from process.defaults import Defaults
 from process.in_order import in_order
 from process.second_reader import SecondReader
-from process.source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, PageImage, Source
+from process.source import FROM_TEXT_LAYER, LAYER_NOT_SOUND, PageImage, Source, may_be_text
 from process.turns import Turns, who
 from process.work import Work, briefly
 
@@ -192,8 +192,8 @@ class Reader:
         page = await self._read([image], options, number, on_delta)
         page = await self._checked(page, image, options)
         page = await self._accountant.account(page, image, options)
-        trace.note_page(page.engine or self.engine.name, page.status)
         status = "degraded" if rendered.damaged and page.status == "ok" else page.status
+        trace.note_page(page.engine or self.engine.name, status)
         return replace(page, status=status, warnings=(*warnings, *page.warnings))
 
     async def _from_text_layer(self, rendered: PageImage, options: ReadOptions) -> Page | None:
@@ -394,8 +394,3 @@ class Reader:
     def _mode(self, capabilities: Capabilities, options: ReadOptions) -> Mode | None:
         """The mode in which an engine reads; None where it has none."""
         return self.defaults.complete(options).mode if capabilities.supports_modes else None
-
-
-def may_be_text(sources: Sequence[Source]) -> bool:
-    """Whether these pages are one that may be answered with its embedded text."""
-    return len(sources) == 1 and sources[0].takes_text

@@ -157,6 +157,11 @@ class Source(ABC):
             raise PageOutOfRange(f"There is no page {number}: the document has {self.page_count}.")
 
 
+def may_be_text(sources: Sequence[Source]) -> bool:
+    """Whether these are one page that may be answered with its embedded text."""
+    return len(sources) == 1 and sources[0].takes_text
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The pages that were asked for."""

@@ -21,8 +21,8 @@ from airgap.dialects.markup import Filter, answer_of
 from airgap.http.responses import raise_if_failed
 from airgap.monitoring import trace
 from process.in_order import in_order
-from process.pipeline import Reader, may_be_text
-from process.source import Source
+from process.pipeline import Reader
+from process.source import Source, may_be_text
 
 BETWEEN_IMAGES = "\n\n"
 _CHUNK = "chat.completion.chunk"

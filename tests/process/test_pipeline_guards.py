@@ -1,106 +1,23 @@
-"""What the flow writes on a page besides its text, and the bounds that it keeps."""
+"""What the flow writes on a page besides its text."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
-from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from airgap.core.document import Block, Box, Ledger, Line, Page, ReadOptions, Usage
+from airgap.core.document import Box, Ledger, Line, Mode, Page, ReadOptions
 from airgap.core.engine import Capabilities, Delta, Events, PageRead
 from airgap.core.errors import (
-    EngineBusy,
     EngineFailed,
     InvalidImage,
     PageRenderFailed,
-    UnsupportedOption,
 )
 from airgap.engines.fake import FakeEngine
-from airgap.monitoring import metrics, trace
-from process.defaults import Defaults
-from process.pipeline import BLANK_PAGE, LOOP_CUT, NO_SECOND_ENGINE, RENDER_AHEAD, Reader
-from process.source import PageImage
-
-SIZE = (400, 60)
-
-
-class Engine(FakeEngine):
-    """Answers with what the test says, one `PageRead` after the other, each after its deltas."""
-
-    def __init__(
-        self, *answers: PageRead | Exception, modes: bool = True, deltas: tuple[str, ...] = ()
-    ) -> None:
-        super().__init__()
-        self.answers = list(answers)
-        self.deltas = deltas
-        self.capabilities = Capabilities(supports_modes=modes, max_images=3)
-
-    async def _read(self, images: Sequence[Image.Image], options: ReadOptions) -> Events:
-        for text in self.deltas:
-            yield Delta(text)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        yield answer
-
-
-class OnePage:
-    """A source of one page that is drawn as the test says."""
-
-    kind = "pdf"
-    notes: tuple[str, ...] = ("a note",)
-    page_count = 1
-    numbers = (3,)
-
-    def __init__(self, error: Exception | None = None, **drawn: Any) -> None:
-        self.error = error
-        self.drawn = drawn
-
-    def pixels(self, number: int) -> int:
-        return SIZE[0] * SIZE[1]
-
-    def render(self, number: int) -> PageImage:
-        if self.error:
-            raise self.error
-        image = Image.new("RGB", SIZE, "white")
-        if not self.drawn.get("blank"):
-            ImageDraw.Draw(image).rectangle((5, 10, 44, 29), fill="black")
-        return PageImage(number, image, 144.0, 72.0, **self.drawn)
-
-    def image(self, number: int) -> Image.Image:
-        return self.render(number).image
-
-
-def answer(text: str = "words", **fields: Any) -> PageRead:
-    given = {
-        "blocks": (Block("text", text, (Box(5, 10, 45, 30),)),),
-        "raw": text,
-        "usage": Usage(7, 5, 3, 0.0),
-    }
-    return PageRead(**{"status": "ok", "finish_reason": "stop", **given, **fields})
-
-
-def reader_of(engine: FakeEngine, **bounds: Any) -> Reader:
-    limits = {"max_concurrency": 2, "max_queue": 2, "page_timeout": 20.0} | bounds
-    return Reader(engine, Defaults(None, "gundam"), **limits)
-
-
-async def read(engine: FakeEngine, source: Any = None, options: ReadOptions | None = None) -> Page:
-    return await reader_of(engine).page(source or OnePage(), options or ReadOptions(), 3)
-
-
-def counted(text: str) -> float:
-    """The sum of the samples whose line of the metrics begins so."""
-    lines = metrics.exposition().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(text))
-
-
-LOOPED = answer("again", finish_reason="repetition", warnings=("looped",))
-ASK = ReadOptions(prompt="ask")
+from airgap.monitoring import trace
+from process.pipeline import BLANK_PAGE, LOOP_CUT, NO_SECOND_ENGINE
+from tests.process.one_page import ASK, LOOPED, SIZE, Engine, OnePage, answer, counted, read, reader_of
 
 
 async def test_a_page_is_signed_with_what_is_known_of_it() -> None:
@@ -137,14 +54,15 @@ async def test_a_damaged_page_is_degraded_and_a_worse_one_stays_as_it_is() -> No
 
 
 async def test_a_loop_is_read_in_the_other_mode_and_both_are_paid_for() -> None:
-    for asked, mode, other in (
+    ways: tuple[tuple[Mode | None, Mode, Mode], ...] = (
         ("gundam", "gundam", "base"),
         (None, "gundam", "base"),
         ("base", "base", "gundam"),
-    ):
+    )
+    for asked, mode, other in ways:
         engine = Engine(LOOPED, answer("second", warnings=("of the second",)))
         before = counted('ocr_loops_total{engine="fake",outcome="recovered"}')
-        page = await read(engine, None, ReadOptions(prompt="ask", mode=asked))  # type: ignore[arg-type]
+        page = await read(engine, None, ReadOptions(prompt="ask", mode=asked))
         assert [call.mode for call in engine.calls] == [mode, other]
         assert (page.raw, page.status, page.finish_reason) == ("second", "ok", "stop")
         assert page.warnings == (
@@ -294,120 +212,10 @@ async def test_a_cross_check_is_made_where_it_is_asked_for() -> None:
 async def test_what_is_wrong_with_a_lone_picture_is_wrong_with_the_file() -> None:
     reader = reader_of(Engine(answer()))
     with pytest.raises(InvalidImage, match="damaged"):
-        await reader.recognize(OnePage(error=InvalidImage("It is damaged.")), ASK)  # type: ignore[arg-type]
+        await reader.recognize(OnePage(error=InvalidImage("It is damaged.")), ASK)
     several = OnePage(error=InvalidImage("It is damaged."))
     several.page_count = 2
-    document = await reader.recognize(several, ASK)  # type: ignore[arg-type]
+    document = await reader.recognize(several, ASK)
     assert document.ledger == Ledger(1, 0, 0, 1)
-    other = await reader.recognize(OnePage(error=PageRenderFailed("no")), ASK)  # type: ignore[arg-type]
+    other = await reader.recognize(OnePage(error=PageRenderFailed("no")), ASK)
     assert other.ledger.failed == 1
-
-
-async def test_a_document_is_signed_by_its_pages_or_by_the_engine() -> None:
-    reader, heard = reader_of(Engine(answer())), list[int]()
-    options = ReadOptions(prompt="ask", language="en")
-    document = await reader.recognize(OnePage(), options, lambda page: heard.append(page.number))  # type: ignore[arg-type]
-    assert heard == [3]
-    assert (document.engine, document.model, document.mode) == ("fake", "fake", "gundam")
-    assert (document.language, document.notes) == ("en", ("a note",))
-    pages = [
-        Page(1, 1, 1, engine="a", model="m"),
-        Page(2, 1, 1, engine="b", model="n", mode="tiny"),
-        Page(3, 1, 1, engine="a"),
-    ]
-    document = reader.document(pages, options)
-    assert (document.engine, document.model, document.mode, document.notes) == ("a, b", "m, n", "tiny", ())
-    assert reader.document(pages[:1], options).mode is None
-    assert reader.document([Page(1, 1, 1)], options).mode == "gundam"
-
-
-async def test_pages_are_promised_before_any_is_read() -> None:
-    taken: list[int] = []
-
-    async def take(count: int) -> None:
-        taken.append(count)
-
-    trace.begin(trace.Trace("id", take=take))
-    await reader_of(Engine(answer())).recognize(OnePage(), ASK)  # type: ignore[arg-type]
-    assert taken == [1]
-
-
-async def test_what_the_engine_cannot_do_is_refused_before_a_page_is_drawn() -> None:
-    engine = Engine(answer())
-    engine.capabilities = Capabilities(languages=("en",))
-    reader = reader_of(engine)
-    with pytest.raises(UnsupportedOption):
-        await reader.recognize(OnePage(error=AssertionError("drawn")), ReadOptions(language="ru"))  # type: ignore[arg-type]
-    with pytest.raises(UnsupportedOption, match="2 were sent"):
-        await reader.read_page([Image.new("RGB", SIZE)] * 2, ASK)
-    async with aclosing(reader.stream([], ASK)) as events:
-        with pytest.raises(UnsupportedOption, match="without an image"):
-            await anext(events)
-
-
-async def test_the_queue_holds_as_many_as_it_says() -> None:
-    reader = reader_of(Engine(answer()), max_queue=2)
-    async with reader.admit(), reader.admit():
-        assert reader.requests == 2
-        with pytest.raises(EngineBusy, match="2 requests") as caught:
-            await reader.admit().__aenter__()
-        assert caught.value.retry_after == 10
-    assert reader.requests == 0
-
-
-async def test_a_budget_is_the_readers_own_where_none_is_given() -> None:
-    reader = reader_of(Engine(answer()), max_concurrency=None)
-    assert reader.max_concurrency == 4
-    assert reader.work.pages == 4 + RENDER_AHEAD == 6
-    assert reader_of(Engine(answer()), max_concurrency=9).max_concurrency == 9
-    shared = reader_of(Engine(answer()), work=reader.work)
-    assert shared.work is reader.work
-
-
-async def test_pictures_of_one_request_are_drawn_together() -> None:
-    reader = reader_of(Engine(answer()))
-    async with reader.pictures([]) as none:
-        assert none == []
-    async with reader.pictures([OnePage(), OnePage(blank=True)]) as both:  # type: ignore[list-item]
-        assert [image.size for image in both] == [SIZE, SIZE]
-        assert both[0].getpixel((10, 15)) == (0, 0, 0)
-
-
-async def test_a_page_in_time_is_read_and_one_too_late_is_not() -> None:
-    class Slow(Engine):
-        async def _read(self, images: Sequence[Image.Image], options: ReadOptions) -> Events:
-            await asyncio.sleep(0.2)
-            async for event in super()._read(images, options):
-                yield event
-
-    late = await reader_of(Slow(answer()), page_timeout=0.05).page(OnePage(), ASK, 3)
-    assert late.error is not None
-    assert (late.error.code, "0.05 s" in late.error.message) == ("page_timeout", True)
-    assert (await reader_of(Slow(answer()), page_timeout=10).page(OnePage(), ASK, 3)).status == "ok"
-
-
-async def test_waiting_and_reading_are_shown_apart() -> None:
-    reader = reader_of(FakeEngine(), max_concurrency=1)
-    tasks = [asyncio.ensure_future(reader.page(OnePage(), ReadOptions(prompt="hang"), 3)) for _ in range(2)]
-    for _ in range(500):
-        await asyncio.sleep(0.01)
-        if counted("ocr_queue_depth") and counted("ocr_pages_reading"):
-            break
-    seen = counted("ocr_queue_depth"), counted("ocr_pages_reading")
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert seen == (1, 1)
-    assert (counted("ocr_queue_depth"), counted("ocr_pages_reading")) == (0, 0)
-
-
-async def test_events_come_as_the_engine_gives_them() -> None:
-    engine = Engine(answer("ab"), deltas=("a", "b"))
-    async with aclosing(reader_of(engine).stream([Image.new("RGB", SIZE)], ASK)) as stream:
-        events = [event async for event in stream]
-    assert [event.text for event in events if isinstance(event, Delta)] == ["a", "b"]
-    assert isinstance(events[-1], PageRead)
-    assert events[-1].usage.seconds > 0
-    heard: list[str] = []
-    await reader_of(engine).page(OnePage(), ASK, 3, heard.append)
-    assert heard == ["a", "b"]

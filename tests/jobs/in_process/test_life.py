@@ -43,10 +43,10 @@ class Person:
         self.headers = {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
         self.id: str = self.get("/api/auth/me").json()["id"]
 
-    def ask(self, method: str, path: str, **fields: Any) -> httpx.Response:
+    def ask(self, method: str, path: str, **fields: Any) -> Any:
         return self.client.request(method, path, headers=self.headers | fields.pop("headers", {}), **fields)
 
-    def get(self, path: str, **fields: Any) -> httpx.Response:
+    def get(self, path: str, **fields: Any) -> Any:
         return self.ask("GET", path, **fields)
 
     def send(self, *files: tuple[str, bytes], **fields: Any) -> httpx.Response:
@@ -85,9 +85,9 @@ def client(folder: Path) -> Iterator[TestClient]:
         backend="fake",
         data_dir=folder,
         auth_enabled=True,
-        secret_key=SECRET_KEY,  # type: ignore[arg-type]
+        secret_key=SECRET_KEY,
         bootstrap_user=ADMIN[0],
-        bootstrap_pass=ADMIN[1],  # type: ignore[arg-type]
+        bootstrap_pass=ADMIN[1],
         max_jobs_per_caller=2,
         max_jobs=3,
         job_max_unpacked_mb=1,
