@@ -27,6 +27,7 @@ from config import Settings
 from serve_ocr import create_app
 from tests.accounts.conftest import ADMIN, SECRET_KEY
 from tests.dialects.drawing import pdf, png
+from tests.jobs.helpers import wait_for
 
 Headers = dict[str, str]
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -73,6 +74,11 @@ def user(client: TestClient, root: Headers, name: str) -> Headers:
 
 def entries(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "audit/audit.jsonl").read_text().splitlines()]
+
+
+def throttled(folder: Path) -> int:
+    """How many tries were summed up so far."""
+    return sum(entry["tries"] for entry in entries(folder) if entry["event"] == "login_throttled")
 
 
 def refused(answer: httpx.Response) -> tuple[int, str]:
@@ -316,7 +322,7 @@ def test_what_is_open_and_what_is_closed(client: TestClient, root: Headers) -> N
         assert refused(answer) == (401, "unauthorized"), path
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
-    assert client.get("/ui/nothing.js").status_code == 404
+    assert client.get("/ui/nothing.js").status_code in (404, 501), "not there, or no page was built"
     for header in ({"Authorization": "Bearer nonsense"}, {"X-API-Key": "nonsense"}):
         assert refused(client.get("/info", headers=header)) == (401, "unauthorized")
         assert client.get("/healthz", headers=header).status_code == 200
@@ -445,11 +451,9 @@ def test_sums_are_written_after_a_while_and_begin_anew(
     with TestClient(create_app(settings_of(tmp_path))) as client:
         for _ in range(12):
             client.post("/api/auth/token", data={"username": "first", "password": "x"})
-            client.get("/healthz")
-        summed = [entry["tries"] for entry in entries(tmp_path) if entry["event"] == "login_throttled"]
-        assert sum(summed) == 2
+        wait_for(lambda: client.get("/healthz").is_success and throttled(tmp_path) == 2)
         assert client.app.state.login_audit.trouble() is None  # type: ignore[attr-defined]
-    assert sum(e["tries"] for e in entries(tmp_path) if e["event"] == "login_throttled") == 2
+    assert throttled(tmp_path) == 2
 
 
 def test_without_a_log_nothing_is_noted(tmp_path: Path) -> None:
