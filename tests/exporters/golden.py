@@ -71,7 +71,7 @@ def _marked_page() -> Page:
                 ),
             ),
             _block("list", "- first\n- second\n  - nested\n1. third", 10, 150, 190, 200),
-            _block("code", "```python\nif a < b:\n    print('&')\n```", 10, 210, 190, 250),
+            _block("code", '```python\nif a < b:\n    print("&")\n```', 10, 210, 190, 250),
             _block("equation", "\\[ x^2 \\]", 210, 60, 390, 90),
             _block("formula", "\\( y \\)", 210, 95, 390, 110),
             _block("table", TABLE, 210, 120, 390, 200, engine="other"),

@@ -54,6 +54,7 @@ class OnePage:
     kind = "pdf"
     notes: tuple[str, ...] = ("a note",)
     page_count = 1
+    left_out = 0
     numbers = (3,)
 
     def __init__(self, error: Exception | None = None, **drawn: Any) -> None:
