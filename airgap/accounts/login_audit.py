@@ -58,7 +58,9 @@ class LoginAudit:
             details = {"account": account, "client": client, "outcome": error.code}
             await self._audit.note(event, "anonymous", **details)
             return
-        pair = (account, client) if len(self._refused) < MAX_SUMS else ("others", "others")
+        pair = (account, client)
+        if pair not in self._refused and len(self._refused) >= MAX_SUMS:
+            pair = ("others", "others")
         self._refused[pair] += 1
         if self._summing is None:
             self._summing = asyncio.create_task(self._sum_up())

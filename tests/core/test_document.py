@@ -149,4 +149,4 @@ def test_a_page_is_read_as_the_engine_likes_it_unless_asked_otherwise() -> None:
         "furniture": "keep",
     }
     unset = {field.name for field in fields(ReadOptions)} - defaults(ReadOptions()).keys()
-    assert unset == {"prompt", "mode", "language", "max_tokens", "ngram_size", "window_size"}
+    assert unset == {"prompt", "mode", "language", "max_tokens", "ngram_size", "window_size", "shape"}
