@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from airgap.core.document import FIGURE_LABELS, Block, Box, Line
+from airgap.layout.lines import WIDE_FROM
 from airgap.layout.literal import escaped
 
 _GROUP, _SHORT = 3, 4
@@ -29,7 +30,12 @@ _SURE = 0.8
 """Confidence from which a line of the second reading is believed to be there."""
 _MOST_LINES = 4000
 _NO_TEXT = FIGURE_LABELS | {"equation", "formula"}
-_TAG = re.compile(r"<[^<>]{0,400}>")
+_TAG = re.compile(
+    r"</?(?:table|thead|tbody|tfoot|tr|td|th|caption|colgroup|col|br|hr|p|div|span|center|h[1-6]|ul|ol|li|"
+    r"b|strong|i|em|u|s|sub|sup|small|mark|code|pre|img)(?![\w:-])[^<>]{0,400}>|<!--[^<>]{0,400}-->",
+    re.IGNORECASE,
+)
+"""Markup, which is not printed. Other words between angle brackets are: `<name of the author>`."""
 
 _Span = tuple[int, int]
 """Where among the letters of the text something begins and ends."""
@@ -168,11 +174,16 @@ class _Text:
         start = self._letters.find(wanted, low, high)
         while start >= 0:
             end = start + len(wanted)
-            whole = start in self._edges and end in self._edges
+            whole = self._is_edge(start) and self._is_edge(end)
             if (whole or len(wanted) > _SHORT) and not any(self._used[start:end]):
                 return start, end
             start = self._letters.find(wanted, start + 1, high)
         return None
+
+    def _is_edge(self, place: int) -> bool:
+        """Whether a word may begin or end there: writing in wide characters has no spaces."""
+        around = self._letters[max(0, place - 1) : place + 1]
+        return place in self._edges or any(ord(letter) >= WIDE_FROM for letter in around)
 
     def _use(self, start: int, end: int) -> _Span:
         self._used[start:end] = b"\x01" * (end - start)
@@ -202,6 +213,7 @@ def _readable(text: str) -> Iterable[tuple[str, int]]:
     while position < len(text):
         if position in tags:
             position = tags[position]
+            yield "\n", position  # a cell ends as a word does
         elif position in entities:
             match = entities[position]
             position = match.end()

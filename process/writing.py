@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,13 +113,20 @@ def letters_of(read: Marks, sheet: Sheet) -> Letters | None:
     tall = read[read[:, 3] >= _LOWEST]
     if len(tall) < _FEWEST_LETTERS:
         return None
-    lowest, tallest = np.percentile(tall[:, 3], (15, 90))
+    lowest, tallest = quantile(tall[:, 3], 0.15), quantile(tall[:, 3], 0.9)
     sample = tall[:: max(1, len(tall) // 60)]
     contrast = np.median([sheet.difference[y : y + h, x : x + w].max() for x, y, w, h, _ in sample])
     steps = np.zeros(sheet.size[1] + 1, np.int32)
     np.add.at(steps, tall[:, 1], 1)
     np.add.at(steps, tall[:, 1] + tall[:, 3], -1)
     return Letters(float(lowest), float(tallest), float(contrast), np.cumsum(steps) > 0)
+
+
+def quantile(values: NDArray[Any], share: float) -> float:
+    """The value below which about that share lies. NumPy's own takes ten times as long on a few values."""
+    flat = values.ravel()
+    place = min(flat.size - 1, int(share * flat.size))
+    return float(np.partition(flat, place)[place])
 
 
 def rows_of(marks: Marks, sheet: Sheet, *, lighter: bool) -> Iterator[Row]:
@@ -170,9 +178,9 @@ def _is_around_text(row: Row, sheet: Sheet) -> bool:
 def _is_lettered(row: Row) -> bool:
     """By the sizes of its marks alone."""
     widths, heights, ink = row.marks[:, 2:].T
-    if np.median(heights) < _LOWEST or np.median(widths / heights) > _WIDEST:
+    if quantile(heights, 0.5) < _LOWEST or quantile(widths / heights, 0.5) > _WIDEST:
         return False
-    height = heights / np.percentile(heights, 75)
+    height = heights / quantile(heights, 0.75)
     level = (height >= _LEVEL[0]) & (height <= _LEVEL[1])
     if level.mean() < _LEAST_LEVEL or heights.std() > _MOST_RAGGED * heights.mean():
         return False
@@ -206,17 +214,17 @@ def _look(row: Row, sheet: Sheet) -> _Look:
     top, left = max(0, y0 - margin), max(0, x0 - margin)
     around = (slice(top, y1 + margin), slice(left, x1 + margin))
     itself = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-    ground = int(np.percentile(sheet.grey[y0:y1, x0:x1], 25 if row.lighter else 75))
+    ground = int(quantile(sheet.grey[y0:y1, x0:x1], 0.25 if row.lighter else 0.75))
     outer: Distances = (sheet.grey[around].astype(np.int16) - ground) * (1 if row.lighter else -1)
     inner = outer[itself]
-    contrast = float(np.percentile(inner, 95))
+    contrast = quantile(inner, 0.95)
     open_ink = (outer > 0.4 * contrast) & (sheet.covered[around] == 0)
     dirty = int(open_ink.sum()) - int(open_ink[itself].sum())
     dirt = dirty / max(1, outer.size - inner.size)
     black = int(np.count_nonzero(inner >= 0.6 * contrast))
     blur = int(np.count_nonzero(inner > 0.25 * contrast)) / max(1, black) - 1
     ink = inner > 0.5 * contrast
-    return _Look(contrast, dirt, blur, _core(ink, float(np.median(row.marks[:, 3]))), ink)
+    return _Look(contrast, dirt, blur, _core(ink, quantile(row.marks[:, 3], 0.5)), ink)
 
 
 def _core(ink: NDArray[np.bool_], height: float) -> float:

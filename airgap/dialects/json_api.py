@@ -24,11 +24,13 @@ from airgap.dialects.references import TrussFields, truss_fields
 from airgap.dialects.url_fetch import Fetcher
 from airgap.exporters.json_export import (
     BlockJson,
+    BoxJson,
     ErrorJson,
     LedgerJson,
     ReadingJson,
     UsageJson,
     block_to_dict,
+    box_to_list,
     error_to_dict,
     ledger_to_dict,
     reading_to_dict,
@@ -166,6 +168,8 @@ class ReadResult(TypedDict):
     usage: UsageJson
     warnings: list[str]
     error: ErrorJson | None
+    unread: list[BoxJson]
+    coverage: float | None
 
 
 class ReadPage(ReadResult):
@@ -279,6 +283,8 @@ def _result(page: Page) -> ReadResult:
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
         "error": error_to_dict(page.error),
+        "unread": [box_to_list(box) for box in page.unread],
+        "coverage": page.coverage,
     }
 
 

@@ -204,4 +204,8 @@ async def test_a_listing_on_a_dark_screen_keeps_its_indentation(engine: RapidOcr
         ImageDraw.Draw(page).text((20, 16 + 25 * number), line, fill=(220, 220, 220), font=font)
     found = await read(engine, page)
     assert [block.label for block in found.blocks] == ["code"]
-    assert found.blocks[0].text == "\n".join(["```", *program, "```"])
+    lines = found.blocks[0].text.split("\n")[1:-1]
+    assert [line.replace(" ", "") for line in lines] == [line.replace(" ", "") for line in program]
+    assert [len(line) - len(line.lstrip()) for line in lines] == [
+        len(line) - len(line.lstrip()) for line in program
+    ]

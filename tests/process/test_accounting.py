@@ -288,3 +288,22 @@ def test_a_close_up_shows_places_alone_and_knows_its_way_back() -> None:
     assert found.boxes[0].x1 == pytest.approx(lines[2].box.x1, abs=4)
     assert normalise(close.picture).mode == "RGB"
     assert replace(found, engine=None).engine is None
+
+
+def test_cells_of_a_table_and_words_in_angle_brackets_are_found() -> None:
+    lines = [
+        Line(text, Box(10, 30 * n, 200, 30 * n + 20), 0.99)
+        for n, text in enumerate(("14A", "14B", "87", "\\institute{<name of an institute>}", "2"))
+    ]
+    table = Block("table", "<table><tr><td>14A</td><td>14B</td></tr><tr><td>87</td><td>2</td></tr></table>")
+    text = Block("text", "\\institute{<name of an institute>}")
+    assert left_out([table, text], lines) == []
+    assert [one.line.text for one in left_out([text], lines)] == ["14A", "14B", "87", "2"]
+
+
+def test_the_last_characters_of_a_paragraph_without_spaces_are_found() -> None:
+    lines = [
+        Line("各分公司應於期限內提出報告", Box(10, 10, 400, 30), 0.99),
+        Line("補救。", Box(10, 40, 90, 60), 0.99),
+    ]
+    assert left_out([Block("text", "各分公司應於期限內提出報告補救。")], lines) == []
