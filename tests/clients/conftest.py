@@ -45,8 +45,8 @@ class Served:
     english: dict[str, Any]
 
     def pages(self) -> list[str]:
-        """The booklet's pages as Markdown."""
-        return [page["markdown"] for page in self.booklet["pages"]]
+        """The booklet's pages as Markdown, figures under their bare names, as other protocols have them."""
+        return [page["markdown"].replace("](images/", "](") for page in self.booklet["pages"]]
 
 
 def sample(name: str) -> Path:

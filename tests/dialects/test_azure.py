@@ -189,6 +189,8 @@ def test_azures_own_header_carries_the_key_and_quotas_hold(keyed: httpx.Client) 
         assert api.delete(place, headers=one).status_code == 204
     assert httpx.get(place, headers=other, trust_env=False).status_code == 404
     assert httpx.get(place, trust_env=False).status_code == 401
+    called_token = {"Authorization": f"token {other['Ocp-Apim-Subscription-Key']}"}
+    assert httpx.get(place, headers=called_token, trust_env=False).status_code == 404
 
 
 def test_offsets_in_utf16() -> None:
