@@ -13,6 +13,7 @@ from airgap.jobs.closing import joined
 from airgap.jobs.service import Jobs
 from airgap.jobs.store import JobFolder
 from airgap.jobs.tables import Job
+from process.pages import Limits, open_source
 from process.work import at_length
 
 
@@ -20,7 +21,7 @@ async def document_of(jobs: Jobs, job: Job, position: int = 0) -> Document:
     """The document at `position`. Raises what kept the file from being opened, `Conflict`, `NotFound`."""
     _require_finished(job)
     try:
-        return await at_length(_document, jobs.store.folder(job.id), position)
+        return await at_length(_document, jobs.store.folder(job.id), position, jobs.limits)
     except FileNotFoundError as error:
         raise NotFound("There is no such job.") from error
 
@@ -30,19 +31,23 @@ def _require_finished(job: Job) -> None:
         raise Conflict(f"The job is {job.status}.", "Ask again once it is done.", retry_after=2)
 
 
-def _document(folder: JobFolder, position: int) -> Document:
+def _document(folder: JobFolder, position: int, limits: Limits) -> Document:
     spec, plan = folder.spec(), folder.plan()
     if (error := plan.inputs[position].error) is not None:
         raise from_page_error(error)
     stored = [page for index in plan.indexes(position) if (page := folder.page(index)) is not None]
-    return replace(joined(stored), language=spec.options.language)
+    entry = spec.inputs[position]
+    with open_source(folder.input(entry.file), name=entry.name, limits=limits, **spec.opening) as source:
+        return replace(
+            joined(stored), language=spec.options.language, notes=source.notes, left_out=source.left_out
+        )
 
 
 async def failure_of(jobs: Jobs, job: Job) -> AirgapError:
     """Why nothing of a job's only file was read."""
     folder = jobs.store.folder(job.id)
     try:
-        document = await at_length(_document, folder, 0)
+        document = await at_length(_document, folder, 0, jobs.limits)
         errors = [page.error for page in document.pages if page.error]
     except AirgapError as error:
         return error

@@ -79,7 +79,7 @@ class Jobs:
     ) -> None:
         self._settings = settings
         self._reader = reader
-        self._limits = limits
+        self.limits = limits
         self._quota = quota or Quota()
         self._audit = JobAudit(reader.engine, note)
         self._url = settings.database_server
@@ -170,7 +170,7 @@ class Jobs:
         reading = JobReading(
             server=presence.id,
             reader=self._reader,
-            limits=self._limits,
+            limits=self.limits,
             tables=tables,
             store=self.store,
             threads=self._threads,

@@ -33,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.clients)
+            item.add_marker(pytest.mark.timeout(600))  # the first one waits for the server, too
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Served:
     english: dict[str, Any]
 
     def pages(self) -> list[str]:
-        """The booklet's pages as Markdown."""
-        return [page["markdown"] for page in self.booklet["pages"]]
+        """The booklet's pages as Markdown, figures under their bare names, as other protocols have them."""
+        return [page["markdown"].replace("](images/", "](") for page in self.booklet["pages"]]
 
 
 def sample(name: str) -> Path:
@@ -66,7 +67,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             stderr=output,
         )
     try:
-        wait_until_ready(url, process, log)
+        wait_until_ready(url, process, log, start_seconds=300)
         with httpx.Client(base_url=url, timeout=120, trust_env=False) as api:
             found = [own_answer(api, sample(name).read_bytes()) for name in ("booklet.pdf", "english.png")]
         yield Served(url, *found)

@@ -102,6 +102,9 @@ def test_tables_with_cells(cpu_api: httpx.Client) -> None:
 def test_pages_are_chosen(api: httpx.Client) -> None:
     result = result_of(api, analyzed(api, params={"pages": "2-3"}, content=pdf(4)))
     assert [page["pageNumber"] for page in result["pages"]] == [2, 3]
+    assert result["warnings"] == []
+    clamped = result_of(api, analyzed(api, params={"pages": "2-9"}, content=pdf(3)))
+    assert "Pages up to 9 were asked for" in clamped["warnings"][0]["message"]
 
 
 @pytest.mark.parametrize(
@@ -186,6 +189,8 @@ def test_azures_own_header_carries_the_key_and_quotas_hold(keyed: httpx.Client) 
         assert api.delete(place, headers=one).status_code == 204
     assert httpx.get(place, headers=other, trust_env=False).status_code == 404
     assert httpx.get(place, trust_env=False).status_code == 401
+    called_token = {"Authorization": f"token {other['Ocp-Apim-Subscription-Key']}"}
+    assert httpx.get(place, headers=called_token, trust_env=False).status_code == 404
 
 
 def test_offsets_in_utf16() -> None:

@@ -138,11 +138,16 @@ def without_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def test_without_jobs_there_are_no_tasks(without_jobs: str) -> None:
+def test_without_jobs_there_are_no_tasks_and_no_operations(without_jobs: str) -> None:
     with httpx.Client(base_url=without_jobs, trust_env=False, timeout=60) as api:
         assert convert(api, png()).status_code == 200
-        answer = convert(api, png(), "/v1/convert/file/async")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (501, "feature_disabled")
+        answers = [
+            convert(api, png(), "/v1/convert/file/async"),
+            api.post("/documentintelligence/documentModels/prebuilt-read:analyze", content=png()),
+            api.delete("/documentintelligence/documentModels/prebuilt-read/analyzeResults/x"),
+        ]
+        for answer in answers:
+            assert (answer.status_code, answer.json()["error"]["code"]) == (501, "feature_disabled")
 
 
 # --- the document --------------------------------------------------------------------------------
