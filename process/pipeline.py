@@ -122,8 +122,7 @@ class Reader:
                 pages.append(page)
                 if on_page:
                     on_page(page)
-        read = self.document(pages, options)
-        return replace(read, notes=source.notes, left_out=source.left_out)
+        return replace(self.document(pages, options), notes=source.notes, left_out=source.left_out)
 
     def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
         """Sign pages with what read them."""

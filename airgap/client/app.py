@@ -182,6 +182,18 @@ def watch(
             asyncio.run(watch_folder(service, inbox, request, once))
 
 
+@app.command()
+def mcp(
+    http: Annotated[bool, typer.Option("--http", help="At http://127.0.0.1:PORT/mcp, not on stdin.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="With --http.")] = 8765,
+) -> None:
+    """Let assistants have documents read: a server of the Model Context Protocol, before OCR_URL."""
+    with stopping_errors():
+        from airgap.client.mcp_server import serve
+
+        serve(http=http, port=port)
+
+
 @app.command("eval")
 def evaluate(
     truth: Annotated[

@@ -28,6 +28,7 @@ from airgap.core.errors import AirgapError, ConfigurationError, InvalidOption
 notices = Console(stderr=True)
 
 SERVER_REMEDY = "Install the server's packages (pip install '.[server]'), or let a server read: ocr send."
+MCP_REMEDY = "Install the protocol's library: pip install '.[mcp]'."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,9 @@ def stopping_errors() -> Iterator[None]:
         wrong_usage = isinstance(error, InvalidOption | ConfigurationError)
         raise typer.Exit(2 if wrong_usage else 1) from error
     except ModuleNotFoundError as error:
-        notices.print(f"[bold red]not_installed[/]: {error.name} is needed to read files on this machine.")
-        notices.print(f"  {escape(SERVER_REMEDY)}", highlight=False)
+        remedy = MCP_REMEDY if (error.name or "").partition(".")[0] == "mcp" else SERVER_REMEDY
+        notices.print(f"[bold red]not_installed[/]: {error.name} is needed for this and is not installed.")
+        notices.print(f"  {escape(remedy)}", highlight=False)
         raise typer.Exit(2) from error
 
 

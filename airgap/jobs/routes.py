@@ -39,6 +39,7 @@ from airgap.jobs.service import Jobs
 from airgap.jobs.store import JobFolder
 from airgap.jobs.tables import Job, Wanted
 from airgap.jobs.unpack import file_name, is_zip, unpack
+from airgap.jobs.webhooks import Webhooks
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -72,6 +73,8 @@ def attach(app: FastAPI, service: Service) -> None:
     quota = Quota(lambda: getattr(app.state, "accounts", None))
     app.state.jobs = jobs = Jobs(service.settings, service.reader, service.limits, service.tasks, quota, note)
     service.parts.append(jobs)
+    app.state.webhooks = webhooks = Webhooks(service.settings, jobs)
+    service.parts.append(webhooks)
 
 
 def get_jobs(request: Request) -> Jobs:
@@ -138,10 +141,16 @@ async def submit(
         Priority, Form(description="The share of the queue; none starves another.")
     ] = "normal",
     idempotency_key: Annotated[str | None, Form(max_length=200)] = None,
+    webhook: Annotated[
+        str | None, Form(max_length=2048, description="A URL that is told when the job has ended.")
+    ] = None,
     idempotency_key_header: Annotated[
         str | None, Header(alias="Idempotency-Key", max_length=200, description="Sent twice, taken once.")
     ] = None,
 ) -> JSONResponse:
+    webhooks: Webhooks = request.app.state.webhooks
+    if webhook:
+        webhooks.check(webhook)
     order = Order(
         options,
         opening=opening,
@@ -151,6 +160,8 @@ async def submit(
     )
     size = sum(file.size or 0 for file in files)
     job, new = await take_in(jobs, caller, size, lambda folder: save_inputs(files, folder, service), order)
+    if webhook:
+        await webhooks.expect(job, webhook)
     (answer,) = await _described(jobs, [job])
     location = str(request.url.path).rstrip("/") + f"/{job.id}"
     return JSONResponse(answer, 202 if new else 200, headers={"Location": location})

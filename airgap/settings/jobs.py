@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
-from airgap.settings.section import Section
+from airgap.settings.section import CommaSeparated, Section
 
 
 class JobSettings(Section):
@@ -25,3 +25,18 @@ class JobSettings(Section):
     result_ttl_hours: float = Field(
         168, gt=0, description="A finished job's files, results and rows are erased after this time."
     )
+    webhook_allowlist: CommaSeparated = Field(
+        (),
+        description="Where a job's `webhook` may point, as in URL_FETCH_ALLOWLIST. Unset: nobody is told.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Signs what webhooks are sent, 24 characters or more; needed with WEBHOOK_ALLOWLIST.",
+    )
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> JobSettings:
+        secret = self.webhook_secret.get_secret_value() if self.webhook_secret else ""
+        if self.webhook_allowlist and len(secret) < 24:
+            raise ValueError("WEBHOOK_ALLOWLIST needs a WEBHOOK_SECRET of 24 characters or more")
+        return self

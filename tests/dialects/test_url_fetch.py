@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from airgap.core.errors import AirgapError, EmptyFile, UploadTooLarge, UrlFetchFailed, UrlRefused
-from airgap.dialects.url_fetch import AllowList, Fetcher
+from airgap.dialects.url_fetch import Fetcher
+from airgap.http.addresses import AllowList
 from config import load_settings
 from tests.conftest import running_server
 from tests.dialects.drawing import TEXTS, pdf, png
