@@ -72,10 +72,11 @@ test-clients: $(VENV)/.serve ## other people's clients, unmodified, against a se
 verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
 	$(BIN)/python -m airgap.engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
 
-lint: $(VENV)/.dev ## ruff and mypy; tsc and eslint where Node is installed
+lint: $(VENV)/.dev ## ruff and mypy; shellcheck, tsc and eslint where they are installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	@! command -v shellcheck >/dev/null || git ls-files '*.sh' .ci/run | xargs shellcheck
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory lint-web
 
 lint-web: web/node_modules/.package-lock.json
