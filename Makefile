@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model bundle test-image clean
+.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model bundle image test-image clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -72,10 +72,11 @@ test-clients: $(VENV)/.serve ## other people's clients, unmodified, against a se
 verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
 	$(BIN)/python -m airgap.engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
 
-lint: $(VENV)/.dev ## ruff and mypy; tsc and eslint where Node is installed
+lint: $(VENV)/.dev ## ruff and mypy; shellcheck, tsc and eslint where they are installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	@! command -v shellcheck >/dev/null || git ls-files '*.sh' .ci/run | xargs shellcheck
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory lint-web
 
 lint-web: web/node_modules/.package-lock.json
@@ -107,6 +108,11 @@ wheel: $(VENV)/.dev ## a wheel of server and client, page included, in build/whe
 
 bundle: $(VENV)/.dev ## the folder to carry: make bundle KEY=ssh-key [TARGET="cpu gpu"] [MODEL=folder]
 	$(BIN)/python -m deploy.bundle $(foreach target,$(or $(TARGET),cpu),--target $(target)) $(if $(KEY),--key $(KEY)) $(if $(MODEL),--model $(MODEL))
+
+image: web ## build the CPU image and its .env: then `docker compose up` works (make image)
+	PYTHON=$(PYTHON) deploy/wheelhouse.sh cpu
+	docker build -f Dockerfile.cpu -t airgap-ocr:latest-cpu .
+	@test -f .env || cp deploy/env.example .env
 
 test-image: $(VENV)/.dev web ## build the CPU image, bundle, install and run it on a real Docker engine (root on Debian, 15 minutes)
 	PYTHON=$(abspath $(BIN)/python) tests/image/prepare.sh

@@ -102,6 +102,7 @@ server() {
     done
 }
 
+# shellcheck disable=SC2016  # the inner shell is given both as arguments
 answers() { timeout 10 bash -c ': <"/dev/tcp/$1/$2"' _ "$address" "$port" 2>/dev/null; }
 
 check_port() {
@@ -197,9 +198,9 @@ erase() {
     if ((with_data)); then down+=(--volumes); fi
     compose "${down[@]}" || die "what runs cannot be stopped"
     for file in "$site"/releases/*/bundle.json; do
-        for reference in $(sed -n 's/^ *"reference": "\(.*\)"$/\1/p' "$file"); do
-            "$cli" image rm "$reference" >/dev/null 2>&1 || say "$reference is still used, and stays"
-        done
+        while IFS= read -r reference; do
+            "$cli" image rm "$reference" >/dev/null 2>&1 </dev/null || say "$reference is still used, and stays"
+        done < <(sed -n 's/^ *"reference": "\(.*\)"$/\1/p' "$file")
     done
     rm -rf "$site/releases" "$site/monitoring" "$site/docker-compose.yml"
     if ((with_data)); then rm -f "$site/.env" "$site/.env.before"; fi

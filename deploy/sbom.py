@@ -54,7 +54,9 @@ def python_packages(wheelhouse: Path) -> Iterator[Package]:
             texts = {
                 name.removeprefix(folder).removeprefix("licenses/").replace("/", "_"): archive.read(name)
                 for name in names
-                if name.startswith(folder) and _LICENCE_FILE.search(PurePosixPath(name).name)
+                if name.startswith(folder)
+                and not name.endswith("/")
+                and _LICENCE_FILE.search(PurePosixPath(name).name)
             }
         classifiers = [
             value.rsplit(" :: ", 1)[-1]

@@ -54,6 +54,7 @@ def wheel(folder: Path) -> None:
         archive.writestr(
             f"{home}/METADATA", "Metadata-Version: 2.4\nName: tiny\nVersion: 1.0\nLicense-Expression: MIT\n"
         )
+        archive.writestr(f"{home}/licenses/", "")  # some wheels list their folders
         archive.writestr(f"{home}/licenses/LICENSE", "MIT\n")
 
 

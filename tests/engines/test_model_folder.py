@@ -38,8 +38,12 @@ def safetensors(path: Path, shapes: dict[str, list[int]]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "model"
-    path.mkdir()
+    return tiny_folder(tmp_path / "model")
+
+
+def tiny_folder(path: Path) -> Path:
+    """A folder of the right form, of two small tensors."""
+    path.mkdir(parents=True)
     config = {"architectures": ["DeepseekOCRForCausalLM"], "model_type": "deepseek_vl_v2"}
     (path / "config.json").write_text(json.dumps(config))
     (path / "tokenizer_config.json").write_text("{}")

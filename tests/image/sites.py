@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,15 @@ import yaml
 from deploy import bundle
 from tests.conftest import ROOT, free_port
 from tests.image.daemon import docker, environment, run
+
+OUTSIDE = {
+    **{
+        f"{address}:{port}": ("timeout", "3", "bash", "-c", f": </dev/tcp/{address}/{port}")
+        for address, port in (("192.0.2.1", 80), ("1.1.1.1", 53), ("198.51.100.1", 443))
+    },
+    "example.org": ("env", "RES_OPTIONS=timeout:2 attempts:1", "getent", "hosts", "example.org"),
+}
+"""Places that nothing of ours has to do with, and the command that asks each for an answer."""
 
 
 def make_bundle(folder: Path, version: str, image: str, key: Path) -> Path:
@@ -100,6 +110,16 @@ class Site:
 
     def inside(self, service: str, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
         return run("docker", "exec", self.container(service), *command, **options)
+
+    def reached(self, *services: str) -> list[tuple[str, str]]:
+        """(service, address or name) of the world outside that one of them gets an answer from."""
+        for service in services:  # the same questions, where there is an answer
+            self.inside(service, "timeout", "20", "bash", "-c", ": </dev/tcp/gateway/8000")
+            self.inside(service, "getent", "hosts", "gateway")
+        tries = [(service, place) for service in services for place in OUTSIDE]
+        with ThreadPoolExecutor(len(tries)) as pool:
+            ended = pool.map(lambda one: self.inside(one[0], *OUTSIDE[one[1]], check=False).returncode, tries)
+            return [one for one, code in zip(tries, ended, strict=True) if code == 0]
 
     def make(self, profiles: str, image: str, **services: dict[str, object] | None) -> None:
         """A site of profiles that want a GPU, without one: every server is `image`, on the CPU engine.

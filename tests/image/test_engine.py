@@ -78,7 +78,5 @@ def test_what_vllm_compiles_lies_where_code_may_be_run_and_nowhere_else(engine_s
 
 def test_neither_has_a_way_out(engine_site, egress_counter):
     before = egress_counter.read()
-    for service in ("engine", "vllm"):
-        command = ["timeout", "3", "bash", "-c", ": </dev/tcp/192.0.2.1/80"]
-        assert engine_site.inside(service, *command, check=False).returncode
+    assert engine_site.reached("engine", "vllm") == []
     assert egress_counter.read() == before

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import ROOT
+from tests.engines.test_model_folder import tiny_folder
 from tests.image.daemon import docker, environment, run
+from tests.image.test_operations import blocks
 
+PROFILES = ("cpu", "deepseek", "deepseek-safe", "qwen", "large", "engine", "scale", "monitoring")
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 TMP = ("--tmpfs", "/tmp:size=1g,mode=1777,nosuid,nodev,noexec", "-v", "/data")
 READ = ("python", "/opt/airgap/smoke/smoke.py", "--wait", "120")
@@ -108,6 +111,37 @@ def test_a_profile_for_gpus_says_on_a_machine_without_one_that_it_needs_one(
     finally:
         run(*command, "down", "--volumes", cwd=tmp_path, check=False)
         docker("image", "rm", "airgap-ocr:latest-gpu", "airgap-ocr:latest-cpu")
+
+
+@pytest.mark.parametrize("profile", [None, *PROFILES])
+def test_compose_has_nothing_to_remark_on_the_file(engine, tmp_path, profile):
+    for name in ("docker-compose.yml", "deploy/env.example"):
+        run("cp", ROOT / name, tmp_path)
+    (tmp_path / "env.example").rename(tmp_path / ".env")
+    done = run("docker", "compose", *(("--profile", profile) if profile else ()), "config", cwd=tmp_path)
+    assert done.stderr == ""
+    assert "gateway:" in done.stdout
+
+
+def test_a_model_is_sealed_as_the_guide_says(cpu_image, egress_counter, tmp_path):
+    """Step 2, its second command: the CPU image has the same program, and the model is a tiny one."""
+    [(_, body)] = [block for block in blocks("console") if block[0].startswith("2.")]
+    seal = "docker run " + body.split("docker run ")[2]
+    folder = tmp_path / "models" / "DeepSeek-OCR"
+    tiny_folder(folder)
+    (tmp_path / "models").chmod(0o755)
+    done = run(
+        "bash", "-euo", "pipefail", "-c", seal.replace("airgap-ocr:VERSION-gpu", cpu_image), cwd=tmp_path
+    )
+    assert "DeepSeek" in done.stdout, done
+    assert run("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=folder).returncode == 0
+    (folder / "config.json").chmod(0)
+    verify = ("python", "-m", "airgap.engines.model_folder", "/models/DeepSeek-OCR")
+    refused = run(
+        *("docker", "run", "--rm", "-v", f"{folder.parent}:/models:ro", cpu_image, *verify), check=False
+    )
+    assert refused.returncode
+    assert "config.json cannot be read by user 10001" in refused.stdout + refused.stderr
 
 
 def test_its_configuration_names_user_health_and_port(cpu_image):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,8 @@ def pasted(commands: str, folder: Path, port: int) -> str:
         "rm -f airgap-ocr\n": "rm -f airgap-readme\n",
     }.items():
         commands = commands.replace(name, own)
+    # The page is built: `-o web` lets make take it as it is.
+    commands = commands.replace("make image\n", f"make -o web image PYTHON={sys.executable}\n")
     return run("bash", "-euo", "pipefail", "-c", commands, cwd=folder).stdout
 
 
@@ -60,6 +63,17 @@ def test_they_are_fewer_than_ten():
 
 def test_docker_run_ends_with_a_page_read(checkout):
     assert '"text"' in pasted(PLAIN, checkout, free_port())
+
+
+def test_make_image_and_compose_up_alone_are_a_server(checkout):
+    assert "`make image` and `docker compose up`" in SECTION
+    port = free_port()
+    commands = (
+        f"make image\ndocker compose up -d\n{next(line for line in PLAIN.splitlines() if 'curl' in line)}\n"
+    )
+    assert '"text"' in pasted(commands, checkout, port)
+    run("docker", "compose", "-p", "airgap-readme", "down", "--volumes", cwd=checkout)
+    (checkout / ".env").unlink()
 
 
 def test_compose_ends_with_a_page_read_under_an_account(checkout):

@@ -81,11 +81,7 @@ def test_every_service_is_unprivileged_on_a_read_only_root(site):
 
 def test_no_service_has_a_way_out(site, egress_counter, sealed_gateway):
     before = egress_counter.read()
-    for service in site.services():
-        for address in ("192.0.2.1/80", "1.1.1.1/53", "198.51.100.1/443"):
-            command = ["timeout", "3", "bash", "-c", f": </dev/tcp/{address}"]
-            assert site.inside(service, *command, check=False).returncode, (service, address)
-        assert site.inside(service, "getent", "hosts", "example.org", check=False).returncode
+    assert site.reached(*site.services()) == []
     assert egress_counter.read() == before
 
 

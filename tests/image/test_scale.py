@@ -145,8 +145,5 @@ def test_each_query_of_a_dashboard_is_answered(pair, path):
 
 def test_no_service_has_a_way_out(pair, egress_counter):
     before = egress_counter.read()
-    for service in (*SERVERS, "postgresql", "prometheus"):
-        command = ["timeout", "3", "bash", "-c", ": </dev/tcp/192.0.2.1/80"]
-        assert pair.inside(service, *command, check=False).returncode
-        assert pair.inside(service, "getent", "hosts", "example.org", check=False).returncode
+    assert pair.reached(*SERVERS, "postgresql", "prometheus") == []
     assert egress_counter.read() == before
