@@ -37,7 +37,9 @@ def _document(folder: JobFolder, position: int, limits: Limits) -> Document:
         raise from_page_error(error)
     stored = [page for index in plan.indexes(position) if (page := folder.page(index)) is not None]
     entry = spec.inputs[position]
-    with open_source(folder.input(entry.file), name=entry.name, limits=limits, **spec.opening) as source:
+    with open_source(
+        folder.input(entry.file), name=entry.name, limits=limits, opening=spec.opening
+    ) as source:
         return replace(
             joined(stored), language=spec.options.language, notes=source.notes, left_out=source.left_out
         )
