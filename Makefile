@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model bundle image test-image clean
+.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model wheel bundle image test-image clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -102,8 +102,8 @@ bench: $(VENV)/.dev ## speed against RapidOCR as it comes: make bench DATA=folde
 bench-gpu: ## prove and measure the vLLM engine where a GPU is: make bench-gpu [GPU_PYTHON=python] [STAGES="check bench"]
 	$(or $(GPU_PYTHON),$(BIN)/python) -m benchmarks.gpu $(STAGES)
 
-wheel: $(VENV)/.dev ## a wheel of server and client, page included, in build/wheel
-	cd web && npm run --silent build
+wheel: $(VENV)/.dev web ## a wheel of server and client, page included, in build/wheel
+	rm -rf build/lib
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 
 bundle: $(VENV)/.dev ## the folder to carry: make bundle KEY=ssh-key [TARGET="cpu gpu"] [MODEL=folder]
