@@ -30,6 +30,42 @@ def _block(label: str, text: str, *sides: float, **more: object) -> Block:
     return Block(label, text, (Box(*sides),) if sides else (), **more)  # type: ignore[arg-type]
 
 
+def _marked_blocks() -> tuple[Block, ...]:
+    return (
+        _block("header", "Report of <2026> & more", 10, 5, 390, 15),
+        _block("title", "# A *title* with `code`", 10, 20, 390, 50, confidence=0.87654),
+        _block("sub_title", "### Third", 10, 60, 190, 80),
+        Block(
+            "text",
+            "one two\nthree **four** [five](http://x.example/?a=1&b=2) ~~six~~ 漢字 שלום",
+            (Box(10, 90, 190, 140),),
+            0.5,
+            (
+                line("one two", 10, 90, 190, 110),
+                line("three four", 10, 112.5, 190, 130, confidence=None),
+                Line("漢字 שלום", Box(10, 131, 190, 140), 0.333333),
+            ),
+        ),
+        _block("list", "- first\n- second\n  - nested\n1. third", 10, 150, 190, 200),
+        _block("code", '```python\nif a < b:\n    print("&")\n```', 10, 210, 190, 250),
+        _block("equation", "\\[ x^2 \\]", 210, 60, 390, 90),
+        _block("formula", "\\( y \\)", 210, 95, 390, 110),
+        _block("table", TABLE, 210, 120, 390, 200, engine="other"),
+        _block("table", "| a | b |\n|---|---|\n| 1 | 2 |", 210, 210, 390, 240),
+        _block("table_caption", "Table 1. Prices", 210, 245, 390, 255),
+        _block("table_footnote", "Net of tax.", 210, 256, 390, 262),
+        _block("figure", "", 210, 270, 390, 340),
+        _block("figure_caption", "Figure 2", 210, 345, 390, 355),
+        _block("seal", "A round seal", 300, 360, 340, 400),
+        _block("chart", "a chart that says 12 %", 210, 410, 390, 480),
+        _block("text", "placed nowhere"),
+        _block("text", "", 10, 400, 20, 410),
+        _block("footnote", "1 A note.", 10, 560, 190, 570),
+        _block("page_number", "4", 195, 580, 205, 590),
+        _block("footer", "Confidential", 10, 590, 390, 598),
+    )
+
+
 def _marked_page() -> Page:
     """Pixels alone, no points; two columns, doubts, gaps, reviews and a cross-check."""
     return Page(
@@ -55,39 +91,7 @@ def _marked_page() -> Page:
             Review("unread", "corrected", "bob", "2026-03-02T10:00:00Z", Box(10, 300, 60.126, 320)),
             Review("disagreement", "accepted", None, "2026-02-01T10:00:00Z"),
         ),
-        blocks=(
-            _block("header", "Report of <2026> & more", 10, 5, 390, 15),
-            _block("title", "# A *title* with `code`", 10, 20, 390, 50, confidence=0.87654),
-            _block("sub_title", "### Third", 10, 60, 190, 80),
-            Block(
-                "text",
-                "one two\nthree **four** [five](http://x.example/?a=1&b=2) ~~six~~ 漢字 שלום",
-                (Box(10, 90, 190, 140),),
-                0.5,
-                (
-                    line("one two", 10, 90, 190, 110),
-                    line("three four", 10, 112.5, 190, 130, confidence=None),
-                    Line("漢字 שלום", Box(10, 131, 190, 140), 0.333333),
-                ),
-            ),
-            _block("list", "- first\n- second\n  - nested\n1. third", 10, 150, 190, 200),
-            _block("code", '```python\nif a < b:\n    print("&")\n```', 10, 210, 190, 250),
-            _block("equation", "\\[ x^2 \\]", 210, 60, 390, 90),
-            _block("formula", "\\( y \\)", 210, 95, 390, 110),
-            _block("table", TABLE, 210, 120, 390, 200, engine="other"),
-            _block("table", "| a | b |\n|---|---|\n| 1 | 2 |", 210, 210, 390, 240),
-            _block("table_caption", "Table 1. Prices", 210, 245, 390, 255),
-            _block("table_footnote", "Net of tax.", 210, 256, 390, 262),
-            _block("figure", "", 210, 270, 390, 340),
-            _block("figure_caption", "Figure 2", 210, 345, 390, 355),
-            _block("seal", "A round seal", 300, 360, 340, 400),
-            _block("chart", "a chart that says 12 %", 210, 410, 390, 480),
-            _block("text", "placed nowhere"),
-            _block("text", "", 10, 400, 20, 410),
-            _block("footnote", "1 A note.", 10, 560, 190, 570),
-            _block("page_number", "4", 195, 580, 205, 590),
-            _block("footer", "Confidential", 10, 590, 390, 598),
-        ),
+        blocks=_marked_blocks(),
     )
 
 
