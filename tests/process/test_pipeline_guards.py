@@ -412,3 +412,10 @@ async def test_events_come_as_the_engine_gives_them() -> None:
     heard: list[str] = []
     await reader_of(engine).page(OnePage(), ASK, 3, heard.append)
     assert heard == ["a", "b"]
+
+
+async def test_a_page_of_several_pictures_has_the_size_of_the_first() -> None:
+    page = await reader_of(Engine(answer())).read_page(
+        [Image.new("RGB", (9, 8)), Image.new("RGB", (7, 6))], ASK
+    )
+    assert (page.number, page.width, page.height) == (1, 9, 8)
