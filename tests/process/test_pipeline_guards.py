@@ -55,6 +55,7 @@ class OnePage:
     notes: tuple[str, ...] = ("a note",)
     page_count = 1
     left_out = 0
+    takes_text = False
     numbers = (3,)
 
     def __init__(self, error: Exception | None = None, **drawn: Any) -> None:
@@ -419,3 +420,23 @@ async def test_a_page_of_several_pictures_has_the_size_of_the_first() -> None:
         [Image.new("RGB", (9, 8)), Image.new("RGB", (7, 6))], ASK
     )
     assert (page.number, page.width, page.height) == (1, 9, 8)
+
+
+async def test_what_one_request_shows_is_read_at_once() -> None:
+    reader = reader_of(Engine(answer()))
+    page = await reader.together([OnePage(), OnePage(blank=True)], ASK)  # type: ignore[list-item]
+    assert (page.number, page.width_pt, page.raw) == (1, None, "words")
+    alone = OnePage(text_lines=(Line("embedded", Box(5, 10, 45, 30)),))
+    page = await reader.together([alone], ASK)  # type: ignore[list-item]
+    assert (page.number, page.raw) == (1, "words"), "whose text nobody asked for"
+    alone.takes_text = True
+    page = await reader.together([alone], ASK)  # type: ignore[list-item]
+    assert (page.number, page.width_pt, page.raw) == (3, 144.0, "")
+    assert [block.text for block in page.blocks] == ["embedded"]
+    page = await reader.together([alone, OnePage()], ASK)  # type: ignore[list-item]
+    assert page.raw == "words"
+    engine = Engine(EngineFailed("It died."))
+    before = counted('ocr_pages_total{engine="fake",status="failed"}')
+    with pytest.raises(EngineFailed, match="It died"):
+        await reader_of(engine).together([OnePage()], ASK)  # type: ignore[list-item]
+    assert counted('ocr_pages_total{engine="fake",status="failed"}') == before + 1
