@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model wheel bundle image test-image clean
+.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model wheel bundle image test-image mutants coverage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -117,6 +117,16 @@ image: web ## build the CPU image and its .env: then `docker compose up` works (
 test-image: $(VENV)/.dev web ## build the CPU image, bundle, install and run it on a real Docker engine (root on Debian, 15 minutes)
 	PYTHON=$(abspath $(BIN)/python) tests/image/prepare.sh
 	$(BIN)/python -m pytest -q -m image $(LAST_FAILED) tests/image
+
+mutants: $(VENV)/.dev ## small changes made on purpose: which do the tests notice? [OF="layout jobs"] [SAMPLE=40] [SEED=1] [AGAIN=1]
+	$(BIN)/python -m tests.mutants $(if $(OF),--of $(OF)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(AGAIN),--again)
+
+coverage: $(VENV)/.dev ## the share of lines that the tests run, servers and commands among them
+	@mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered --sort=cover
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) build data web/dist web/node_modules

@@ -144,7 +144,7 @@ def _periodic_length(text: str, period: int) -> int:
         elif probe - low == 1:
             break
         else:
-            high, step = probe - 1 if probe - low > 1 else low, max(1, (probe - low) // 2)
+            high, step = probe - 1, max(1, (probe - low) // 2)
     return low + period
 
 

@@ -9,6 +9,8 @@ import pytest
 from airgap.core.document import (
     FIGURE_LABELS,
     MODES,
+    SHAPE_KINDS,
+    AnswerShape,
     Block,
     Box,
     Disagreement,
@@ -110,6 +112,8 @@ def test_warnings_name_the_page_where_there_are_several() -> None:
 def test_the_labels_of_pictures_and_the_modes_are_a_contract() -> None:
     assert {"image", "figure", "picture", "chart", "photo", "seal", "stamp"} == FIGURE_LABELS
     assert MODES == ("tiny", "small", "base", "large", "gundam")
+    assert SHAPE_KINDS == ("json", "json_object", "regex", "choice", "grammar")
+    assert AnswerShape("json_object").text == ""
 
 
 def defaults(made: object) -> dict[str, object]:

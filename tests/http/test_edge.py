@@ -12,10 +12,18 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from airgap.core.errors import EngineBusy, UploadTooLarge
-from airgap.http.edge import CONTENT_SECURITY_POLICY, ERRORS, ErrorAnswer, RequestContext, install
+from airgap.http.edge import (
+    CONTENT_SECURITY_POLICY,
+    ERRORS,
+    ErrorAnswer,
+    RequestContext,
+    install,
+    request_id_of,
+)
 from config import Settings
 
 BREAKS: dict[str, Exception] = {
@@ -29,6 +37,14 @@ BREAKS: dict[str, Exception] = {
     "unfound": HTTPException(404),
     "unallowed": HTTPException(405),
 }
+
+
+class Inner(BaseModel):
+    inner: int
+
+
+class Outer(BaseModel):
+    outer: Inner
 
 
 def application(settings: Settings) -> FastAPI:
@@ -62,6 +78,10 @@ def application(settings: Settings) -> FastAPI:
 
     @app.post("/whole")
     async def whole(body: dict[str, Any]) -> None:
+        pass
+
+    @app.post("/nested")
+    async def nested(body: Outer) -> None:
         pass
 
     @app.post("/size")
@@ -135,8 +155,18 @@ def test_a_wrong_field_is_named_and_five_are_enough(client: TestClient) -> None:
     message = answer.json()["error"]["message"]
     named = [part.split("`")[1] for part in message.split("; ")]
     assert named == ["number", "least", "most", "a", "b"]
+    assert message.count("; ") == 4
     assert "valid integer" in message
     assert answer.json()["request_id"] == "of-mine"
+
+
+def test_a_field_inside_a_body_is_named_with_its_path(client: TestClient) -> None:
+    answer = client.post("/nested", json={"outer": {"inner": "x"}}, headers={"X-Request-ID": "of-mine"})
+    assert answer.json()["error"]["message"].startswith("`outer.inner`: ")
+
+
+async def test_a_request_without_an_id_has_an_empty_one() -> None:
+    assert request_id_of(Request({"type": "http"})) == ""
 
 
 def test_a_body_that_is_not_there_is_named(client: TestClient) -> None:
@@ -304,3 +334,4 @@ def test_the_description_of_the_api_tells_how_errors_look(client: TestClient) ->
     for family in ("4XX", "5XX"):
         schema = answers[family]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+        assert answers[family]["description"].endswith(".")

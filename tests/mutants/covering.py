@@ -59,24 +59,26 @@ class Covering:
                 for line in served:
                     self._served[path][line].update(found["tests"])
 
-    def tests(self, change: Change, source: bytes) -> list[list[str]]:
-        """The tests of a change's lines, in the order to run them; each list is one file's.
+    def tests(self, change: Change, source: bytes) -> list[str]:
+        """The tests of a change's lines, in the order to run them.
 
         A line that only an import runs is looked after by the functions which use its name, and by whatever
-        uses the file.
+        uses the file: by all tests of the test files that do, the quickest first.
         """
         path = CHILDREN.get(change.path, change.path)
         wanted = set(range(change.line, change.last_line + 1)) if path == change.path else set[int]()
-        own = set().union(*(self._lines[path][line] for line in wanted))
-        served = set().union(*(self._served[path][line] for line in wanted))
+        own = set[str]().union(*(self._lines[path][line] for line in wanted))
+        served = set[str]().union(*(self._served[path][line] for line in wanted))
         if own or (served and _inside_a_function(source, change.line)):
             return self._ordered(change.path, own) + self._ordered(change.path, served - own)
-        users = set().union(*(self._lines[path][line] for line in _users(source, change.line)))
         touching = {test.partition("::")[0] for tests in self._lines[path].values() for test in tests}
-        others = {test for test in self.seconds if test.partition("::")[0] in touching}
-        return self._ordered(change.path, users) + self._ordered(change.path, others - users)
+        found = [test for test in self.seconds if test.partition("::")[0] in touching]
+        users = set[str]().union(*(self._lines[path][line] for line in _users(source, change.line)))
+        return sorted(
+            found, key=lambda test: (self.seconds[test] > 0.1, test not in users, self.seconds[test])
+        )
 
-    def _ordered(self, path: str, tests: set[str]) -> list[list[str]]:
+    def _ordered(self, path: str, tests: set[str]) -> list[str]:
         """By file: those of the file's own room first, then the quick ones."""
         files: dict[str, list[str]] = defaultdict(list)
         for test in sorted(tests, key=lambda test: (self.seconds[test], test)):
@@ -88,7 +90,7 @@ class Covering:
             mean = sum(self.seconds[test] for test in files[file]) / len(files[file])
             return (Path(path).stem not in place.stem, not rooms & set(place.parts), mean)
 
-        return [files[file] for file in sorted(files, key=cost)]
+        return [test for file in sorted(files, key=cost) for test in files[file]]
 
 
 def _users(source: bytes, line: int) -> set[int]:
