@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 Again = Callable[[Image], Awaitable[tuple[str, Sequence[Block]]]]
 """Reads a picture once more: the engine's name and its blocks. Raises `AirgapError`."""
 
+MOST_MISSING = 0.6
+"""Share of a paragraph's lines beyond which it does not lack some of them but says something else."""
+
 NOTHING_READ = "Nothing was read on this page, and nothing on it looks like writing."
 
 
@@ -168,14 +171,40 @@ async def _read_again(blocks: tuple[Block, ...], image: Image, again: Again | No
         return _Reading(blocks, None) if again is None else await _compared(blocks, places, image, again)
     if again is None:
         return _Reading(blocks, places)
+    whole = await _completed(blocks, places, image, again)
     account = await in_turn(take_account, image, places)
     if not account.unread:
-        return _Reading(blocks, places)
+        return whole
     close = await in_turn(close_up, image, account.unread, places)
     name, read = await again(close.picture)
     found = close.blocks(read, name)
-    blocks = insert(blocks, found)
-    return _Reading(blocks, places_of(blocks), len(found), name)
+    blocks = insert(whole.blocks, found)
+    return _Reading(blocks, places_of(blocks), whole.filled + len(found), name)
+
+
+async def _completed(blocks: tuple[Block, ...], places: list[Box], image: Image, again: Again) -> _Reading:
+    """The blocks with lines that their paragraphs lack, from a second reading of a page that has such."""
+    from process.thin_text import thin_blocks
+
+    thin = await in_turn(thin_blocks, image, blocks)
+    if not thin:
+        return _Reading(blocks, places)
+    name, read = await again(image)
+    lines = [line for block in read for line in block.lines]
+    result, filled = list[Block](), 0
+    for index, block in enumerate(blocks):
+        inside = [line for line in lines if _is_in(line.box, block.boxes)] if index in thin else []
+        missing = await in_turn(left_out, (block,), inside)
+        if len(missing) > MOST_MISSING * len(inside):  # it says something else, such as a translation
+            missing = []
+        result += insert_missing((block,), missing, name) if missing else [block]
+        filled += len(missing)
+    return _Reading(tuple(result), places, filled, name)
+
+
+def _is_in(box: Box, places: Sequence[Box]) -> bool:
+    x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+    return any(place.x0 <= x <= place.x1 and place.y0 <= y <= place.y1 for place in places)
 
 
 async def _compared(blocks: tuple[Block, ...], places: list[Box], image: Image, again: Again) -> _Reading:

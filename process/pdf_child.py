@@ -27,6 +27,10 @@ RESIDENT_BYTES = 192 * 2**20
 PROBED_PAGES = 20
 """Pages of which one must load, or the document as a whole is refused."""
 
+SMALL_PAGE, SCAN_SHARE, SCAN_SIDE = 400, 0.6, 1600
+"""Points of the longer side below which a page may be a scan that was made too small, the share of it from
+which a picture is its scan, and pixels of the longer side up to which that is drawn as finely as it is."""
+
 _DAMAGE = (
     "padding truncated image",
     "treating as end of file",
@@ -62,7 +66,7 @@ class MuPdfPages:
         pymupdf.TOOLS.reset_mupdf_warnings()
         self._pixmap = None
         page = self._document.load_page(request["page"])
-        zoom = fit(page.rect.width, page.rect.height, request)
+        zoom = fit(page.rect.width, page.rect.height, request, scan_zoom(page))
         pixmap = page.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), colorspace=pymupdf.csRGB, alpha=False)
         if pixmap.stride != pixmap.width * 3:
             raise Failure("page", "rows are not packed")
@@ -153,11 +157,26 @@ def first_page(load: Callable[[int], Any], count: int) -> Any:
     return None
 
 
-def fit(width_pt: float, height_pt: float, request: dict[str, Any]) -> float:
+def scan_zoom(page: Any) -> float:
+    """Pixels per point that show a scan on a small page as finely as it is, up to `SCAN_SIDE`; 0 without one.
+
+    Some programs take a pixel of a scan for much less than it is, and make a page of an inch or two of it.
+    """
+    width, height = page.rect.width, page.rect.height
+    for picture in page.get_image_info() if max(width, height) < SMALL_PAGE else ():
+        box = pymupdf.Rect(picture["bbox"]) * page.rotation_matrix & page.rect
+        if abs(box) >= SCAN_SHARE * width * height and box.width > 0:
+            finest = max(picture["width"], picture["height"]) / max(box.width, box.height)
+            return float(min(finest, SCAN_SIDE / max(width, height)))
+    return 0.0
+
+
+def fit(width_pt: float, height_pt: float, request: dict[str, Any], finer: float = 0.0) -> float:
     """Pixels per point for a page of this size in points, within the request's bounds.
 
     A page too large for `max_pixels` or `max_side` is drawn smaller, one with a side of less than
-    `min_side` pixels larger, as far as the others let it. Raises `Failure` for one without area.
+    `min_side` pixels larger, as far as the others let it, and so is one that `finer` pixels per point show
+    better. Raises `Failure` for one without area.
     """
     if not (math.isfinite(width_pt) and math.isfinite(height_pt) and width_pt > 0 and height_pt > 0):
         raise Failure("page", "the page has no area")
@@ -167,7 +186,7 @@ def fit(width_pt: float, height_pt: float, request: dict[str, Any]) -> float:
         math.sqrt(request["max_pixels"] / (width_pt * height_pt)) * (1 - 1e-3),
     )
     least = request["min_side"] / min(width_pt, height_pt)
-    zoom = min(max(request["dpi"] / 72, least), most)
+    zoom = min(max(request["dpi"] / 72, least, finer), most)
     while (width_pt * zoom + 1) * (height_pt * zoom + 1) > request["max_pixels"]:
         zoom *= 0.99
     if min(width_pt, height_pt) * zoom < 1:

@@ -314,3 +314,24 @@ def test_opening_decodes_nothing() -> None:
     cut_off = saved(FRAMES[:1], "PNG")[:60]
     with opened(cut_off) as source, pytest.raises(InvalidImage):
         source.render(1)
+
+
+@pytest.mark.parametrize(
+    ("points", "pixels"), [((90, 150), (1506, 2500)), ((595, 842), (800, 1100)), ((90, 150), None)]
+)
+def test_a_scan_on_a_small_page_is_drawn_as_finely_as_it_is(
+    points: tuple[int, int], pixels: tuple[int, int] | None
+) -> None:
+    with pymupdf.open() as document:
+        page = document.new_page(width=points[0], height=points[1])
+        if pixels:
+            scan = io.BytesIO()
+            Image.linear_gradient("L").resize(pixels).save(scan, "PNG")
+            page.insert_image(page.rect, stream=scan.getvalue())
+        else:
+            page.insert_text((10, 50), "printed", fontsize=9)
+        data = document.tobytes()
+    with opened(data) as source:
+        seen = source.render(1).image
+    side = max(seen.size)
+    assert side == pytest.approx(1600 if points[0] == 90 and pixels else 2 * points[1], abs=3)
