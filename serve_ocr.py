@@ -48,6 +48,9 @@ FEATURES = {
     "jobs": Feature(
         "airgap.jobs.routes", "job", ("/jobs",), kinds={"/jobs/{job_id}/cancel": ""}, switch="enable_jobs"
     ),
+    "ndjson_by_other_names": Feature(
+        "airgap.dialects.ndjson_names", "image", (), kinds={"/ocr/pdf": "pdf"}
+    ),  # before `json`, which has a route of the same path
     "json": Feature("airgap.dialects.json_api", "image", ("/ocr/pdf",), kinds={"/ocr/pdf": "pdf"}),
     "ndjson": Feature(
         "airgap.dialects.ndjson",

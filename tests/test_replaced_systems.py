@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -110,11 +111,29 @@ def test_every_documented_setting_is_taken(configured: httpx.Client, folder: Pat
 
 def test_who_i_am_under_another_name(configured: httpx.Client) -> None:
     assert configured.get("/api/users/me").json() == configured.get("/api/auth/me").json()
-    for path in ("/api/users/me/usage", "/api/users/me/usage/summary"):
+    assert configured.get("/users/me").json()["username"] == "demo"
+    login = {"username": "demo", "password": PASSWORD}
+    assert configured.post("/auth/token", data=login).json()["token_type"] == "bearer"
+    large = configured.post("/auth/token", data={"username": "x" * 100_000, "password": "x"})
+    assert large.status_code == 413
+    for path in ("/api/users/me/usage", "/users/me/usage/summary"):
         answer = configured.get(path)
         assert answer.status_code == 501
         assert "audit log" in answer.json()["error"]["remedy"]
     anonymous = httpx.get(f"{configured.base_url}/api/users/me", trust_env=False)
+    assert anonymous.status_code == 401
+
+
+def test_streams_under_another_name(configured: httpx.Client) -> None:
+    for path, data, last in (("/ocr/image", png(), "end"), ("/ocr/pdf", pdf(1), "end")):
+        answer = configured.post(path, files={"file": data}).raise_for_status()
+        assert answer.headers["content-type"].startswith("application/x-ndjson")
+        frames = [json.loads(line) for line in answer.text.splitlines()]
+        assert (frames[0]["type"], frames[-1]["type"]) == ("start", last)
+    body = configured.post("/ocr/pdf", json={"pdf_base64": encoded(pdf(1))}).raise_for_status().json()
+    assert [page["page"] for page in body["results"]] == [1]
+    assert configured.post("/ocr/image/simple", files={"file": png()}).json()["text"]
+    anonymous = httpx.post(f"{configured.base_url}/ocr/image", files={"file": png()}, trust_env=False)
     assert anonymous.status_code == 401
 
 

@@ -9,7 +9,7 @@ from airgap.accounts.caller import security
 from airgap.accounts.credentials import derived_key
 from airgap.accounts.guard import Guard
 from airgap.accounts.login_audit import LoginAudit
-from airgap.accounts.routes import people, router
+from airgap.accounts.routes import other_names, router
 from airgap.accounts.service import Accounts
 from airgap.core.engine import Engine, who_reads
 from airgap.http.service import Service
@@ -29,7 +29,7 @@ def install(app: FastAPI, settings: Settings, engine: Engine, kind_of: KindOf) -
         app.state.login_audit = logins = LoginAudit(audit, accounts)
         service: Service = app.state.service
         service.parts.append(logins)
-        for room in (router, people):
+        for room in (router, other_names):
             app.include_router(room, dependencies=security(True))
         metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics", "/api/metrics"})
         app.add_middleware(Guard, accounts=accounts, kind_of=kind_of, open_paths=metrics_open)

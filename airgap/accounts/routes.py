@@ -19,8 +19,8 @@ from airgap.http.bodies import JsonRoute
 from config import Settings
 
 router = APIRouter(prefix="/api/auth", tags=["accounts"], route_class=JsonRoute)
-people = APIRouter(prefix="/api/users", tags=["accounts"])
-"""Another server's names."""
+other_names = APIRouter(tags=["accounts"], route_class=JsonRoute)
+"""What another server calls these routes."""
 
 
 def get_accounts(request: Request) -> Accounts:
@@ -123,6 +123,7 @@ async def may_register(request: Request) -> Caller:
     raise Forbidden("Only an administrator may register accounts (REGISTRATION=admin).")
 
 
+@other_names.post("/auth/register", status_code=201, include_in_schema=False)
 @router.post("/register", status_code=201, summary="Make an account")
 async def register(
     request: Request,
@@ -138,6 +139,7 @@ async def register(
     return _user(user)
 
 
+@other_names.post("/auth/token", include_in_schema=False)
 @router.post("/token", summary="Log in: name and password for a bearer token")
 async def token(
     request: Request,
@@ -155,7 +157,8 @@ async def token(
     return {"access_token": issued, "token_type": "bearer", "expires_in": seconds}
 
 
-@people.get("/me", include_in_schema=False)
+@other_names.get("/users/me", include_in_schema=False)
+@other_names.get("/api/users/me", include_in_schema=False)
 @router.get("/me", summary="Who I am")
 async def me(caller: CallerDep) -> Me:
     return {
@@ -167,8 +170,10 @@ async def me(caller: CallerDep) -> Me:
     }
 
 
-@people.get("/me/usage", include_in_schema=False)
-@people.get("/me/usage/summary", include_in_schema=False)
+@other_names.get("/users/me/usage", include_in_schema=False)
+@other_names.get("/users/me/usage/summary", include_in_schema=False)
+@other_names.get("/api/users/me/usage", include_in_schema=False)
+@other_names.get("/api/users/me/usage/summary", include_in_schema=False)
 async def usage(caller: CallerDep) -> None:
     raise FeatureDisabled(
         "No list of an account's requests is kept for it to read.",

@@ -21,7 +21,7 @@ from airgap.core.errors import AirgapError, BadRequest, RequestTimeout, TooLarge
 from airgap.http.error_answers import error_response
 from process.work import briefly
 
-OPEN_PREFIX = "/api/auth/"
+OPEN_PREFIXES = ("/api/auth/", "/auth/")
 OPEN_BODY_BYTES = 64 * 1024
 """Most bytes of a request to the routes that are open to those who have not logged in."""
 
@@ -65,7 +65,7 @@ class BodyLimit:
         await self.app(scope, _watched(receive, max_bytes, error, structure), send)
 
     def _bound(self, path: str) -> tuple[int, AirgapError]:
-        if path.startswith(OPEN_PREFIX):
+        if path.startswith(OPEN_PREFIXES):
             return OPEN_BODY_BYTES, UploadTooLarge(
                 f"The request is larger than {OPEN_BODY_BYTES // 1024} KiB.",
                 "Send the documented fields alone.",

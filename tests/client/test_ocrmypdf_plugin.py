@@ -61,6 +61,24 @@ def test_its_pages_hold_what_we_read(server: str, scan: Path, where: str) -> Non
     assert "The fake engine was used" in done.stderr
 
 
+def test_programs_that_call_it_as_a_library_name_the_plug_in(server: str, scan: Path) -> None:
+    """As paperless-ngx does with PAPERLESS_OCR_USER_ARGS."""
+    code = (
+        "import ocrmypdf, sys; ocrmypdf.ocr(*sys.argv[1:], output_type='pdf', **{'plugins': ['airgap_ocr']})"
+    )
+    environment = os.environ | {"OCR_URL": server, "PYTHONPATH": str(ROOT)}
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        f"if __name__ == '__main__':\n    {code}",
+        scan,
+        scan.with_name("out.pdf"),
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [page[:2] for page in words(scan.with_name("out.pdf"))] == [["21", "20"], ["22", "20"]]
+
+
 def test_a_language_is_passed_on(server: str, scan: Path) -> None:
     assert ocrmypdf(scan, "-l", "deu+fra", "--output-type", "pdf", OCR_URL=server).returncode == 0
     done = ocrmypdf(scan, "-l", "qqq1", "--output-type", "pdf", OCR_URL=server)

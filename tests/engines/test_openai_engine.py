@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import fields
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from airgap.core.document import ReadOptions
+from airgap.core.document import SHAPE_KINDS, AnswerShape, ReadOptions
 from airgap.core.engine import Delta, PageRead
 from airgap.core.errors import ConfigurationError, EngineBusy, EngineFailed, EngineUnavailable, PageTimeout
 from airgap.engines.openai.engine import OpenAiEngine, Patience
@@ -74,6 +75,23 @@ async def test_a_page_goes_out_and_its_blocks_come_back() -> None:
     data = base64.b64decode(picture["image_url"]["url"].removeprefix("data:image/png;base64,"))
     assert Image.open(io.BytesIO(data)).size == PAGE.size
     assert peer.headers[0]["authorization"] == "Bearer k"
+
+
+@pytest.mark.parametrize(
+    ("owner", "shapes"),
+    [("vllm", SHAPE_KINDS), ("llamacpp", ("json", "json_object")), ("somebody", ())],
+)
+async def test_a_shape_goes_to_servers_that_are_known_to_heed_it(owner: str, shapes: tuple[str, ...]) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    async with serving(words('{"a": ', '"b"}'), owner=owner) as peer, started(peer.url) as engine:
+        assert engine.capabilities.shapes == shapes
+        if not shapes:
+            return
+        end = await read(engine, shape=AnswerShape("json", json.dumps(schema)))
+    assert end.raw == '{"a": "b"}'
+    [body] = peer.bodies
+    assert body["response_format"]["json_schema"]["schema"] == schema
+    assert "vllm_xargs" not in body
 
 
 @pytest.mark.parametrize("owner", ["llamacpp", "somebody"])
