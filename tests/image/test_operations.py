@@ -16,7 +16,7 @@ from tests.image.test_install import read_page
 
 GUIDE = (ROOT / "docs" / "operations.md").read_text()
 BLOCK = re.compile(
-    r"^### (?P<title>\d+\. [^\n]+)$|^```(?P<kind>sh(?: scale)?)\n(?P<body>.*?)^```$", re.M | re.S
+    r"^### (?P<title>\d+\. [^\n]+)$|^```(?P<kind>sh|sh scale|console)\n(?P<body>.*?)^```$", re.M | re.S
 )
 
 
