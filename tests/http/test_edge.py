@@ -181,7 +181,7 @@ def test_a_request_keeps_the_id_it_brought(client: TestClient, given: str) -> No
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "two words", "a/b", "b\xe9b\xe9"])
 def test_an_id_that_could_do_harm_in_a_log_is_replaced(client: TestClient, given: str) -> None:
-    answers = [client.get("/fine", headers={"X-Request-ID": given.encode("latin-1")}) for _ in range(2)]
+    answers = [client.get("/fine", headers={b"X-Request-ID": given.encode("latin-1")}) for _ in range(2)]
     assert [answer.text for answer in answers] == [answer.headers["X-Request-ID"] for answer in answers]
     assert len({answer.text for answer in answers} | {given}) == 3
     assert all(len(answer.text) == 32 and answer.text.isalnum() for answer in answers)

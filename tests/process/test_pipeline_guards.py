@@ -48,7 +48,7 @@ class Engine(FakeEngine):
         yield answer
 
 
-class OnePage:
+class _OnePage:
     """A source of one page that is drawn as the test says."""
 
     kind = "pdf"
@@ -75,6 +75,9 @@ class OnePage:
 
     def image(self, number: int) -> Image.Image:
         return self.render(number).image
+
+
+OnePage: Any = _OnePage
 
 
 def answer(text: str = "words", **fields: Any) -> PageRead:
@@ -296,19 +299,19 @@ async def test_a_cross_check_is_made_where_it_is_asked_for() -> None:
 async def test_what_is_wrong_with_a_lone_picture_is_wrong_with_the_file() -> None:
     reader = reader_of(Engine(answer()))
     with pytest.raises(InvalidImage, match="damaged"):
-        await reader.recognize(OnePage(error=InvalidImage("It is damaged.")), ASK)  # type: ignore[arg-type]
+        await reader.recognize(OnePage(error=InvalidImage("It is damaged.")), ASK)
     several = OnePage(error=InvalidImage("It is damaged."))
     several.page_count = 2
-    document = await reader.recognize(several, ASK)  # type: ignore[arg-type]
+    document = await reader.recognize(several, ASK)
     assert document.ledger == Ledger(1, 0, 0, 1)
-    other = await reader.recognize(OnePage(error=PageRenderFailed("no")), ASK)  # type: ignore[arg-type]
+    other = await reader.recognize(OnePage(error=PageRenderFailed("no")), ASK)
     assert other.ledger.failed == 1
 
 
 async def test_a_document_is_signed_by_its_pages_or_by_the_engine() -> None:
     reader, heard = reader_of(Engine(answer())), list[int]()
     options = ReadOptions(prompt="ask", language="en")
-    document = await reader.recognize(OnePage(), options, lambda page: heard.append(page.number))  # type: ignore[arg-type]
+    document = await reader.recognize(OnePage(), options, lambda page: heard.append(page.number))
     assert heard == [3]
     assert (document.engine, document.model, document.mode) == ("fake", "fake", "gundam")
     assert (document.language, document.notes) == ("en", ("a note",))
@@ -330,7 +333,7 @@ async def test_pages_are_promised_before_any_is_read() -> None:
         taken.append(count)
 
     trace.begin(trace.Trace("id", take=take))
-    await reader_of(Engine(answer())).recognize(OnePage(), ASK)  # type: ignore[arg-type]
+    await reader_of(Engine(answer())).recognize(OnePage(), ASK)
     assert taken == [1]
 
 
@@ -339,7 +342,7 @@ async def test_what_the_engine_cannot_do_is_refused_before_a_page_is_drawn() -> 
     engine.capabilities = Capabilities(languages=("en",))
     reader = reader_of(engine)
     with pytest.raises(UnsupportedOption):
-        await reader.recognize(OnePage(error=AssertionError("drawn")), ReadOptions(language="ru"))  # type: ignore[arg-type]
+        await reader.recognize(OnePage(error=AssertionError("drawn")), ReadOptions(language="ru"))
     with pytest.raises(UnsupportedOption, match="2 were sent"):
         await reader.read_page([Image.new("RGB", SIZE)] * 2, ASK)
     async with aclosing(reader.stream([], ASK)) as events:
@@ -370,7 +373,7 @@ async def test_pictures_of_one_request_are_drawn_together() -> None:
     reader = reader_of(Engine(answer()))
     async with reader.pictures([]) as none:
         assert none == []
-    async with reader.pictures([OnePage(), OnePage(blank=True)]) as both:  # type: ignore[list-item]
+    async with reader.pictures([OnePage(), OnePage(blank=True)]) as both:
         assert [image.size for image in both] == [SIZE, SIZE]
         assert both[0].getpixel((10, 15)) == (0, 0, 0)
 
@@ -390,17 +393,21 @@ async def test_a_page_in_time_is_read_and_one_too_late_is_not() -> None:
 
 async def test_waiting_and_reading_are_shown_apart() -> None:
     reader = reader_of(FakeEngine(), max_concurrency=1)
-    tasks = [asyncio.ensure_future(reader.page(OnePage(), ReadOptions(prompt="hang"), 3)) for _ in range(2)]
+    hanging = ReadOptions(prompt="hang")
+    tasks = [asyncio.ensure_future(reader.page(OnePage(), hanging, 3)) for _ in range(2)]
+
+    def shown() -> tuple[float, float]:
+        return counted("ocr_queue_depth"), counted("ocr_pages_reading")
+
     for _ in range(500):
         await asyncio.sleep(0.01)
-        if counted("ocr_queue_depth") and counted("ocr_pages_reading"):
+        if all(shown()):
             break
-    seen = counted("ocr_queue_depth"), counted("ocr_pages_reading")
+    seen = shown()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert seen == (1, 1)
-    assert (counted("ocr_queue_depth"), counted("ocr_pages_reading")) == (0, 0)
+    assert (seen, shown()) == ((1, 1), (0, 0))
 
 
 async def test_events_come_as_the_engine_gives_them() -> None:
@@ -424,19 +431,19 @@ async def test_a_page_of_several_pictures_has_the_size_of_the_first() -> None:
 
 async def test_what_one_request_shows_is_read_at_once() -> None:
     reader = reader_of(Engine(answer()))
-    page = await reader.together([OnePage(), OnePage(blank=True)], ASK)  # type: ignore[list-item]
+    page = await reader.together([OnePage(), OnePage(blank=True)], ASK)
     assert (page.number, page.width_pt, page.raw) == (1, None, "words")
     alone = OnePage(text_lines=(Line("embedded", Box(5, 10, 45, 30)),))
-    page = await reader.together([alone], ASK)  # type: ignore[list-item]
+    page = await reader.together([alone], ASK)
     assert (page.number, page.raw) == (1, "words"), "whose text nobody asked for"
-    alone.takes_text = True
-    page = await reader.together([alone], ASK)  # type: ignore[list-item]
+    alone.takes_text, alone.numbers = True, (3, 4)
+    page = await reader.together([alone], ASK)
     assert (page.number, page.width_pt, page.raw) == (3, 144.0, "")
     assert [block.text for block in page.blocks] == ["embedded"]
-    page = await reader.together([alone, OnePage()], ASK)  # type: ignore[list-item]
+    page = await reader.together([alone, OnePage()], ASK)
     assert page.raw == "words"
     engine = Engine(EngineFailed("It died."))
     before = counted('ocr_pages_total{engine="fake",status="failed"}')
     with pytest.raises(EngineFailed, match="It died"):
-        await reader_of(engine).together([OnePage()], ASK)  # type: ignore[list-item]
+        await reader_of(engine).together([OnePage()], ASK)
     assert counted('ocr_pages_total{engine="fake",status="failed"}') == before + 1

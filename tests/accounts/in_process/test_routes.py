@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
@@ -81,7 +80,7 @@ def throttled(folder: Path) -> int:
     return sum(entry["tries"] for entry in entries(folder) if entry["event"] == "login_throttled")
 
 
-def refused(answer: httpx.Response) -> tuple[int, str]:
+def refused(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
@@ -276,9 +275,8 @@ def test_only_administrators_set_rates_and_quotas(client: TestClient, root: Head
     assert client.get("/healthz", headers=key).status_code == 200, "what is open asks nobody"
 
 
-def read(client: TestClient, headers: Headers, pages: int = 1) -> httpx.Response:
-    answer: httpx.Response = client.post("/pdf/ocr", files={"file": pdf(pages)}, headers=headers)
-    return answer
+def read(client: TestClient, headers: Headers, pages: int = 1) -> Any:
+    return client.post("/pdf/ocr", files={"file": pdf(pages)}, headers=headers)
 
 
 def test_pages_are_taken_before_they_are_read_and_settled_after(client: TestClient, root: Headers) -> None:
@@ -389,7 +387,7 @@ def test_the_description_tells_both_ways_to_log_in(client: TestClient) -> None:
 def test_where_a_log_is_kept(tmp_path: Path) -> None:
     def path(**settings: Any) -> Path | None:
         found = open_audit_log(settings_of(tmp_path, **settings))
-        return found and found.path
+        return None if found is None else found.path
 
     kept = tmp_path / "audit/audit.jsonl"
     assert path() == kept

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
@@ -43,13 +42,13 @@ class Person:
         self.headers = {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
         self.id: str = self.get("/api/auth/me").json()["id"]
 
-    def ask(self, method: str, path: str, **fields: Any) -> httpx.Response:
+    def ask(self, method: str, path: str, **fields: Any) -> Any:
         return self.client.request(method, path, headers=self.headers | fields.pop("headers", {}), **fields)
 
-    def get(self, path: str, **fields: Any) -> httpx.Response:
+    def get(self, path: str, **fields: Any) -> Any:
         return self.ask("GET", path, **fields)
 
-    def send(self, *files: tuple[str, bytes], **fields: Any) -> httpx.Response:
+    def send(self, *files: tuple[str, bytes], **fields: Any) -> Any:
         headers = fields.pop("headers", {})
         return self.ask(
             "POST", "/jobs", files=[("files", file) for file in files], data=fields, headers=headers
@@ -59,7 +58,7 @@ class Person:
         found: dict[str, Any] = self.get(f"/jobs/{job_id}").raise_for_status().json()
         return found
 
-    def ended(self, answer: httpx.Response) -> dict[str, Any]:
+    def ended(self, answer: Any) -> dict[str, Any]:
         job_id = answer.raise_for_status().json()["id"]
         wait_for(lambda: self.job(job_id)["status"] in ("done", "failed", "cancelled"))
         return self.job(job_id)
@@ -85,9 +84,9 @@ def client(folder: Path) -> Iterator[TestClient]:
         backend="fake",
         data_dir=folder,
         auth_enabled=True,
-        secret_key=SECRET_KEY,  # type: ignore[arg-type]
+        secret_key=SECRET_KEY,
         bootstrap_user=ADMIN[0],
-        bootstrap_pass=ADMIN[1],  # type: ignore[arg-type]
+        bootstrap_pass=ADMIN[1],
         max_jobs_per_caller=2,
         max_jobs=3,
         job_max_unpacked_mb=1,

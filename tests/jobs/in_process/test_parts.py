@@ -10,6 +10,7 @@ import shutil
 import time
 import zipfile
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ import pytest
 
 from airgap.core.document import Page, PageError, ReadOptions
 from airgap.core.errors import BadRequest, EmptyFile, StorageFull, TooLarge
+from airgap.core.opening import Opening
 from airgap.engines.fake import FakeEngine
-from airgap.jobs import keeping, store, unpack
+from airgap.jobs import unpack
 from airgap.jobs.auditing import JobAudit
 from airgap.jobs.closing import NOT_READ, joined, without_times
 from airgap.jobs.description import describe
@@ -36,6 +38,15 @@ Usage = namedtuple("Usage", "total used free")
 
 def page(number: int = 1, status: Any = "ok", **fields: Any) -> StoredPage:
     return StoredPage(Page(number, 10, 20, status, **fields), "engine", "model", "base")
+
+
+def failing(code: int) -> Callable[..., None]:
+    """Fails as a call of the system does."""
+
+    def fail(*_: object) -> None:
+        raise OSError(code, "no link")
+
+    return fail
 
 
 @pytest.fixture
@@ -60,12 +71,8 @@ def folder(jobs: JobStore) -> JobFolder:
 
 def test_what_nobody_said_of_a_job_is_empty() -> None:
     spec = Spec("id", "me", ())
-    assert (spec.options, dict(spec.opening), spec.outputs, spec.priority) == (
-        ReadOptions(),
-        {},
-        (),
-        "normal",
-    )
+    assert (spec.options, spec.opening, spec.outputs) == (ReadOptions(), Opening(), ())
+    assert spec.priority == "normal"
     assert (spec.pages_per_day, spec.account) == (None, "")
     assert (PlannedInput(1, 2).kind, PlannedInput(1, 2).error) == ("image", None)
 
@@ -168,15 +175,15 @@ def test_tries_are_counted_until_the_page_is_there(folder: JobFolder) -> None:
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK])
 def test_where_there_are_no_hard_links(folder: JobFolder, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    monkeypatch.setattr(store.os, "link", lambda *_: (_ for _ in ()).throw(OSError(code, "no")))
+    monkeypatch.setattr("airgap.jobs.store.os.link", failing(code))
     assert folder.publish(0, page(1))
     assert not folder.publish(0, page(2))
     assert folder.page(0) == page(1)
 
 
 def test_a_disk_that_is_full_is_no_missing_link(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
-    with pytest.raises(OSError, match="full"):
+    monkeypatch.setattr("airgap.jobs.store.os.link", failing(errno.ENOSPC))
+    with pytest.raises(OSError, match="no link"):
         folder.publish(0, page(1))
     assert not folder.has_page(0)
     assert [path.name for path in folder.path.rglob(".new-*")] == []
@@ -259,7 +266,7 @@ def test_a_reserve_is_kept_on_the_disk(
     factor: float,
     room: bool,
 ) -> None:
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: Usage(total, total - free, free))
+    monkeypatch.setattr("airgap.jobs.store.shutil.disk_usage", lambda _: Usage(total, total - free, free))
     assert jobs.has_room(wanted, factor=factor) is room
     if factor == 1 and not room:
         with pytest.raises(StorageFull) as caught:
@@ -275,7 +282,7 @@ def test_a_root_has_one_identity(jobs: JobStore, monkeypatch: pytest.MonkeyPatch
     assert first == JobStore(jobs.root).identity()
     assert len(first) == 32
     (jobs.root / ".store").unlink()
-    monkeypatch.setattr(store.os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no")))
+    monkeypatch.setattr("airgap.jobs.store.os.link", failing(errno.EPERM))
     assert jobs.identity() == jobs.identity() != first
     assert [path.name for path in jobs.root.iterdir()] == [".store"]
 
@@ -329,12 +336,15 @@ def test_an_archive_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("head", "zipped"),
-    [(b"PK\3\4x", True), (b"PK\5\6", True), (b"PK\3\5", False), (b"%PDF", False), (b"", False)],
+    [(b"PK\3\4x", True), (b"PK\5\6", True), (b"PK\3\5", False), (b"%PDF", False)],
 )
 def test_how_an_archive_begins(tmp_path: Path, head: bytes, zipped: bool) -> None:
     path = tmp_path / "file"
     path.write_bytes(head)
     assert unpack.is_zip(path) is zipped
+    path.write_bytes(b"")
+    with pytest.raises(EmptyFile):
+        unpack.is_zip(path)
 
 
 # --- results, quota, audit -----------------------------------------------------------------------
@@ -439,7 +449,7 @@ def test_a_server_of_another_machine_is_dead_when_it_is_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(keeping.time, "monotonic", lambda: now)
+    monkeypatch.setattr("airgap.jobs.keeping.time.monotonic", lambda: now)
     here = Presence(tmp_path)
     here.enter()
     far = Server("far", "another machine", 5)

@@ -146,7 +146,7 @@ def test_runs_are_counted_as_they_come_and_once(tables: Tables, monkeypatch: pyt
     for number in (1, 2):
         tables.add(job(number))
     now = 5000.0
-    monkeypatch.setattr(module.time, "time", lambda: now)
+    monkeypatch.setattr("airgap.jobs.tables.time.time", lambda: now)
     tables.note_run(job(1).id, 0, ("ok", "failed"), "s")
     now = 5050.0
     tables.note_run(job(1).id, 1, ("ok", "degraded", "ok"), "s")
