@@ -14,13 +14,15 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from airgap.layout.lines import Inset, Reading, Row, TextLine
+from airgap.layout.lines import Inset, Reading, Row, TextLine, said
 from airgap.layout.quads import Picture
 from airgap.layout.regions import rows as text_rows
 from airgap.layout.rulings import Place
 from airgap.layout.running_text import stacked_share
 
 MIN_ROWS, MAX_STACKED = 4, 0.6
+MAX_PIECES, MOST_IN_TABLES = 1.8, 0.5
+"""Lines found for a row of a program, and the share of them that may have been taken for a table."""
 MIN_CHARACTERS, MIN_SPREAD = 4, 6
 """Characters of a line that tells the pitch, and by how many the longest and the shortest have to differ."""
 FITS, MOSTLY = 0.7, 0.75
@@ -45,13 +47,11 @@ def code_of(
     rows: Sequence[Row], read: ReadPlace, picture: Picture
 ) -> tuple[str, tuple[TextLine, ...]] | None:
     """The text and the lines of rows that are a program, or None. `picture`: the straightened page."""
-    items = [line for row in rows for line in row]
-    if any(isinstance(item, Inset) and item.label != "table" for item in items):
-        return None
-    # Brackets and operators that stand apart may have been taken for columns.
-    lines = [line for item in items for line in (item.lines if isinstance(item, Inset) else [item])]
+    lines = _unfolded([line for row in rows for line in row])
     rows = text_rows(lines)
-    if len(rows) < MIN_ROWS or stacked_share(lines) > MAX_STACKED:
+    if len(rows) < MIN_ROWS or len(lines) > MAX_PIECES * len(rows) or stacked_share(lines) > MAX_STACKED:
+        return None
+    if not any(CODE.search(said(row)) for row in rows[:MIN_ROWS]):  # the rest need not be waited for
         return None
     rows = [kept for row in rows if (kept := [line for line in row if line.text])]
     lines = [line for row in rows for line in row]
@@ -65,6 +65,18 @@ def code_of(
         " " * indent + _row_text(row, pitch, read, picture) for indent, row in zip(indents, rows, strict=True)
     ]
     return "\n".join(_with_blanks(rows, texts)), tuple(lines)
+
+
+def _unfolded(items: Sequence[TextLine]) -> list[TextLine]:
+    """The lines, and those of tables; none where there is anything else, or most stand in tables.
+
+    Brackets and operators that stand apart may have been taken for columns.
+    """
+    insets = [item for item in items if isinstance(item, Inset)]
+    lines = [line for item in items for line in (item.lines if isinstance(item, Inset) else [item])]
+    in_tables = sum(len(inset.lines) for inset in insets)
+    other = any(inset.label != "table" for inset in insets)
+    return [] if other or in_tables > MOST_IN_TABLES * len(lines) else lines
 
 
 def _is_code(rows: Sequence[Row]) -> bool:

@@ -253,8 +253,16 @@ def is_drawn(line: TextLine, figures: Sequence[Place], height: float) -> bool:
 
     `height`: the page's typical line.
     """
-    odd = line.height > MAX_TEXT_HEIGHT * height or line.capacity < MARK_CAPACITY
-    return odd and any(is_inside(line, place) for place in figures) and not is_large_type(line)
+    is_high = line.height > MAX_TEXT_HEIGHT * height
+    if not (is_high or line.capacity < MARK_CAPACITY) or not any(is_inside(line, place) for place in figures):
+        return False
+    return not (is_high and is_large_type(line))
+
+
+def large_lines(lines: Sequence[TextLine]) -> list[TextLine]:
+    """The lines that are much higher than others: what they say is asked before the page is laid out."""
+    limit = MAX_TEXT_HEIGHT * median_height(lines)
+    return [line for line in lines if line.height > limit]
 
 
 def is_large_type(line: TextLine) -> bool:

@@ -27,7 +27,7 @@ from airgap.layout.page_layout import PageLayout
 from airgap.layout.paragraphs import Piece, pieces
 from airgap.layout.quads import Picture, Quads, quad_size
 from airgap.layout.regions import Region
-from airgap.layout.rulings import Place
+from airgap.layout.rulings import Place, large_lines
 from airgap.layout.view import View, places, sure_slant
 
 DETECTION_SIDE = 1280
@@ -154,7 +154,8 @@ class _Page:
 
     def pieces(self) -> Iterator[ReadPiece]:
         # The workers read from top to bottom while the layout is found here, after what it asks for itself.
-        first = {id(line) for line in number_places(self._lines, self._view.height)}
+        asked = (*number_places(self._lines, self._view.height), *large_lines(self._lines))
+        first = {id(line) for line in asked}
         for line in sorted(self._lines, key=lambda line: (id(line) not in first, line.y0)):
             line.start()
         ordered = self._lay_out()
