@@ -102,9 +102,9 @@ def test_tables_with_cells(cpu_api: httpx.Client) -> None:
 def test_pages_are_chosen(api: httpx.Client) -> None:
     result = result_of(api, analyzed(api, params={"pages": "2-3"}, content=pdf(4)))
     assert [page["pageNumber"] for page in result["pages"]] == [2, 3]
-    assert result["warnings"] == []
     clamped = result_of(api, analyzed(api, params={"pages": "2-9"}, content=pdf(3)))
-    assert "Pages up to 9 were asked for" in clamped["warnings"][0]["message"]
+    told = [[warning["message"] for warning in found["warnings"]] for found in (result, clamped)]
+    assert ["Pages up to" in " ".join(messages) for messages in told] == [False, True]
 
 
 @pytest.mark.parametrize(
