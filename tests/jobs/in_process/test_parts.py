@@ -6,7 +6,6 @@ import fcntl
 import time
 import zipfile
 from collections import namedtuple
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
