@@ -9,10 +9,11 @@ from contextlib import aclosing
 import pytest
 from PIL import Image
 
-from airgap.core.document import Page, ReadOptions
+from airgap.core.document import Box, Line, Page, ReadOptions
 from airgap.core.engine import Capabilities, Delta, Events, PageRead
 from airgap.core.errors import (
     EngineBusy,
+    EngineFailed,
     UnsupportedOption,
 )
 from airgap.engines.fake import FakeEngine
@@ -129,3 +130,26 @@ async def test_events_come_as_the_engine_gives_them() -> None:
     heard: list[str] = []
     await reader_of(engine).page(OnePage(), ASK, 3, heard.append)
     assert heard == ["a", "b"]
+
+
+async def test_what_one_request_shows_is_read_at_once() -> None:
+    reader = reader_of(Engine(answer()))
+    page = await reader.together([OnePage(), OnePage(blank=True)], ASK)
+    assert (page.number, page.width_pt, page.raw) == (1, None, "words")
+    alone = OnePage(text_lines=(Line("embedded", Box(5, 10, 45, 30)),))
+    page = await reader.together([alone], ASK)
+    assert (page.number, page.raw) == (1, "words"), "whose text nobody asked for"
+    alone.takes_text, alone.numbers = True, (3, 4)
+    page = await reader.together([alone], ASK)
+    assert (page.number, page.width_pt) == (3, 144.0)
+    engine = Engine(EngineFailed("It died."))
+    before = counted('ocr_pages_total{engine="fake",status="failed"}')
+    with pytest.raises(EngineFailed, match="It died"):
+        await reader_of(engine).together([OnePage()], ASK)
+    assert counted('ocr_pages_total{engine="fake",status="failed"}') == before + 1
+
+
+async def test_a_page_of_several_pictures_has_the_size_of_the_first() -> None:
+    pictures = [Image.new("RGB", (9, 8)), Image.new("RGB", (7, 6))]
+    page = await reader_of(Engine(answer())).read_page(pictures, ASK)
+    assert (page.number, page.width, page.height) == (1, 9, 8)
