@@ -48,6 +48,7 @@ class PdfSource(ChildSource):
         self._dpi = opening.dpi
         self.takes_text = opening.text_layer == "auto"
         self.password = opening.password
+        self.keep_active_content = opening.keep_active_content
         self._request = {
             "kind": "pdf",
             "document": self._file.id,

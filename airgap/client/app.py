@@ -71,6 +71,7 @@ PageFrom = Annotated[int | None, _option_of("page_from")]
 PageTo = Annotated[int | None, _option_of("page_to")]
 Password = Annotated[str | None, _option_of("password", envvar="OCR_PDF_PASSWORD")]
 TextLayer = Annotated[Literal["ignore", "auto"], _option_of("text_layer")]
+KeepActiveContent = Annotated[bool, _option_of("keep_active_content")]
 
 DEFAULT_FORMATS = ["markdown,json"]
 DEFAULT_FOLDER = Path("ocr_output")
@@ -89,13 +90,14 @@ def read(
     page_to: PageTo = None,
     password: Password = None,
     text_layer: TextLayer = WHOLE.text_layer,
+    keep_active_content: KeepActiveContent = WHOLE.keep_active_content,
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
 ) -> None:
     """Read files on this machine, without a server."""
     with stopping_errors():
         from airgap.client.reading import read_all
 
-        opening = _opening(dpi, page_from, page_to, password, text_layer)
+        opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
         service, request = _reading(output, formats, prompt, mode, language, backend, opening)
         outcomes = asyncio.run(read_all(service, _expand(files), request))
     finish(outcomes, output)
@@ -123,6 +125,7 @@ def send(
     page_to: PageTo = None,
     password: Password = None,
     text_layer: TextLayer = WHOLE.text_layer,
+    keep_active_content: KeepActiveContent = WHOLE.keep_active_content,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files under way at once.")] = 4,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print each page when it was read; write none.")
@@ -131,7 +134,7 @@ def send(
 ) -> None:
     """Send files to a server. OCR_URL and OCR_REMOTE_URL name servers, OCR_API_KEY holds a key."""
     with stopping_errors():
-        opening = _opening(dpi, page_from, page_to, password, text_layer)
+        opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
         fields: dict[str, Any] = {"mode": mode, "language": language, "prompt": prompt}
         fields |= asdict(opening)
         if stream:
@@ -166,6 +169,7 @@ def watch(
     page_to: PageTo = None,
     password: Password = None,
     text_layer: TextLayer = WHOLE.text_layer,
+    keep_active_content: KeepActiveContent = WHOLE.keep_active_content,
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
     settle: Annotated[float, typer.Option(min=0, help="Seconds a file must not change to be whole.")] = 2.0,
     once: Annotated[bool, typer.Option(help="End when the folder is empty.")] = False,
@@ -175,7 +179,7 @@ def watch(
         from airgap.client.reading import watch as watch_folder
         from airgap.client.watched_folder import Inbox
 
-        opening = _opening(dpi, page_from, page_to, password, text_layer)
+        opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
         service, request = _reading(output, formats, prompt, mode, language, backend, opening)
         inbox = Inbox(entrance, settle)
         with inbox.alone(), suppress(KeyboardInterrupt):
@@ -260,9 +264,14 @@ def _check_unused(context: typer.Context, way: str, names: Sequence[str]) -> Non
 
 
 def _opening(
-    dpi: int, page_from: int | None, page_to: int | None, password: str | None, text_layer: Any
+    dpi: int,
+    page_from: int | None,
+    page_to: int | None,
+    password: str | None,
+    text_layer: Any,
+    keep_active_content: bool,
 ) -> Opening:
     """Raises `InvalidOption`."""
     if page_from and page_to and page_from > page_to:
         raise InvalidOption(f"--page-from {page_from} is after --page-to {page_to}.", "Swap them.")
-    return Opening(dpi, page_from, page_to, password, text_layer)
+    return Opening(dpi, page_from, page_to, password, text_layer, keep_active_content)

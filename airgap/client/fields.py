@@ -31,6 +31,7 @@ class PageFields(ReadFields, total=False):
     page_to: int | None
     password: str | None
     text_layer: str | None
+    keep_active_content: bool
 
 
 class StreamFields(PageFields, total=False):

@@ -19,7 +19,7 @@ def _said(description: str, **bounds: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Pages are counted from 1. `dpi`, `password` and `text_layer` are for PDFs."""
+    """Pages are counted from 1. `dpi`, `password` and what follows it are for PDFs."""
 
     dpi: int = field(default=144, metadata=_said("Resolution to draw PDF pages at.", least=36, most=600))
     page_from: int | None = field(
@@ -29,6 +29,10 @@ class Opening:
     password: str | None = field(default=None, metadata=_said("Password of the PDFs.", longest=200))
     text_layer: TextLayer = field(
         default="ignore", metadata=_said("`auto` takes a PDF page's own text where it is sound.")
+    )
+    keep_active_content: bool = field(
+        default=False,
+        metadata=_said("Leave scripts, actions and attachments of a PDF in the searchable PDF made of it."),
     )
 
     @property

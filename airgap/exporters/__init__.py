@@ -29,7 +29,8 @@ class Source(Protocol):
     `name` is a stem that is safe as a file name. `path` is the file as it was sent (or its bytes).
     `numbers` are the page numbers that were read, in order. `image(number)` gives the pixels of one
     page, RGB, in the size and orientation that `Box` refers to, and raises an `AirgapError` for a
-    page that cannot be shown. A source may have a `password` (str or None), the one that opened a PDF.
+    page that cannot be shown. A source may have a `password` (str or None), the one that opened a PDF, and
+    `keep_active_content` (bool), whether scripts and attachments stay in what is made of a PDF.
     """
 
     @property

@@ -4,7 +4,8 @@ OCRmyPDF does the work, in a child process (see `searchable_pdf_child`), fed wit
 its plug-in interface. The original's pictures are not touched: a PDF stays as it is, a JPEG, PNG or
 TIFF is wrapped without loss, and only other kinds are stored as their pixels, again without loss.
 No external program is needed. Where a PDF cannot be made PDF/A without altering it, the result is a
-plain PDF and a warning says so.
+plain PDF and a warning says so. What in a PDF acts or carries files is taken off, and a warning lists it,
+unless the source says `keep_active_content`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from process.proportions import dots_per_inch
 SECONDS, SECONDS_PER_PAGE = 120, 5
 UNSIGNED = "the digital signature of the original does not hold for the searchable PDF and was taken off"
 NOT_PDFA = "the searchable PDF is a plain PDF: this original cannot be made PDF/A without altering it"
+REMOVED = "active content of the original was taken off the searchable PDF: {}"
+KEPT = "active content of the original was kept in the searchable PDF, as asked for: {}"
 
 _LOSSLESS_FORMATS = frozenset({"JPEG", "PNG", "TIFF"})
 _ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +65,7 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
     """
     if source is None:
         raise InvalidOption("The output format 'searchable_pdf' needs the original.")
+    keeps = bool(getattr(source, "keep_active_content", False))
     with tempfile.TemporaryDirectory(prefix="searchable-") as name:
         folder = Path(name)
         original = folder / "original.pdf"
@@ -78,6 +82,7 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
                     "input": str(original),
                     "output": str(output),
                     "password": getattr(source, "password", None),
+                    "keep_active_content": keeps,
                     "pages": [
                         _page_job(page, indexes[page.number]) for page in document.pages if page.blocks
                     ],
@@ -87,8 +92,16 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
         )
         result = _run_child(job, len(document.pages))
         shutil.move(output, path)
-    unsigned = (UNSIGNED,) if result.get("unsigned") else ()
-    return unsigned if result.get("pdfa") else (NOT_PDFA, *unsigned)
+    return _warnings(result, KEPT if keeps else REMOVED)
+
+
+def _warnings(result: dict[str, object], active: str) -> tuple[str, ...]:
+    said = (
+        (not result["pdfa"], NOT_PDFA),
+        (result["unsigned"], UNSIGNED),
+        (result["active_content"], active.format(result["active_content"])),
+    )
+    return tuple(warning for holds, warning in said if holds)
 
 
 def _page_job(page: Page, index: int) -> dict[str, object]:

@@ -23,6 +23,7 @@ import pymupdf
 from ocrmypdf.font import system_font_provider
 
 from airgap.exporters import ocrmypdf_plugin
+from airgap.exporters.active_content import active_content, in_words, take_off
 from airgap.exporters.ocrmypdf_plugin import PlacedLine, PlacedPage, Rectangle
 from airgap.exporters.pdf_forms import give_back_form, lay_form_aside
 from airgap.exporters.shown_text import unseen
@@ -75,7 +76,8 @@ def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         # OCRmyPDF looks at every picture once more when all is written, and cannot unpack some kinds.
         if not _is_whole(layered, count):
             raise
-    return {"pdfa": _finish(layered, output), "missing": missing, "unsigned": job["unsigned"]}
+    pdfa, active = _finish(layered, output, keep_active=job["keep_active_content"])
+    return {"pdfa": pdfa, "missing": missing, "unsigned": job["unsigned"], "active_content": active}
 
 
 def _prepared(job: dict[str, Any], folder: Path) -> Path:
@@ -116,29 +118,46 @@ def _lay_text(source: Path, layered: Path, numbers: list[int]) -> None:
     )
 
 
-def _finish(layered: Path, output: Path) -> bool:
-    """Write the layered PDF as PDF/A-2b, or as it is where it cannot be that; whether it is PDF/A.
+def _finish(layered: Path, output: Path, *, keep_active: bool) -> tuple[bool, str]:
+    """Write the layered PDF as PDF/A-2b, or as it is where it cannot be that.
 
-    Done here and not by OCRmyPDF, because its text layer must be mended before: the layer's bounding
-    box is the page's media box, and clips the text where the page is turned or begins off the origin.
+    Returns whether it is PDF/A, and what in it was active, in words: kept, if `keep_active`, in a plain
+    PDF, since PDF/A has no place for it.
     """
     with pikepdf.open(layered) as pdf:
-        for page in pdf.pages:
-            for name, layer in page.obj.get(pikepdf.NamePath.Resources.XObject, pikepdf.Dictionary()).items():
-                if name.startswith("/OCR-"):
-                    layer.BBox = pikepdf.Array([-FAR, -FAR, FAR, FAR])
-        give_back_form(pdf)
-        # Some writers put the document's information into its catalog, too, where PDF/A has no place for it.
-        if "/Info" in pdf.Root:
-            del pdf.Root["/Info"]
+        _mend(pdf)
+        found = active_content(pdf)
+        if not keep_active:
+            take_off(found)
         pdf.save(output)
+    pdfa = not (keep_active and found) and _made_archival(output, layered.with_name("archival.pdf"))
+    return pdfa, in_words(found)
+
+
+def _mend(pdf: pikepdf.Pdf) -> None:
+    """Before it can be PDF/A, and for viewers.
+
+    The text layer's bounding box is the page's media box, and clips the text where the page is turned or
+    begins off the origin; so this and what follows is not left to OCRmyPDF.
+    """
+    for page in pdf.pages:
+        for name, layer in page.obj.get(pikepdf.NamePath.Resources.XObject, pikepdf.Dictionary()).items():
+            if name.startswith("/OCR-"):
+                layer.BBox = pikepdf.Array([-FAR, -FAR, FAR, FAR])
+    give_back_form(pdf)
+    # Some writers put the document's information into its catalog, too, where PDF/A has no place for it.
+    if "/Info" in pdf.Root:
+        del pdf.Root["/Info"]
+
+
+def _made_archival(output: Path, archival: Path) -> bool:
     with pikepdf.open(output) as pdf:
         try:
-            pikepdf.pdfa.save(pdf, layered.with_name("archival.pdf"), "2b")
+            pikepdf.pdfa.save(pdf, archival, "2b")
         except (pikepdf.pdfa.PdfaError, pikepdf.PdfError, ValueError, RecursionError) as error:
             print(error, file=sys.stderr)
             return False
-    layered.with_name("archival.pdf").replace(output)
+    archival.replace(output)
     return True
 
 

@@ -70,7 +70,8 @@ def write_sent(
     target: str,
     login: str | None = None,
 ) -> dict[str, Any]:
-    """As `write`, for a document as somebody sent it, with its `original` (`path`, `name`, `password`).
+    """As `write`, for a document as somebody sent it, with its `original`:
+    `path`, `name`, `password`, `keep_active_content`.
 
     `login` is who sent it, where accounts are on, and signs its reviews.
 
@@ -103,6 +104,7 @@ def _opened(document: Document, original: dict[str, Any], limits: dict[str, Any]
             page_from=document.pages[0].number,
             page_to=document.pages[-1].number,
             password=original["password"],
+            keep_active_content=original["keep_active_content"],
         ),
     )
 

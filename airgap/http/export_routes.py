@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
+from airgap.core.opening import OPTIONS
 from airgap.exporters.writing import suffix_of
 from airgap.http.forms import requested_outputs
 from airgap.http.live import admitted
@@ -19,6 +20,8 @@ from airgap.http.responses import accounted, file_response, unless_gone, written
 from airgap.http.service import Service, ServiceDep
 from airgap.http.uploads import display_name, saved_upload
 from airgap.monitoring import trace
+
+KEEP_ACTIVE = OPTIONS["keep_active_content"]
 
 router = APIRouter(tags=["export"])
 
@@ -38,6 +41,7 @@ async def export_document(
     file: Annotated[UploadFile | None, File(description="The original, where the format needs it.")] = None,
     name: Annotated[str, Form(max_length=255, description="What to call the result.")] = "document",
     password: Annotated[str | None, Form(max_length=200)] = None,
+    keep_active_content: Annotated[bool, Form(description=KEEP_ACTIVE.description)] = KEEP_ACTIVE.default,
 ) -> Response:
     outputs = outputs or ("json",)
     async with AsyncExitStack() as stack:
@@ -45,7 +49,12 @@ async def export_document(
         original = None
         if file is not None:
             path = str(await stack.enter_async_context(saved_upload(file, service.uploads)))
-            original = {"path": path, "name": display_name(file), "password": password or None}
+            original = {
+                "path": path,
+                "name": display_name(file),
+                "password": password or None,
+                "keep_active_content": keep_active_content,
+            }
         arguments = {"document": sent, "original": original, "outputs": list(outputs), "name": name}
         arguments["login"] = login_of(request)
         return await unless_gone(request, _respond(service, outputs, arguments))

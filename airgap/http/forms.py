@@ -143,6 +143,7 @@ class OpeningBody(BaseModel):
     page_to: int | None = _body_field("page_to")
     password: str | None = _body_field("password")
     text_layer: TextLayer = _body_field("text_layer")
+    keep_active_content: bool = _body_field("keep_active_content")
 
     def given(self) -> dict[str, Any]:
         """What the body says of it."""
