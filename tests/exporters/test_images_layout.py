@@ -94,13 +94,18 @@ def test_the_same_document_gives_the_same_bytes() -> None:
     [
         ({"dpi": (300, 300)}, (480.0, 720.0)),
         ({"dpi": (72, 72)}, (A4_LONG_SIDE * 2 / 3, A4_LONG_SIDE)),
-        ({"dpi": (300, 150)}, (A4_LONG_SIDE * 2 / 3, A4_LONG_SIDE)),
         ({}, (A4_LONG_SIDE * 2 / 3, A4_LONG_SIDE)),
     ],
 )
 def test_size_on_paper(options, expected) -> None:
     source = PictureSource({}, path=jpeg((2000, 3000), **options))
     assert page_points(Page(1, 2000, 3000), source) == pytest.approx(expected, abs=0.1)
+
+
+def test_size_on_paper_where_pixels_were_not_square() -> None:
+    """The page was made square at the finer of the two resolutions."""
+    source = PictureSource({}, path=jpeg((2000, 3000), dpi=(300, 150)))
+    assert page_points(Page(1, 2000, 6000), source) == pytest.approx((480.0, 1440.0), abs=0.1)
 
 
 def test_size_on_paper_stays_within_what_pdf_allows() -> None:

@@ -58,7 +58,7 @@ def test_what_is_open_and_what_is_closed(client: TestClient, root: Headers) -> N
 def test_what_is_open_is_a_short_list() -> None:
     assert {
         "/", "/health", "/healthz", "/readyz", "/ui", "/docs", "/docs/oauth2-redirect", "/redoc", "/api/docs",
-        "/openapi.json", "/api/auth/token", "/api/auth/register",
+        "/openapi.json", "/api/auth/token", "/api/auth/register", "/auth/token", "/auth/register",
     } == OPEN_PATHS  # fmt: skip
     assert OPEN_PREFIXES == ("/static-offline-docs/", "/ui/")
 
