@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from PIL.Image import Image
 
@@ -23,6 +24,9 @@ from process.left_out import insert_missing, left_out
 from process.second_look import close_up, insert
 from process.second_reader import SecondReader
 from process.work import in_turn
+
+if TYPE_CHECKING:
+    from process.ink_ledger import Account
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +41,16 @@ NOTHING_READ = "Nothing was read on this page, and nothing on it looks like writ
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The blocks of a page, the places they account for (None: not known), and what was filled by whom."""
+    """The blocks of a page, the places they account for (None: not known), and what was filled by whom.
+
+    `account` is the ledger of these places where it has been taken.
+    """
 
     blocks: tuple[Block, ...]
     places: list[Box] | None
     filled: int = 0
     by: str = ""
+    account: Account | None = None
 
 
 Read = Callable[[Sequence[Image], ReadOptions], Awaitable[PageRead]]
@@ -115,10 +123,12 @@ async def account_for(page: Page, image: Image, engine: str, again: Again | None
     """`page`, as `engine` read it, with `unread` and `coverage`, and what `again` read in places left out."""
     from process.ink_ledger import take_account
 
-    page, places = await _filled(page, image, engine, again)
-    if places is None:
+    page, reading = await _filled(page, image, engine, again)
+    if reading.places is None:
         return page
-    account = await in_turn(take_account, image, places)
+    account = reading.account
+    if account is None:
+        account = await in_turn(take_account, image, reading.places)
     page = replace(page, unread=account.unread, coverage=account.coverage)
     if account.unread:
         metrics.unread(engine, len(account.unread))
@@ -137,10 +147,8 @@ def unread_warning(page: Page) -> str:
     )
 
 
-async def _filled(
-    page: Page, image: Image, engine: str, again: Again | None
-) -> tuple[Page, list[Box] | None]:
-    """The page with what a second reading adds, or a warning why it adds nothing; the places of it all."""
+async def _filled(page: Page, image: Image, engine: str, again: Again | None) -> tuple[Page, _Reading]:
+    """The page with what a second reading adds, or a warning why it adds nothing; and that reading."""
     try:
         reading = await _read_again(page.blocks, image, again)
     except AirgapError as error:
@@ -149,18 +157,18 @@ async def _filled(
         log.exception("reading places again broke")
         return _not_filled(page, f"the second reading broke ({type(error).__name__}).")
     if not reading.filled:
-        return page, reading.places
+        return page, reading
     metrics.filled(engine, reading.filled)
     note = f"What {engine} left out in {_count(reading.filled)} was read by {reading.by} and put there."
-    return replace(page, blocks=reading.blocks, warnings=(*page.warnings, note)), reading.places
+    return replace(page, blocks=reading.blocks, warnings=(*page.warnings, note)), reading
 
 
-def _not_filled(page: Page, why: str) -> tuple[Page, list[Box] | None]:
+def _not_filled(page: Page, why: str) -> tuple[Page, _Reading]:
     from process.ink_ledger import is_placed, places_of
 
     warning = f"What was left out on the page was not read again: {why}"
     places = places_of(page.blocks) if is_placed(page.blocks) else None
-    return replace(page, warnings=(*page.warnings, warning)), places
+    return replace(page, warnings=(*page.warnings, warning)), _Reading(page.blocks, places)
 
 
 async def _read_again(blocks: tuple[Block, ...], image: Image, again: Again | None) -> _Reading:
@@ -174,10 +182,12 @@ async def _read_again(blocks: tuple[Block, ...], image: Image, again: Again | No
     whole = await _completed(blocks, places, image, again)
     account = await in_turn(take_account, image, places)
     if not account.unread:
-        return whole
+        return replace(whole, account=account)
     close = await in_turn(close_up, image, account.unread, places)
     name, read = await again(close.picture)
     found = close.blocks(read, name)
+    if not (found or whole.filled):
+        return replace(whole, account=account)
     blocks = insert(whole.blocks, found)
     return _Reading(blocks, places_of(blocks), whole.filled + len(found), name)
 
@@ -193,7 +203,10 @@ async def _completed(blocks: tuple[Block, ...], places: list[Box], image: Image,
     lines = [line for block in read for line in block.lines]
     result, filled = list[Block](), 0
     for index, block in enumerate(blocks):
-        inside = [line for line in lines if _is_in(line.box, block.boxes)] if index in thin else []
+        if index not in thin:
+            result.append(block)
+            continue
+        inside = [line for line in lines if _is_in(line.box, block.boxes)]
         missing = await in_turn(left_out, (block,), inside)
         if len(missing) > MOST_MISSING * len(inside):  # it says something else, such as a translation
             missing = []

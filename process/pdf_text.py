@@ -5,7 +5,7 @@ What is drawn invisibly, or lies under a picture that was drawn over it, is left
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -26,7 +26,8 @@ def text_of(page: Any, zoom: float) -> dict[str, Any]:
     that its largest picture covers. MuPDF gives text positions on the unrotated page.
     """
     matrix = page.rotation_matrix * pymupdf.Matrix(zoom, zoom)
-    covered = _under_pictures(page)
+    log = page.get_bboxlog()
+    covered = _under_pictures(page, log)
     lines, count, hidden = [], 0, 0
     for block in page.get_text("rawdict", flags=_FLAGS)["blocks"]:
         for line in block.get("lines", ()):
@@ -38,7 +39,7 @@ def text_of(page: Any, zoom: float) -> dict[str, Any]:
                     seen.append(character)
             if words := [_word(word, matrix) for word in _words(seen)]:
                 lines.append(words)
-    return {"lines": lines, "hidden": hidden / max(1, count), "image": _largest_picture(page)}
+    return {"lines": lines, "hidden": hidden / max(1, count), "image": _largest_picture(page, log)}
 
 
 def _characters(line: Any) -> Iterator[tuple[_Character, bool, tuple[float, float]]]:
@@ -65,9 +66,9 @@ def _key(origin: tuple[float, float]) -> tuple[float, float]:
     return round(origin[0], 1), round(origin[1], 1)
 
 
-def _under_pictures(page: Any) -> set[tuple[float, float]]:
+def _under_pictures(page: Any, log: Sequence[Any]) -> set[tuple[float, float]]:
     """Where characters begin that a picture was drawn over later."""
-    pictures = [(at, box) for at, (kind, box) in enumerate(page.get_bboxlog()) if kind in _PICTURES]
+    pictures = [(at, box) for at, (kind, box) in enumerate(log) if kind in _PICTURES]
     if not pictures:
         return set()
     found = set()
@@ -84,12 +85,10 @@ def _meet(one: _Corners, other: _Corners) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _largest_picture(page: Any) -> float:
+def _largest_picture(page: Any, log: Sequence[Any]) -> float:
     area = page.rect.width * page.rect.height
     whole = pymupdf.Rect(0, 0, *page.cropbox.br - page.cropbox.tl)
     images = [
-        abs(pymupdf.Rect(box) & whole) / area
-        for kind, box in page.get_bboxlog()
-        if kind in ("fill-image", "fill-imgmask")
+        abs(pymupdf.Rect(box) & whole) / area for kind, box in log if kind in ("fill-image", "fill-imgmask")
     ]
     return max(images, default=0.0)

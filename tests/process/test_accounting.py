@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -17,6 +18,7 @@ from airgap.exporters.json_export import page_from_dict, page_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
 from airgap.layout.insertion import place_among
+from process import ink_ledger
 from process.defaults import Defaults
 from process.image_process import normalise
 from process.left_out import insert_missing, left_out
@@ -307,3 +309,18 @@ def test_the_last_characters_of_a_paragraph_without_spaces_are_found() -> None:
         Line("補救。", Box(10, 40, 90, 60), 0.99),
     ]
     assert left_out([Block("text", "各分公司應於期限內提出報告補救。")], lines) == []
+
+
+async def test_the_ledger_of_a_page_read_whole_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, lines = sheet()
+    taken = []
+    take_account = ink_ledger.take_account
+
+    def counted(*arguments: Any) -> ink_ledger.Account:
+        taken.append(arguments)
+        return take_account(*arguments)
+
+    monkeypatch.setattr(ink_ledger, "take_account", counted)
+    page = await read(Lister("eyes", grounded(lines), prompts=False), image)
+    assert (page.status, page.coverage) == ("ok", 1.0)
+    assert len(taken) == 1
