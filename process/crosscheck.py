@@ -119,12 +119,7 @@ def _with_place(word: _Word, places: dict[str, Box]) -> _Word:
 
 
 def _union(boxes: Sequence[Box]) -> Box | None:
-    if not boxes:
-        return None
-    whole = boxes[0]
-    for box in boxes[1:]:
-        whole = whole.union(box)
-    return whole
+    return Box.around(boxes) if boxes else None
 
 
 def _words_of(text: str, box: Box | None) -> Iterable[_Word]:

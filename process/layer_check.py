@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from airgap.core.document import Block, Line
+from airgap.core.folding import folded
 
 MOST_SAMPLES = 12
 FEWEST_LETTERS = 5
@@ -54,19 +55,15 @@ def _telling(block: Block) -> list[Line]:
 
 
 def _length(line: Line) -> int:
-    return len(_folded(line.text))
+    return len(folded(line.text))
 
 
 def _is_same(line: Line, seen: Line | None) -> bool | None:
     """Whether a line reads as it says; None where the pixels do not tell."""
-    said, read = _folded(line.text), _folded(seen.text) if seen else ""
+    said, read = folded(line.text), folded(seen.text) if seen else ""
     if seen is None or (seen.confidence or 0.0) < _SURE or len(read) < 0.5 * len(said):
         return None
     legible = sum(unicodedata.name(c, "").startswith(_READ_FROM_PIXELS) for c in said if c.isalnum())
     if legible < 0.5 * len(said) and any(unicodedata.category(c) == "Lo" for c in said):
         return None
     return SequenceMatcher(None, said, read, autojunk=False).ratio() >= _SAME
-
-
-def _folded(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if not c.isspace())

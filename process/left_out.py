@@ -261,9 +261,7 @@ def _word_end(text: str, offset: int) -> int:
 def _as_blocks(lines: Sequence[Line], engine: str) -> list[Block]:
     if not lines:
         return []
-    box: Box = lines[0].box
-    for line in lines[1:]:
-        box = box.union(line.box)
+    box = Box.around(line.box for line in lines)
     known = [line.confidence for line in lines if line.confidence is not None]
     confidence = sum(known) / len(known) if known else None
     text = "\n".join(escaped(line.text) for line in lines)

@@ -58,15 +58,8 @@ def open_source(
     Raises `EmptyFile`, `UnsupportedMedia`, `InvalidImage`, `ImageTooLarge`, `InvalidPdf`,
     `PdfPasswordRequired`, `PageOutOfRange`, `TooManyPages` or `FeatureDisabled`.
     """
-    kind = _kind_of(path, limits)
     span = _span(opening, limits)
-    source: PdfSource | PictureSource
-    if kind == "pdf":
-        source = PdfSource(path, safe_stem(name), span, limits, opening)
-    elif kind in IMAGE_KINDS:
-        source = PictureSource(path, safe_stem(name), kind, span, limits)
-    else:
-        raise unsupported(kind)
+    source = _opened(path, safe_stem(name), span, limits, opening)
     source.notes = span.notes(source.page_count)
     source.left_out = span.left_out(source.page_count)
     source.opening = {
@@ -76,6 +69,17 @@ def open_source(
         "opening": asdict(replace(opening, text_layer="ignore")),
     }
     return source
+
+
+def _opened(
+    path: Path | bytes, name: str, span: Span, limits: Limits, opening: Opening
+) -> PdfSource | PictureSource:
+    kind = _kind_of(path, limits)
+    if kind == "pdf":
+        return PdfSource(path, name, span, limits, opening)
+    if kind not in IMAGE_KINDS:
+        raise unsupported(kind)
+    return PictureSource(path, name, kind, span, limits)
 
 
 def _span(opening: Opening, limits: Limits) -> Span:
@@ -104,12 +108,6 @@ def survey(path: Path, *, limits: Limits, opening: Opening = WHOLE) -> tuple[Lit
 
     Raises as `open_source`; but damage within a picture shows only once it is opened.
     """
-    kind = _kind_of(path, limits)
-    span = _span(opening, limits)
-    if kind == "pdf":
-        with PdfSource(path, "", span, limits, Opening(dpi=72, password=opening.password)) as source:
-            return "pdf", range(source.numbers[0], source.numbers[-1] + 1)
-    if kind not in IMAGE_KINDS:
-        raise unsupported(kind)
-    with PictureSource(path, "", kind, span, limits) as source:
-        return "image", range(source.numbers[0], source.numbers[-1] + 1)
+    how = Opening(dpi=72, password=opening.password)
+    with _opened(path, "", _span(opening, limits), limits, how) as source:
+        return source.kind, range(source.numbers[0], source.numbers[-1] + 1)

@@ -167,9 +167,7 @@ def _fills(lines: Sequence[Line], place: Box) -> bool:
 
 
 def _block(lines: tuple[Line, ...], engine: str) -> Block:
-    box = lines[0].box
-    for line in lines[1:]:
-        box = box.union(line.box)
+    box = Box.around(line.box for line in lines)
     known = [(line.confidence, len(line.text)) for line in lines if line.confidence is not None]
     total = sum(length for _, length in known)
     confidence = sum(value * length for value, length in known) / total if total else None

@@ -12,7 +12,6 @@ Knows no PDF library: it judges what `pdf_child` sends.
 
 from __future__ import annotations
 
-import functools
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +51,7 @@ def sound_lines(layer: Mapping[str, Any], image: Image.Image, ink: Ink) -> tuple
         seen = [(text, box) for text, box in placed if _is_seen(grey, box)]
         if seen:
             text = _clean(" ".join(text for text, _ in seen))
-            lines.append(Line(text, functools.reduce(Box.union, (box for _, box in seen))))
+            lines.append(Line(text, Box.around(box for _, box in seen)))
     text = "".join(line.text for line in lines)
     if seen_count < LEAST_ON_PAGE * all_count or not _is_proper(text):
         return None

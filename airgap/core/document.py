@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Literal
 
 Furniture = Literal["keep", "drop"]
@@ -54,6 +55,11 @@ class Box:
             max(self.x1, other.x1),
             max(self.y1, other.y1),
         )
+
+    @classmethod
+    def around(cls, boxes: Iterable[Box]) -> Box:
+        """The smallest box that holds all of `boxes`, of which there is one at least."""
+        return reduce(cls.union, boxes)
 
     def rounded(self) -> tuple[int, int, int, int]:
         """Whole pixels `(x0, y0, x1, y1)`, at least one pixel wide and high."""

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,18 +31,18 @@ from airgap.core.errors import BadRequest, InvalidOption, NotFound, UnsupportedO
 from airgap.core.opening import WHOLE, Opening
 from airgap.dialects.azure_result import API_VERSION, ContentFormat, IndexType, analyze_result
 from airgap.dialects.documents import answers_with
-from airgap.dialects.inputs import fetcher_of, file_of
+from airgap.dialects.inputs import fetcher_of, file_of, is_readable
 from airgap.exporters.json_export import error_to_dict
 from airgap.http.bodies import parsed
 from airgap.http.forms import checked_language
-from airgap.http.responses import file_response, json_from_disk, on_thread
+from airgap.http.responses import file_response, json_from_disk, new_file, on_thread
 from airgap.http.service import ReadyService, Service, ServiceDep
-from airgap.http.uploads import saved_body, temporary_path
+from airgap.http.uploads import saved_body, saved_bytes
 from airgap.jobs import finished
 from airgap.jobs.intake import Order, moved_in, take_in
 from airgap.jobs.routes import JobsDep, unavailable
 from airgap.jobs.tables import Job
-from process.decode import IMAGE_KINDS, unsupported
+from process.decode import unsupported
 from process.sniff import sniff_file
 from process.work import at_length, briefly
 
@@ -127,12 +128,9 @@ async def analyze(
     order: Annotated[Order, Depends(analysis)],
     index: Annotated[IndexType, Query(alias="stringIndexType")] = "textElements",
 ) -> Response:
-    path = await _saved(request, service)
-    try:
+    async with _saved(request, service) as path:
         size = await on_thread(lambda: path.stat().st_size)
         job, _ = await take_in(jobs, caller, size, moved_in([(path, "document")]), order)
-    finally:
-        await briefly(path.unlink, missing_ok=True)
     place = (
         f"{request.base_url}documentintelligence/documentModels/{model}/analyzeResults/{uuid.UUID(job.id)}"
     )
@@ -140,24 +138,23 @@ async def analyze(
     return Response(status_code=202, headers={"Operation-Location": f"{place}?{query}", "Retry-After": "1"})
 
 
-async def _saved(request: Request, service: Service) -> Path:
-    """The document that was sent, as a file of ours. Raises `UnsupportedMedia` for no picture and no PDF."""
+@asynccontextmanager
+async def _saved(request: Request, service: Service) -> AsyncIterator[Path]:
+    """The document that was sent, as a file of ours, for the length of a block.
+
+    Raises `UnsupportedMedia` for no picture and no PDF.
+    """
     is_json = request.headers.get("content-type", "").partition(";")[0].strip().endswith("json")
-    path = await briefly(temporary_path, service.uploads, "")
-    try:
-        if is_json:
-            data = await file_of(_source(await _json(request)), fetcher_of(request))
-            await at_length(path.write_bytes, data)
-        else:
-            async with saved_body(request.stream(), service.uploads) as body:
-                await briefly(body.replace, path)
+    if is_json:
+        data = await file_of(_source(await _json(request)), fetcher_of(request))
+        saved = saved_bytes(data, service.uploads)
+    else:
+        saved = saved_body(request.stream(), service.uploads)
+    async with saved as path:
         kind = await briefly(sniff_file, path)
-        if kind != "pdf" and kind not in IMAGE_KINDS:
+        if not is_readable(kind):
             raise unsupported(kind)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+        yield path
 
 
 async def _json(request: Request) -> Any:
@@ -225,12 +222,8 @@ async def result(
 async def pdf(service: ServiceDep, jobs: JobsDep, model: Model, operation: Operation) -> Response:
     if "searchable_pdf" not in await finished.outputs_of(jobs, operation):
         raise NotFound("This operation has no PDF.", "Ask for it when the document is sent: `output=pdf`.")
-    place = await briefly(temporary_path, service.uploads, ".pdf")
-    try:
+    async with new_file(service, ".pdf") as place:
         await finished.written_result(jobs, operation, ".pdf", place)
-    except BaseException:
-        place.unlink(missing_ok=True)
-        raise
     return file_response(place, "application/pdf", "document.pdf", {"Cache-Control": "no-store"})
 
 

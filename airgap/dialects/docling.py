@@ -13,8 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,7 +34,7 @@ from airgap.dialects.docling_request import (
     form_options,
     one_of,
 )
-from airgap.dialects.documents import account, answers_with, read
+from airgap.dialects.documents import answers_with, json_answer, read
 from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.exporters.html import to_html
 from airgap.exporters.text import document_text
@@ -44,16 +42,16 @@ from airgap.http.bodies import JsonRoute
 from airgap.http.error_answers import error_response
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
-from airgap.http.responses import json_in_memory, on_thread
+from airgap.http.responses import on_thread
 from airgap.http.service import ReadyService, Service, ServiceDep
-from airgap.http.uploads import display_name, save_upload, temporary_path
+from airgap.http.uploads import display_name, saved_bytes, saved_upload
 from airgap.jobs import finished
 from airgap.jobs.intake import Order, moved_in, take_in
 from airgap.jobs.plan import Input
 from airgap.jobs.service import Jobs
 from airgap.jobs.store import JobFolder, write_json
 from airgap.jobs.tables import Job
-from process.work import at_length, briefly
+from process.work import at_length
 
 MAX_WAIT = 60.0
 """Most seconds that a poll may wait for the end of a task."""
@@ -128,8 +126,9 @@ async def convert_file(
 ) -> Response:
     check_target(target_type)
     options.check()
-    async with _uploaded(service, files) as (path, name):
-        return await _converted(request, service, path, name, options)
+    upload = one_of(files)
+    async with saved_upload(upload, service.uploads) as path:
+        return await _converted(request, service, path, display_name(upload), options)
 
 
 @router.post(
@@ -146,16 +145,6 @@ async def convert_source(
     source = body.source()
     data = await file_of(source.text(), fetcher_of(request))
     return await _converted(request, service, data, shown_name(source.filename, "document"), body.options)
-
-
-@asynccontextmanager
-async def _uploaded(service: Service, files: list[UploadFile]) -> AsyncIterator[tuple[Path, str]]:
-    upload = one_of(files)
-    path = await on_thread(save_upload, upload, service.uploads)
-    try:
-        yield path, display_name(upload)
-    finally:
-        await briefly(path.unlink, missing_ok=True)
 
 
 async def _converted(
@@ -175,9 +164,7 @@ async def _answer(document: Document, name: str, options: ConvertOptions, second
         "processing_time": round(seconds, 3),
         "timings": {},
     }
-    response = await json_in_memory(members)
-    response.headers.update(account(document))
-    return response
+    return await json_answer(members, [document])
 
 
 def _exported(document: Document, name: str, options: ConvertOptions) -> dict[str, Any]:
@@ -221,8 +208,9 @@ async def convert_file_later(
 ) -> Task:
     check_target(target_type)
     options.check()
-    async with _uploaded(service, files) as (path, name):
-        return await _begun(jobs, caller, path, name, options)
+    upload = one_of(files)
+    async with saved_upload(upload, service.uploads) as path:
+        return await _begun(jobs, caller, path, display_name(upload), options)
 
 
 @router.post("/convert/source/async", summary="The same for base64 or a URL")
@@ -233,12 +221,8 @@ async def convert_source_later(
     body.options.check()
     source = body.source()
     data = await file_of(source.text(), fetcher_of(request))
-    path = await briefly(temporary_path, service.uploads, "")
-    try:
-        await at_length(path.write_bytes, data)
+    async with saved_bytes(data, service.uploads) as path:
         return await _begun(jobs, caller, path, shown_name(source.filename, "document"), body.options)
-    finally:
-        await briefly(path.unlink, missing_ok=True)
 
 
 async def _begun(jobs: Jobs, caller: Caller, path: Path, name: str, options: ConvertOptions) -> Task:

@@ -5,7 +5,7 @@ It knows no dialect's field names.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from airgap.core.opening import WHOLE, Opening
 from airgap.exporters.json_export import ledger_to_dict
 from airgap.exporters.placeholder import placeholder
 from airgap.http.opening import opened
-from airgap.http.responses import accounted, json_in_memory, raise_if_failed, unless_gone
+from airgap.http.responses import accounted, json_from_disk, json_in_memory, raise_if_failed, unless_gone
 from airgap.http.service import Service
 from airgap.http.uploads import saved_body
 from process.pages import Source
@@ -77,10 +77,20 @@ def account(document: Document) -> dict[str, str]:
     return accounted(ledger_to_dict(document.ledger), document.warnings)
 
 
-async def json_answer(members: Mapping[str, Any], documents: Iterable[Document]) -> Response:
-    """A JSON object, with the account of the document where it is one."""
-    response = await json_in_memory(members)
-    found = list(documents)
-    if len(found) == 1:
-        response.headers.update(account(found[0]))
+async def json_answer(
+    value: Mapping[str, Any] | Sequence[Mapping[str, Any]], documents: Sequence[Document]
+) -> Response:
+    """A JSON value, with the account of the document where it is one."""
+    response = await json_in_memory(value)
+    if len(documents) == 1:
+        response.headers.update(account(documents[0]))
+    return response
+
+
+async def long_json_answer(
+    request: Request, service: Service, members: Mapping[str, Any], document: Document
+) -> Response:
+    """A JSON object that is too long for memory, written while its sender waits, with the account."""
+    response = await unless_gone(request, json_from_disk(members, service.uploads))
+    response.headers.update(account(document))
     return response

@@ -14,11 +14,10 @@ from typing_extensions import TypedDict
 
 from airgap.core.document import Document, Page, PageStatus
 from airgap.core.file_names import shown_name
-from airgap.dialects.documents import RAW_BODY, account, opened_body, read
+from airgap.dialects.documents import RAW_BODY, json_answer, opened_body, read
 from airgap.exporters.json_export import ErrorJson, error_to_dict
 from airgap.exporters.markdown import page_markdown
 from airgap.http.live import Admitted
-from airgap.http.responses import json_in_memory
 from airgap.http.service import ReadyService
 
 router = APIRouter(tags=["open-webui"])
@@ -57,9 +56,7 @@ async def process(
     name = shown_name(unquote(x_filename) if x_filename else None)
     async with opened_body(request, service, name) as source:
         document = await read(request, service, source)
-    response = await json_in_memory(_pages(document, name))
-    response.headers.update(account(document))
-    return response
+    return await json_answer(_pages(document, name), [document])
 
 
 def _pages(document: Document, name: str) -> list[dict[str, Any]]:

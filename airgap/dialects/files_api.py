@@ -16,9 +16,9 @@ from typing_extensions import TypedDict
 from airgap.accounts.caller import CallerDep
 from airgap.core.errors import Forbidden
 from airgap.dialects.file_store import FileStore, KeptFile
-from airgap.http.responses import file_response, on_thread
-from airgap.http.service import Service
-from airgap.http.uploads import display_name, save_upload, temporary_path
+from airgap.http.responses import file_response, new_file
+from airgap.http.service import Service, ServiceDep
+from airgap.http.uploads import display_name, saved_upload
 from process.work import briefly
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
@@ -89,7 +89,7 @@ FileDep = Annotated[KeptFile, Depends(get_file)]
 
 @router.post("", summary="Keep a file, to have it read later")
 async def upload(
-    request: Request,
+    service: ServiceDep,
     files: FilesDep,
     caller: CallerDep,
     file: Annotated[UploadFile, File(description="A picture or a PDF.")],
@@ -98,14 +98,10 @@ async def upload(
         int | None, Form(ge=1, le=MAX_HOURS, description="Hours, up to FILES_TTL_HOURS.")
     ] = None,
 ) -> FileAnswer:
-    service: Service = request.app.state.service
-    path = await on_thread(save_upload, file, service.uploads)
-    try:
+    async with saved_upload(file, service.uploads) as path:
         kept = await briefly(
             files.add, path, caller=caller.id, name=display_name(file), purpose=purpose, hours=expiry
         )
-    finally:
-        await on_thread(path.unlink, missing_ok=True)
     return described(kept)
 
 
@@ -143,7 +139,7 @@ async def link(
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
 async def content(
-    request: Request,
+    service: ServiceDep,
     files: FilesDep,
     caller: CallerDep,
     file: FileDep,
@@ -152,13 +148,8 @@ async def content(
 ) -> FileResponse:
     if signature is not None:
         files.check_link(file, expires or "", signature)
-    service: Service = request.app.state.service
-    place = await briefly(temporary_path, service.uploads, ".bin")
-    try:
+    async with new_file(service, ".bin") as place:
         await briefly(files.lend, caller.id, file, place)
-    except BaseException:
-        place.unlink(missing_ok=True)
-        raise
     return file_response(place, "application/octet-stream", file.name, {"Cache-Control": "no-store"})
 
 

@@ -76,10 +76,7 @@ def _places(page: Page) -> Iterator[tuple[str, Box]]:
         for line in block.lines:
             yield line.text, line.box
         if block.boxes:
-            box = block.boxes[0]
-            for other in block.boxes[1:]:
-                box = box.union(other)
-            yield block.text, box
+            yield block.text, Box.around(block.boxes)
 
 
 def _plain(text: str) -> str:

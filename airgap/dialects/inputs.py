@@ -52,7 +52,7 @@ async def file_of(text: str, fetcher: Fetcher) -> bytes:
     """
     if is_url(text):
         data = await fetcher.fetch(text)
-        if not _is_readable(sniff_file(data)):
+        if not is_readable(sniff_file(data)):
             raise UrlFetchFailed("What the URL leads to is neither a picture nor a PDF.")
     else:
         data = await on_thread(decode_base64, text)
@@ -60,7 +60,8 @@ async def file_of(text: str, fetcher: Fetcher) -> bytes:
     return data
 
 
-def _is_readable(kind: str | None) -> TypeGuard[str]:
+def is_readable(kind: str | None) -> TypeGuard[str]:
+    """Whether a kind of `process.sniff` is a picture or a PDF."""
     return kind == "pdf" or kind in IMAGE_KINDS
 
 

@@ -18,7 +18,7 @@ from PIL.Image import Image
 from airgap.accounts.caller import CallerDep
 from airgap.core.document import Block, Box, Document, Page
 from airgap.core.opening import WHOLE, Opening
-from airgap.dialects.documents import account, answers_with, drawn, read
+from airgap.dialects.documents import answers_with, drawn, long_json_answer, read
 from airgap.dialects.file_store import FileStore, KeptFile
 from airgap.dialects.files_api import FilesDep
 from airgap.dialects.inputs import fetcher_of, file_of
@@ -33,7 +33,7 @@ from airgap.exporters.text import block_text
 from airgap.http.bodies import JsonRoute
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
-from airgap.http.responses import encode_base64, json_from_disk, unless_gone
+from airgap.http.responses import encode_base64
 from airgap.http.service import ReadyService, Service
 from airgap.http.uploads import temporary_path
 from airgap.monitoring import trace
@@ -76,9 +76,7 @@ async def ocr(
             "usage_info": {"pages_processed": len(document.pages), "doc_size_bytes": _size(source)},
             "document_annotation": None,
         }
-        response = await unless_gone(request, json_from_disk(members, service.uploads))
-    response.headers.update(account(document))
-    return response
+        return await long_json_answer(request, service, members, document)
 
 
 @asynccontextmanager
@@ -197,16 +195,9 @@ def _blocks(page: Page) -> Iterator[dict[str, Any]]:
     names = iter([figure.name for figure in figures(page)])
     for block in page.blocks:
         for box in block.boxes[: None if is_figure(block) else 1]:
-            whole = box if is_figure(block) else _around(block)
+            whole = box if is_figure(block) else Box.around(block.boxes)
             described = {**_corners(whole), "type": _type(block), "content": block.text}
             yield described | ({"image_id": next(names)} if is_figure(block) else {})
-
-
-def _around(block: Block) -> Box:
-    whole = block.boxes[0]
-    for box in block.boxes[1:]:
-        whole = whole.union(box)
-    return whole
 
 
 def _type(block: Block) -> str:

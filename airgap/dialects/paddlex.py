@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from airgap.core.document import Document, Page
-from airgap.dialects.documents import account, answers_with, drawn, read
+from airgap.dialects.documents import answers_with, drawn, long_json_answer, read
 from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.exporters.figures import IMAGE_FOLDER, figures
 from airgap.exporters.images import jpeg_bytes, page_figures
@@ -22,7 +22,7 @@ from airgap.exporters.markdown import page_markdown
 from airgap.http.bodies import JsonRoute
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
-from airgap.http.responses import encode_base64, json_from_disk, unless_gone
+from airgap.http.responses import encode_base64
 from airgap.http.service import ReadyService
 from process.pages import Source
 
@@ -59,9 +59,7 @@ async def layout_parsing(
                 "dataInfo": _data_info(document, source),
             },
         }
-        response = await unless_gone(request, json_from_disk(members, service.uploads))
-    response.headers.update(account(document))
-    return response
+        return await long_json_answer(request, service, members, document)
 
 
 def _results(document: Document, source: Source) -> Iterator[dict[str, Any]]:

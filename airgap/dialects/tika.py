@@ -13,10 +13,10 @@ are about parsers that are not here. Version 4 of Tika calls the text `tk:conten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -25,7 +25,7 @@ from airgap.core.document import Document, ReadOptions
 from airgap.core.file_names import shown_name
 from airgap.core.opening import WHOLE, Opening
 from airgap.core.version import VERSION
-from airgap.dialects.documents import RAW_BODY, account, answers_with, opened_body, read
+from airgap.dialects.documents import RAW_BODY, account, answers_with, json_answer, opened_body, read
 from airgap.exporters.html import to_html
 from airgap.exporters.markdown import document_markdown
 from airgap.exporters.text import document_text
@@ -33,12 +33,14 @@ from airgap.http.forms import checked_language
 from airgap.http.live import Admitted
 from airgap.http.responses import json_in_memory
 from airgap.http.service import ReadyService, ServiceDep
+from process.decode import IMAGE_KINDS
 from process.pages import Source
-from process.sniff import HEAD_BYTES, sniff, sniff_file
+from process.sniff import HEAD_BYTES, sniff
 from process.work import at_length
 
 router = APIRouter(tags=["tika"])
 
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 Form = Literal["text", "html", "xml", "body", "md", "ignore"]
 CONTENT, CONTENT_4 = "X-TIKA:content", "tk:content"
 
@@ -52,15 +54,6 @@ _WRITERS: Mapping[str, Callable[[Document], str]] = {
 _ACCEPTED = {"text/html": "html", "text/xml": "xml", "text/markdown": "md"}
 _MEDIA_TYPES = {
     "pdf": "application/pdf",
-    "avif": "image/avif",
-    "bmp": "image/bmp",
-    "gif": "image/gif",
-    "heif": "image/heif",
-    "jp2": "image/jp2",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "tiff": "image/tiff",
-    "webp": "image/webp",
     "zip": "application/zip",
     "html": "text/html",
     "xml": "application/xml",
@@ -121,57 +114,38 @@ async def tika(
     )
 
 
-@router.put(
-    "/tika/{form}",
-    summary="The same as JSON: `X-TIKA:content` and metadata",
-    response_class=Response,
-    responses=answers_with("application/json"),
-    openapi_extra=RAW_BODY,
-)
+def _json_of_a_file(path: str, summary: str) -> Callable[[Endpoint], Endpoint]:
+    """A route that takes a file as its body and answers with JSON."""
+    return router.put(
+        path,
+        summary=summary,
+        response_class=Response,
+        responses=answers_with("application/json"),
+        openapi_extra=RAW_BODY,
+    )
+
+
+@_json_of_a_file("/tika/{form}", "The same as JSON: `X-TIKA:content` and metadata")
 async def tika_as_json(request: Request, service: ReadyService, _: Admitted, form: Form) -> Response:
     return await _as_json(await _parsed(request, service), form, CONTENT)
 
 
-@router.put(
-    "/tika/json/{form}",
-    summary="The same in the names of Tika 4: `tk:content`",
-    response_class=Response,
-    responses=answers_with("application/json"),
-    openapi_extra=RAW_BODY,
-)
+@_json_of_a_file("/tika/json/{form}", "The same in the names of Tika 4: `tk:content`")
 async def tika_4_as_json(request: Request, service: ReadyService, _: Admitted, form: Form) -> Response:
     return await _as_json(await _parsed(request, service), form, CONTENT_4)
 
 
-@router.put(
-    "/rmeta",
-    summary="A list of one object: the file's text as HTML, and metadata",
-    response_class=Response,
-    responses=answers_with("application/json"),
-    openapi_extra=RAW_BODY,
-)
+@_json_of_a_file("/rmeta", "A list of one object: the file's text as HTML, and metadata")
 async def rmeta(request: Request, service: ReadyService, _: Admitted) -> Response:
     return await _as_list(await _parsed(request, service), "xml")
 
 
-@router.put(
-    "/rmeta/{form}",
-    summary="The same with the text in another form",
-    response_class=Response,
-    responses=answers_with("application/json"),
-    openapi_extra=RAW_BODY,
-)
+@_json_of_a_file("/rmeta/{form}", "The same with the text in another form")
 async def rmeta_as(request: Request, service: ReadyService, _: Admitted, form: Form) -> Response:
     return await _as_list(await _parsed(request, service), form)
 
 
-@router.put(
-    "/meta",
-    summary="What the file is, and how many pages it has; nothing is read",
-    response_class=Response,
-    responses=answers_with("application/json"),
-    openapi_extra=RAW_BODY,
-)
+@_json_of_a_file("/meta", "What the file is, and how many pages it has; nothing is read")
 async def meta(request: Request, service: ReadyService, _: Admitted) -> Response:
     async with opened_body(request, service, _name(request)) as source:
         return await json_in_memory(_metadata(request, source))
@@ -192,7 +166,7 @@ async def detect(request: Request) -> str:
 
 def media_type_of(kind: str | None) -> str:
     """The media type of a kind of `process.sniff`."""
-    return _MEDIA_TYPES.get(kind or "", _UNKNOWN)
+    return f"image/{kind}" if kind in IMAGE_KINDS else _MEDIA_TYPES.get(kind or "", _UNKNOWN)
 
 
 async def _parsed(request: Request, service: ReadyService) -> Parsed:
@@ -217,7 +191,7 @@ def _name(request: Request) -> str:
 def _metadata(request: Request, source: Source) -> dict[str, Any]:
     """In the names of Tika, Dublin Core and XMP; numbers are strings there."""
     return {
-        "Content-Type": media_type_of(sniff_file(source.path)),
+        "Content-Type": source.media_type,
         "resourceName": _name(request),
         "xmpTPg:NPages": str(source.page_count),
         "X-TIKA:Parsed-By": ["airgap-ocr"],
@@ -225,15 +199,11 @@ def _metadata(request: Request, source: Source) -> dict[str, Any]:
 
 
 async def _as_json(parsed: Parsed, form: Form, key: str) -> Response:
-    response = await json_in_memory(await _members(parsed, form, key))
-    response.headers.update(account(parsed.document))
-    return response
+    return await json_answer(await _members(parsed, form, key), [parsed.document])
 
 
 async def _as_list(parsed: Parsed, form: Form) -> Response:
-    response = await json_in_memory([await _members(parsed, form, CONTENT)])
-    response.headers.update(account(parsed.document))
-    return response
+    return await json_answer([await _members(parsed, form, CONTENT)], [parsed.document])
 
 
 async def _members(parsed: Parsed, form: Form, key: str) -> dict[str, Any]:

@@ -88,10 +88,7 @@ def _block(space: ET.Element, block: Block, lines: list[PrintedLine], identity: 
         return
     attributes = {"ID": f"BLOCK_{identity}", "TAGREFS": tag}
     if block.boxes:
-        box = block.boxes[0]
-        for other in block.boxes[1:]:
-            box = box.union(other)
-        attributes |= _place(box)
+        attributes |= _place(Box.around(block.boxes))
     element = ET.SubElement(space, "TextBlock", attributes)
     for number, line in enumerate(lines, 1):
         _line(element, line, f"LINE_{identity}_{number}")

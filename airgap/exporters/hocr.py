@@ -55,10 +55,7 @@ def _block(parent: ET.Element, block: Block, lines: list[PrintedLine], identity:
     kind = "ocr_photo" if is_figure(block) else "ocr_table" if label == "table" else "ocr_carea"
     attributes = {"class": kind, "id": f"block_{identity}", "data-label": label}
     if block.boxes:
-        box = block.boxes[0]
-        for other in block.boxes[1:]:
-            box = box.union(other)
-        attributes["title"] = _bbox(box)
+        attributes["title"] = _bbox(Box.around(block.boxes))
     element = ET.SubElement(parent, "div", attributes)
     if not lines and not block.text.strip():
         return

@@ -6,12 +6,13 @@ do not tell: a font without a usable Unicode map draws letters that nobody can s
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pymupdf
+
+from airgap.core.folding import folded
 
 SAME = 0.6
 """Share of a line's characters that the page has to show in its place."""
@@ -48,12 +49,12 @@ def _characters(page: dict[str, Any], shown: pymupdf.Page) -> Iterator[tuple[_Po
 
 
 def _is_there(line: dict[str, Any], squares: _Squares, size: _Point) -> bool:
-    wanted = Counter(_folded("".join(word for word, _ in line["words"])))
+    wanted = Counter(folded("".join(word for word, _ in line["words"])))
     if not wanted:
         return True
     x0, y0, x1, y1 = line["box"]
     on_page = (max(0.0, x0), max(0.0, y0), min(size[0], x1), min(size[1], y1))
-    found = Counter(_folded("".join(_inside(on_page, squares))))
+    found = Counter(folded("".join(_inside(on_page, squares))))
     return (wanted & found).total() >= SAME * wanted.total()
 
 
@@ -64,7 +65,3 @@ def _inside(box: tuple[float, float, float, float], squares: _Squares) -> Iterat
             for (x, y), character in squares.get((column, row), ()):
                 if x0 <= x <= x1 and y0 <= y <= y1:
                     yield character
-
-
-def _folded(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if not c.isspace())

@@ -33,9 +33,7 @@ def blocks_with_marks(page: Page) -> Sequence[Block]:
 
 
 def _mark(boxes: Sequence[Box]) -> Block:
-    whole = boxes[0]
-    for box in boxes[1:]:
-        whole = whole.union(box)
+    whole = Box.around(boxes)
     x0, y0, x1, y1 = whole.rounded()
     places = "text" if len(boxes) == 1 else f"text in {len(boxes)} places"
     return Block(UNREAD, f"[unread: {places} at {x0}, {y0} to {x1}, {y1}]", (whole,))

@@ -116,16 +116,23 @@ async def saved_document(service: Service, document: Document) -> AsyncIterator[
         await briefly(path.unlink, missing_ok=True)
 
 
+@asynccontextmanager
+async def new_file(service: Service, suffix: str) -> AsyncIterator[Path]:
+    """A new file to be filled in the block; it stays unless the block fails."""
+    path = await briefly(temporary_path, service.uploads, suffix)
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 async def written(
     service: Service, suffix: str, call: str, *, pages: int = 1, **arguments: Any
 ) -> tuple[Path, Any]:
     """A new file that a function of ours wrote, as its `target`, in a process; and what it returned."""
-    path = await briefly(temporary_path, service.uploads, suffix)
-    try:
+    async with new_file(service, suffix) as path:
         return path, await service.tasks.run(call, pages=pages, target=str(path), **arguments)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def accounted(ledger: Mapping[str, object], warnings: Sequence[str]) -> dict[str, str]:

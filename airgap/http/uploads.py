@@ -15,7 +15,7 @@ from fastapi import UploadFile
 from airgap.core.errors import EmptyFile, InvalidBase64
 from airgap.core.file_names import shown_name
 from airgap.monitoring import trace
-from process.work import briefly
+from process.work import at_length, briefly
 
 
 def decode_base64(text: str) -> bytes:
@@ -55,6 +55,17 @@ async def saved_body(body: AsyncGenerator[bytes, None], folder: Path) -> AsyncIt
     try:
         await _write_body(body, path)
         await briefly(trace.note_input, path)
+        yield path
+    finally:
+        await briefly(path.unlink, missing_ok=True)
+
+
+@asynccontextmanager
+async def saved_bytes(data: bytes, folder: Path) -> AsyncIterator[Path]:
+    """Bytes as a file of our own naming in `folder`, deleted at the end."""
+    path = await briefly(temporary_path, folder, "")
+    try:
+        await at_length(path.write_bytes, data)
         yield path
     finally:
         await briefly(path.unlink, missing_ok=True)

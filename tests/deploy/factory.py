@@ -61,14 +61,7 @@ def wheel(folder: Path) -> None:
 def repository(root: Path) -> Path:
     """A work tree with the files a bundle takes from its source, in git."""
     source = Path(bundle.__file__).parent.parent
-    for name in (
-        "docker-compose.yml",
-        "LICENSE",
-        "NOTICE",
-        "deploy/install.sh",
-        "deploy/verify.sh",
-        "deploy/env.example",
-    ):
+    for name in bundle.BESIDE_THE_IMAGES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / name, root / name)
     for part in ("prometheus", "grafana"):

@@ -18,6 +18,7 @@ from airgap.engines.transformers.engine import TransformersEngine
 from airgap.settings.engines import EngineSettings
 from tests import tiny_checkpoint
 from tests.engines.started import started
+from tests.tiny_settings import tiny_settings
 from tests.vllm.conftest import small_machine
 
 __all__ = ["small_machine"]
@@ -52,21 +53,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options_for(model: Path, data_dir: Path, **changes: Any) -> EngineSettings:
     """What the tests' engines are built from; `changes` are settings."""
-    common = {
-        "model_path": model,
-        "model_id": "tiny",
-        "data_dir": data_dir,
-        "base_size": 512,
-        "image_size": 512,
-        "crop_mode": False,
-        "torch_dtype": "fp32",
-        "max_model_len": 4096,
-        "max_new_tokens": 2048,
-        "max_concurrency": 4,
-        "num_workers": 2,
-        "torch_device": "cpu",
-    }
-    return EngineSettings(**{**common, **changes})
+    own = {"max_new_tokens": 2048, "max_concurrency": 4, "torch_device": "cpu"}
+    return tiny_settings(model, data_dir, **{**own, **changes})
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

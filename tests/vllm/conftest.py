@@ -26,6 +26,7 @@ from airgap.engines.vllm.engine import VllmEngine
 from airgap.settings.engines import EngineSettings
 from tests import tiny_checkpoint
 from tests.engines.started import started
+from tests.tiny_settings import tiny_settings
 
 HAS_VLLM = find_spec("vllm") is not None
 NO_VLLM = "vLLM is not installed; tests/vllm/setup_env.sh makes an environment that has it"
@@ -96,22 +97,13 @@ def scripted_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options_for(model: Path, data_dir: Path, **changes: Any) -> EngineSettings:
     """What the tests' engines are built from; `changes` are settings."""
-    common = {
-        "model_path": model,
-        "model_id": "tiny",
-        "data_dir": data_dir,
-        "base_size": 512,
-        "image_size": 512,
-        "crop_mode": False,
-        "torch_dtype": "fp32",
-        "max_model_len": 4096,
+    own = {
         "max_new_tokens": 3900,
         "max_concurrency": 8,
         "max_queue": 8,
-        "num_workers": 2,
         "vllm_engine_args": {"max_num_batched_tokens": 4096},
     }
-    return EngineSettings(**{**common, **changes})
+    return tiny_settings(model, data_dir, **{**own, **changes})
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

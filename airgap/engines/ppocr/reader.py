@@ -197,8 +197,7 @@ class _Page:
             box = self._view.box_on_page(self._view.unstraighten(corners))
         else:
             box = lines[0].box
-        for line in lines:
-            box = box.union(line.box)
+        box = Box.around([box, *(line.box for line in lines)])
         return ReadPiece(piece.label, piece.text, (box,), lines)
 
     def _submit(self, index: int) -> Future[Reading]:
