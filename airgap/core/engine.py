@@ -130,7 +130,10 @@ def check_capabilities(capabilities: Capabilities, image_count: int, options: Re
         known = ", ".join(capabilities.shapes)
         raise UnsupportedOption(
             f"This engine cannot hold its answer to a shape of kind {options.shape.kind!r}.",
-            f"Use one of: {known}." if known else "Leave the shape out; engines on vLLM can.",
+            f"Use one of: {known}."
+            if known
+            else "Engines on vLLM can. On this one have the page read whole: leave out schema, fields or "
+            "`response_format`, or use /ocr/image/advanced.",
         )
     if (
         options.language is not None
