@@ -72,7 +72,7 @@ test-clients: $(VENV)/.serve ## other people's clients, unmodified, against a se
 verify-model: $(VENV)/.dev ## check a model folder: make verify-model MODEL_PATH=folder [WRITE=1]
 	$(BIN)/python -m airgap.engines.model_folder $(MODEL_PATH) $(if $(WRITE),--write)
 
-lint: $(VENV)/.dev ## ruff and mypy; shellcheck, tsc and eslint where they are installed
+lint: $(VENV)/.browser ## ruff and mypy; shellcheck, tsc and eslint where they are installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
