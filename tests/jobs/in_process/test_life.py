@@ -194,7 +194,7 @@ def test_the_result_holds_what_was_asked_for(alice: Person, done: dict[str, Any]
         names = set(archive.namelist())
         manifest = json.loads(archive.read("manifest.json"))
         read = json.loads(archive.read("a/a.json"))
-    assert {"a/a.txt", "a/a.json", "b/b.txt", "c/c.txt", "manifest.json"} <= names
+    assert {"a/a.txt", "a/a.json", "deep/b/b.txt", "c/c.txt", "manifest.json"} <= names
     assert not any(name.endswith(".md") for name in names)
     assert [entry["success"] for entry in manifest["inputs"]] == [True, True, True, False]
     assert manifest["inputs"][3]["error"]["code"] == "invalid_pdf"
