@@ -42,7 +42,8 @@ def egress_counter(engine: None) -> Iterator[egress.Counter]:
 def foreign(engine: None, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
     """Images in the place of those of others, where a test wants them: built while the first tests run."""
     images.make_base()
-    wanted = any("foreign" in item.fixturenames for item in request.session.items)
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = any("foreign" in test.fixturenames for test in tests)
     with ThreadPoolExecutor(2) as pool:
         yield {name: pool.submit(images.build_foreign, name) for name in images.FOREIGN if wanted}
 
