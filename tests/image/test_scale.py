@@ -33,6 +33,8 @@ def pair(cpu_image, foreign, egress_counter, tmp_path_factory) -> Iterator[Site]
     }
     place.make("scale,monitoring", cpu_image, grafana=None)
     place.make_certificate()
+    prometheus = place.folder / "monitoring" / "prometheus" / "prometheus.yml"
+    prometheus.write_text(prometheus.read_text().replace("_interval: 15s", "_interval: 2s"))
     with place:
         place.start()
         yield place
@@ -137,6 +139,8 @@ def test_each_query_of_a_dashboard_is_answered(pair, path):
     command = ["docker", "exec", "-i", pair.container("scale-1"), "python", "-c", code]
 
     def with_series() -> int:
+        with pair.client() as client:
+            read_page(client).raise_for_status()
         series = run(*command, input=json.dumps(queries)).stdout.split()
         assert len(series) == len(queries)
         return sum(count != "0" for count in series)
