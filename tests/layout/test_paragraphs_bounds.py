@@ -68,9 +68,8 @@ def test_a_heading_goes_on_where_it_is_close_and_alike() -> None:
     assert first(range(50, 70), lambda count: len(heading(0, 60, count)) == 2) == 60
     assert heading(0) == ["## WWWWW vvvvv"]
     assert heading(0, second=39) == ["## WWWWW", "# vvvvv"]
-    found = read(
-        line("Head", height=30), line("ing", 0, 32, height=30), line("Text.", 0, 70), line("x", 0, 300)
-    )
+    two = [line("Head", height=30), line("ing", 0, 32, height=30)]
+    found = read(*two, line("Text.", 0, 70), line("x", 0, 300))
     assert [len(piece.lines) for piece in found] == [2, 1, 1]
 
 

@@ -85,12 +85,8 @@ def profile(*lines: TextLine) -> _Profile:
 
 def test_a_profile_counts_characters_width_full_rows_and_lines_of_a_row() -> None:
     found = profile(line(0, 0, 200), line(0, 30, 100), line(0, 60, 150), line(160, 60, 200))
-    assert (found.characters, found.fill, found.full_rows, found.row_length) == (
-        15,
-        pytest.approx((1 + 0.5 + 0.95) / 3),
-        pytest.approx(2 / 3),
-        pytest.approx(4 / 3),
-    )
+    measures = [found.characters, found.fill, found.full_rows, found.row_length]
+    assert measures == pytest.approx([15, (1 + 0.5 + 0.95) / 3, 2 / 3, 4 / 3])
     assert profile(line(0, 0, 200), line(0, 30, 150)).full_rows == 1
     assert profile(line(0, 0, 200), line(0, 30, 149)).full_rows == 0.5
     assert profile(line(5, 0, 5.5)).fill == 0.5

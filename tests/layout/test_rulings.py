@@ -176,7 +176,7 @@ def test_a_line_of_text_is_no_dotted_rule() -> None:
 
 def test_what_a_grid_holds_lies_within_its_outer_edges() -> None:
     grid = Grid((100.0, 200.0, 300.0), (50.0, 90.0), np.ones((1, 2), bool), np.ones((1, 2), bool))
-    assert grid.place == (100, 50, 300, 90)
+    assert list(grid.place) == [100, 50, 300, 90]
 
     def holds(x: float, y: float) -> bool:
         at = line(x - 10, y - 5, x + 10, y + 5)
