@@ -122,7 +122,12 @@ class Reader:
                 pages.append(page)
                 if on_page:
                     on_page(page)
-        return replace(self.document(pages, options), notes=source.notes, left_out=source.left_out)
+        return replace(
+            self.document(pages, options),
+            notes=source.notes,
+            left_out=source.left_out,
+            filename=source.filename,
+        )
 
     def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
         """Sign pages with what read them."""
