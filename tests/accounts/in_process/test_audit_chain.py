@@ -231,9 +231,9 @@ def test_a_long_log_is_read_from_its_end(log: AuditLog) -> None:
 
 
 def test_files_are_closed_and_nobody_elses(log: AuditLog) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     log.append("read", "user:7")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert log.path.parent.stat().st_mode & 0o777 == 0o700
     assert log.path.stat().st_mode & 0o777 == 0o600
 
