@@ -124,8 +124,8 @@ def _rules(mask: Mask, kernel: tuple[int, int]) -> Mask:
 
 def _grid(across: Mask, down: Mask, origin: tuple[int, int], scale: float) -> Grid | None:
     height, width = across.shape
-    ys = _edges((across > 0).sum(axis=1), 0.3 * width, height)
-    xs = _edges((down > 0).sum(axis=0), 0.3 * height, width)
+    ys = _edges(np.count_nonzero(across, axis=1), 0.3 * width, height)
+    xs = _edges(np.count_nonzero(down, axis=0), 0.3 * height, width)
     if not (len(ys) <= MAX_EDGES and 3 <= len(xs) <= MAX_EDGES):
         return None
     rows, columns = len(ys) - 1, len(xs) - 1
@@ -149,7 +149,7 @@ def _grid(across: Mask, down: Mask, origin: tuple[int, int], scale: float) -> Gr
 
 
 def _is_ruled(strip: Mask, axis: int) -> bool:
-    return bool((strip.max(axis=axis) > 0).mean() > 0.5)
+    return bool(strip.any(axis=axis).mean() > 0.5)
 
 
 def _edges(profile: NDArray[Any], least: float, length: int) -> list[int]:

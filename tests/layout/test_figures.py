@@ -6,7 +6,7 @@ import pytest
 
 from airgap.layout.lines import TextLine
 from airgap.layout.quads import Picture
-from airgap.layout.rulings import Place, find_figures, is_drawn, is_large_type, large_lines
+from airgap.layout.rulings import Place, _covers, find_figures, is_drawn, is_large_type, large_lines
 from tests.layout.painting import drawing, fill, line, paper, ruled
 from tests.layout.turning import first
 
@@ -119,6 +119,13 @@ def test_a_frame_belongs_to_what_it_covers_alone() -> None:
     found = sorted(figures(picture))
     assert found[0] == pytest.approx((100, 100, 502, 502), abs=4)
     assert found[1:] == [(700, 700, 900, 900)]
+
+
+def test_a_place_covers_itself_and_nothing_beyond() -> None:
+    one: Place = (10, 10, 20, 20)
+    assert _covers(one, one)
+    assert not any(_covers(one, other) for other in ((9, 10, 20, 20), (10, 9, 20, 20), (10, 10, 21, 20)))
+    assert not _covers(one, (10, 10, 20, 21))
 
 
 # --- lines that are drawn ------------------------------------------------------------------------

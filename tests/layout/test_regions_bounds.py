@@ -171,7 +171,7 @@ def test_few_lines_are_read_across_without_being_level() -> None:
 
     assert [across(count) for count in (6, 7, 8, 9)] == [True, True, False, False]
     assert [across(8, off) for off in (2, 3)] == [True, False]
-    assert not reads_across([Inset((0, 0, 9, 9), "image")], [line(20, 0, 40)], HEIGHT)
+    assert reads_across([Inset((0, 0, 9, 9), "image")], [line(20, 0, 40)], HEIGHT) is False
     assert not reads_across([line(20, 0, 40)], [Inset((0, 0, 9, 9), "image")], HEIGHT)
 
 
@@ -271,6 +271,21 @@ def test_a_column_has_three_lines_and_is_wider_than_a_line_is_high_twice() -> No
     assert first(range(20, 60), lambda width: narrow(width, left=False)) == 25
 
 
+def test_marks_stay_with_the_text_that_they_mark() -> None:
+    """Numbers between two columns, a little further from the right one: the best gutter is left of them."""
+    left, right = column(0, 300, 20, pitch=26), column(385, 700, 20, top=7, pitch=26)
+    marks = column(330, 345, 20, top=7, pitch=26)
+    found = find_gutter([*left, *marks, *right], HEIGHT)
+    assert found is not None
+    assert {id(o) for o in found.left} == {id(o) for o in left}
+
+
+def test_many_columns_are_read_one_after_another() -> None:
+    columns = [column(300 * n, 300 * n + 260, 5, top=7 * (n % 3), pitch=26) for n in range(10)]
+    found = [o for region in regions([o for lines in columns for o in lines]) for o in region.lines]
+    assert [id(o) for o in found] == [id(o) for lines in columns for o in lines]
+
+
 # --- line numbers --------------------------------------------------------------------------------
 
 
@@ -285,6 +300,11 @@ def test_line_numbers_stand_before_most_rows_and_are_short() -> None:
     assert first(range(2, 8), lambda count: numbered(count, total=5)) == 5
     assert first(range(2, 12), numbered) == 8
     assert [numbered(12, width=width) for width in (79, 80)] == [True, False]
+    lines = [line(120, 30 * n, 700, f"text {n}") for n in range(12)]
+    lines += [line(60, 30 * n, 80, str(n)) for n in range(12)]
+    last, wide = line(300, 360, 340, "end"), line(0, 390, 90, "wide")
+    numbers, text = regions([*lines, last, wide])
+    assert [numbers.side, text.side, len(numbers.lines)] == [True, False, 12]
     assert not numbered(12, step=2)
     assert numbered(12, start=80)
 

@@ -164,6 +164,25 @@ def test_a_rule_parts_two_cells_where_it_runs_along_more_than_half_of_them() -> 
     assert below(0).tolist() == [[True, False], [True, True], [True, True]]
 
 
+def test_a_rule_may_stand_four_pixels_off_in_one_cell() -> None:
+    xs, ys = list(range(100, 901, 200)), list(range(100, 701, 100))
+
+    def right(off: int) -> bool:
+        picture = ruled(xs, ys)
+        fill(picture, 298, 204, 306, 296, 255)
+        fill(picture, 300 + off, 204, 302 + off, 296)
+        return bool(grids(picture)[0].right_of[1, 0])
+
+    def below(off: int) -> bool:
+        picture = ruled(xs, ys)
+        fill(picture, 304, 198, 496, 206, 255)
+        fill(picture, 304, 200 + off, 496, 202 + off)
+        return bool(grids(picture)[0].below[0, 1])
+
+    assert [off for off in range(-8, 9) if right(off)] == list(range(-5, 5))
+    assert [off for off in range(-8, 9) if below(off)] == list(range(-5, 5))
+
+
 def test_a_line_of_text_is_no_dotted_rule() -> None:
     """Strokes in a row, at each height of a line: all but a fifth of it above and below is looked past."""
     picture = ruled([100, 300, 500], [100, 300])
