@@ -115,7 +115,7 @@ def with_numbers_apart(cells: Cells) -> Cells:
 
 def _parted(line: TextLine, found: re.Match[str]) -> tuple[list[TextLine], list[TextLine]]:
     """A line in two, cut between its number and its words about where the characters are."""
-    cut = line.x0 + line.width * found.end(1) / max(1, len(line.text))
+    cut = line.x0 + line.width * found.end(1) / len(line.text)
     number = TextLine.known((line.x0, line.y0, cut, line.y1), found[1])
     return [number], [TextLine.known((cut, line.y0, line.x1, line.y1), found[2])]
 
