@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from airgap.core.document import FIGURE_LABELS, Block, Box
-from process.marks import Sheet, inks, marks_of, share_covered, sheet_of
+from process.marks import SMALLER, Layer, Sheet, Survey, share_covered, survey
 from process.writing import TALLEST, Row, is_writing, letters_of, like_letters, rows_of, side_by_side
 
 _ACCOUNTED = 0.5
@@ -26,9 +26,6 @@ _TOGETHER = 1.4
 
 _MARGIN, _MARGIN_OF_LINE = 0.008, 0.1
 """Shares of its longer and its shorter side up to which a place given by a model is widened."""
-
-_SMALLER = 4
-"""How much smaller the page is made to find type taller than `TALLEST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +39,16 @@ class Account:
     coverage: float
 
 
-def take_account(image: Image.Image, places: Sequence[Box]) -> Account:
-    """What of a page (any mode) the places (page pixels) leave out that looks like writing."""
-    sheet = sheet_of(image, places)
-    boxes, unread, read = _unread(sheet, lowest=0)
-    small = sheet.shrunk(_SMALLER)
-    big_boxes, big_unread, _ = _unread(small, lowest=TALLEST // _SMALLER)
-    unread += big_unread * _SMALLER**2
+def take_account(page: Image.Image | Survey, places: Sequence[Box], missing: Sequence[Box] = ()) -> Account:
+    """What of a page (any mode) the places leave out that looks like writing.
+
+    `missing` is what was not read within the places. Both are in page pixels.
+    """
+    seen = survey(page) if isinstance(page, Image.Image) else page
+    boxes, unread, read = _unread(seen.sheet.covering(places, missing), seen.layers, lowest=0)
+    small = seen.small.covering(places, missing)
+    big_boxes, big_unread, _ = _unread(small, seen.small_layers, lowest=TALLEST // SMALLER)
+    unread += big_unread * SMALLER**2
     found = sorted([*boxes, *big_boxes], key=lambda box: (box.y0, box.x0))
     return Account(tuple(found), read / (read + unread) if unread else 1.0)
 
@@ -78,16 +78,15 @@ def _with_margin(box: Box) -> Box:
     return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin)
 
 
-def _unread(sheet: Sheet, lowest: int) -> tuple[list[Box], int, int]:
+def _unread(sheet: Sheet, layers: Sequence[Layer], lowest: int) -> tuple[list[Box], int, int]:
     """The places of writing that is not accounted for, its ink, and the ink that is, in pixels."""
     rows, read_ink = list[Row](), 0
-    for ink, lighter in inks(sheet):
-        marks = marks_of(ink)
-        marks = marks[marks[:, 3] >= lowest]
+    for layer in layers:
+        marks = layer.marks[layer.marks[:, 3] >= lowest]
         accounted = share_covered(marks, sheet) >= _ACCOUNTED
         read_ink += int(marks[accounted, 4].sum())
         letters = letters_of(like_letters(marks[accounted], sheet), sheet)
-        found = rows_of(like_letters(marks[~accounted], sheet), sheet, lighter=lighter)
+        found = rows_of(like_letters(marks[~accounted], sheet), sheet, lighter=layer.lighter)
         rows += [row for row in found if is_writing(row, sheet, letters)]
     return _boxes(rows, sheet), sum(row.ink for row in rows), read_ink
 
