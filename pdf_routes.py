@@ -26,6 +26,7 @@ from airgap.exporters.json_export import (
     reading_to_dict,
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
+from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.text import document_text, page_text
 from airgap.http.forms import FormOpening
 from airgap.http.live import Admitted
@@ -95,6 +96,7 @@ class PdfAnswer(ReadingJson):
     success: bool
     markdown: str
     pages: list[PdfPage]
+    outline: list[HeadingJson]
     ledger: LedgerJson
     images: list[Figure]
     layout_pdf: str | None
@@ -188,6 +190,7 @@ def _answer(document: Document, source: Source, layout: Path | None, extract_ima
         "success": document.ledger.failed == 0,
         "markdown": document_markdown(document),
         "pages": (page_to_dict(page) | {"markdown": page_markdown(page)} for page in document.pages),
+        "outline": outline_to_list(document),
         "ledger": ledger_to_dict(document.ledger),
         "images": ({"name": name, "image": encode_base64(data)} for name, data in images),
         "layout_pdf": layout,

@@ -27,6 +27,7 @@ from airgap.core.document import (
     PageStatus,
     Usage,
 )
+from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.reviews import (
     ReviewedJson,
     ReviewJson,
@@ -146,11 +147,12 @@ class ReadingJson(TypedDict):
 
 
 class DocumentJson(ReadingJson, ReviewedJson):
-    """All of a document."""
+    """All of a document. `outline` are its headings, whose levels agree over all pages."""
 
     schema_version: Literal[1]
     notes: list[str]
     ledger: LedgerJson
+    outline: list[HeadingJson]
     pages: list[PageJson]
 
 
@@ -173,6 +175,7 @@ def document_to_dict(document: Document) -> DocumentJson:
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
         **reviewed(document),
+        "outline": outline_to_list(document),
         "pages": [page_to_dict(page) for page in document.pages],
     }
 
