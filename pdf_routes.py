@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from typing_extensions import TypedDict
 
 from airgap.core.document import Document, PageStatus, ReadOptions
+from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
 from airgap.exporters.images import iter_images
 from airgap.exporters.json_export import (
     DisagreementJson,
@@ -97,6 +98,7 @@ class PdfAnswer(ReadingJson):
     markdown: str
     pages: list[PdfPage]
     outline: list[HeadingJson]
+    continued_tables: list[ContinuedTableJson]
     ledger: LedgerJson
     images: list[Figure]
     layout_pdf: str | None
@@ -191,6 +193,7 @@ def _answer(document: Document, source: Source, layout: Path | None, extract_ima
         "markdown": document_markdown(document),
         "pages": (page_to_dict(page) | {"markdown": page_markdown(page)} for page in document.pages),
         "outline": outline_to_list(document),
+        "continued_tables": continued_tables_to_list(document),
         "ledger": ledger_to_dict(document.ledger),
         "images": ({"name": name, "image": encode_base64(data)} for name, data in images),
         "layout_pdf": layout,

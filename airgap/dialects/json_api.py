@@ -22,6 +22,7 @@ from airgap.core.opening import Opening
 from airgap.dialects.inputs import fetcher_of, file_of, opened_picture, plain_prompt
 from airgap.dialects.references import TrussFields, truss_fields
 from airgap.dialects.url_fetch import Fetcher
+from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
 from airgap.exporters.json_export import (
     BlockJson,
     BoxJson,
@@ -202,6 +203,7 @@ class ReadPdf(ReadingJson):
     results: list[ReadPage]
     markdown: str
     outline: list[HeadingJson]
+    continued_tables: list[ContinuedTableJson]
     ledger: LedgerJson
 
 
@@ -299,6 +301,7 @@ def _pdf_answer(document: Document) -> ReadPdf:
         "results": [{"page": page.number, **_result(page)} for page in document.pages],
         "markdown": document_markdown(document),
         "outline": outline_to_list(document),
+        "continued_tables": continued_tables_to_list(document),
         "ledger": ledger_to_dict(document.ledger),
         **reading_to_dict(document),
     }

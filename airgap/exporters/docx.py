@@ -26,6 +26,7 @@ from PIL import Image
 from airgap.core.document import Block, Document, Page
 from airgap.core.errors import AirgapError
 from airgap.exporters import Source
+from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import figures, is_figure
 from airgap.exporters.furniture import part_of
 from airgap.exporters.html_tables import Cell, Table
@@ -50,6 +51,7 @@ Running = tuple[tuple[str, ...], tuple[str, ...]]
 
 def to_docx(document: Document, source: Source | None = None) -> bytes:
     """The document as DOCX; without a source, figures are named instead of shown."""
+    document = with_joined_tables(document)
     word = Word()
     properties = word.document.core_properties
     properties.author = "Airgap OCR"

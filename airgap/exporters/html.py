@@ -19,6 +19,7 @@ from airgap.core.document import Block, Document, Page
 from airgap.core.errors import AirgapError
 from airgap.exporters import Source
 from airgap.exporters.annotated import crop
+from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import figures, is_figure
 from airgap.exporters.furniture import part_of
 from airgap.exporters.html_tables import Table
@@ -82,6 +83,7 @@ def to_html(document: Document, source: Source | None = None) -> bytes:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
     )
+    document = with_joined_tables(document)
     contents = _Contents()
     body = "".join(_section(page, source, contents) for page in document.pages)
     nav = str(contents) if len(document.pages) > 1 else ""

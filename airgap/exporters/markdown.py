@@ -5,7 +5,9 @@ Text stands as the engine wrote it, tables as HTML. A figure becomes
 were read on it that are no text, as on an equation, they are its alternative text. In a document of
 several pages each begins with `<!-- page N -->`, and a horizontal rule stands between two of them,
 which shows in rendered Markdown and is easy to split at. No page is left out: one that could not be
-read is a quotation that says so, a blank one a comment. Where text was not read stands `[unread: …]`.
+read is a quotation that says so, a blank one a comment. Where text was not read stands `[unread: …]`. A table
+that runs over several pages is whole on the first of them where a document is written, and printed as it
+was where a page is.
 
 The text comes from the page and is not to be trusted: who renders it must sanitise the HTML in it.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import re
 
 from airgap.core.document import Document, Page
+from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import IMAGE_FOLDER, figure_reading, figures, is_figure
 from airgap.exporters.furniture import as_asked
 from airgap.exporters.unread import blocks_with_marks
@@ -38,6 +41,7 @@ def document_markdown(
 
     `clean_formulas` drops equation numbers from displayed formulas, as OmniDocBench expects it.
     """
+    document = with_joined_tables(document)
     parts = [page_markdown(page, image_prefix, clean_formulas=clean_formulas) for page in document.pages]
     if len(parts) > 1:
         parts = [
