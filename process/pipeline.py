@@ -111,10 +111,7 @@ class Reader:
         options: ReadOptions,
         on_page: Callable[[Page], None] | None = None,
     ) -> Document:
-        """Read all pages of `source`. `on_page` is called with each, in order, for progress.
-
-        The document's headings agree over its pages, and its running headers are labelled; what `on_page`
-        is given is the page by itself.
+        """Read all pages of `source`. `on_page` is called with each by itself, in order, for progress.
 
         Raises what is wrong with a picture that stands alone, for it is wrong with the whole file.
         """
@@ -127,7 +124,7 @@ class Reader:
                 if on_page:
                     on_page(page)
         whole = self.document(await briefly(as_one, pages), options)
-        return replace(whole, notes=source.notes, left_out=source.left_out)
+        return replace(whole, notes=source.notes, left_out=source.left_out, filename=source.filename)
 
     def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
         """Sign pages with what read them."""

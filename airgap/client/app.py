@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from airgap.accounts import audit_cli
-from airgap.client.console import finish, notices, stopping_errors
-from airgap.client.http_client import OcrClient, choose_service, files_in
+from airgap.client.console import Outcome, notices, require_writable, stopping_errors, told_of
+from airgap.client.files import named
+from airgap.client.http_client import OcrClient, choose_service
 from airgap.client.sending import send_each, send_job, stream_each
 from airgap.core.document import Furniture, ReadOptions
 from airgap.core.errors import InvalidOption
@@ -104,8 +105,11 @@ def read(
 
         opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
         service, request = _reading(output, formats, prompt, mode, language, furniture, backend, opening)
-        outcomes = asyncio.run(read_all(service, _expand(files), request))
-    finish(outcomes, output)
+        inputs = named(files, output)
+        require_writable(output)
+        outcomes: list[Outcome] = []
+        with told_of(outcomes, len(inputs), output):
+            asyncio.run(read_all(service, inputs, request, outcomes))
 
 
 @app.command()
@@ -147,18 +151,21 @@ def send(
         if job:
             _check_unused(context, "--job", ("parallel",))
         outputs = _output_names(formats)
-        paths = _expand(files)
+        inputs = named(files, output)
+        if not stream:
+            require_writable(output)
         choice = choose_service(service)
         notices.print(f"Server: {choice.url} ({choice.reason})", highlight=False)
         with OcrClient(choice.url, api_key=os.environ.get("OCR_API_KEY")) as client:
             client.ready()
             if stream:
-                raise typer.Exit(stream_each(client, paths, fields))
+                raise typer.Exit(stream_each(client, inputs, fields))
             fields["confidence"] = True  # the files are kept
             if job:
-                raise typer.Exit(send_job(client, paths, output, outputs, fields))
-            outcomes = send_each(client, paths, output, outputs, fields, parallel)
-    finish(outcomes, output)
+                raise typer.Exit(send_job(client, inputs, output, outputs, fields))
+            outcomes: list[Outcome] = []
+            with told_of(outcomes, len(inputs), output):
+                send_each(client, inputs, output, outputs, fields, parallel, outcomes)
 
 
 @app.command()
@@ -187,6 +194,7 @@ def watch(
 
         opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
         service, request = _reading(output, formats, prompt, mode, language, furniture, backend, opening)
+        require_writable(output)
         inbox = Inbox(entrance, settle)
         with inbox.alone(), suppress(KeyboardInterrupt):
             asyncio.run(watch_folder(service, inbox, request, once))
@@ -257,14 +265,6 @@ def _reading(
     )
     request = ReadRequest(output, _output_names(formats), options, opening)
     return create_service(load_settings(**({"backend": backend} if backend else {}))), request
-
-
-def _expand(paths: Sequence[Path]) -> list[Path]:
-    """Folders become the files in them. Raises `InvalidOption` when nothing is left."""
-    files = [file for path in paths for file in (files_in(path) if path.is_dir() else [path])]
-    if not files:
-        raise InvalidOption("The folder holds no picture and no PDF.", "Name files, or another folder.")
-    return files
 
 
 def _output_names(formats: Sequence[str]) -> tuple[str, ...]:

@@ -162,10 +162,10 @@ def _heading_depth(first: Sequence[Cell]) -> int:
 
 
 def _says_the_same(one: Sequence[Cell], other: Sequence[Cell]) -> bool:
-    texts = ["|".join(folded(cell.text) for cell in row) for row in (one, other)]
-    if len(one) != len(other) or not any(c.isalpha() for c in texts[0]):
+    mine, its = ("|".join(folded(cell.text) for cell in row) for row in (one, other))
+    if len(one) != len(other) or not any(character.isalpha() for character in mine):
         return False
-    return SequenceMatcher(None, *texts, autojunk=False).ratio() >= SAME_HEADING
+    return SequenceMatcher(None, mine, its, autojunk=False).ratio() >= SAME_HEADING
 
 
 def _same_measure(before: Page, last: int, after: Page, first: int) -> bool:

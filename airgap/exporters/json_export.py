@@ -154,6 +154,7 @@ class DocumentJson(ReadingJson, ReviewedJson):
     """
 
     schema_version: Literal[1]
+    filename: str | None
     notes: list[str]
     ledger: LedgerJson
     outline: list[HeadingJson]
@@ -171,6 +172,7 @@ def document_to_dict(document: Document) -> DocumentJson:
     """All of a document, JSON-ready."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "filename": document.filename,
         "engine": document.engine,
         "model": document.model,
         "mode": document.mode,
@@ -298,6 +300,7 @@ def document_from_dict(data: Mapping[str, Any]) -> Document:
         data.get("language"),
         tuple(data.get("notes", ())),
         data.get("ledger", {}).get("left_out", 0),
+        data.get("filename"),
     )
 
 

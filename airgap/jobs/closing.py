@@ -69,7 +69,11 @@ def _add(
         return document.usage.seconds
     with source:
         document = replace(
-            document, language=spec.options.language, notes=source.notes, left_out=source.left_out
+            document,
+            language=spec.options.language,
+            notes=source.notes,
+            left_out=source.left_out,
+            filename=entry.name,
         )
         archive.add(entry.name, without_times(document), source)
     return document.usage.seconds

@@ -115,7 +115,7 @@ def test_the_files_of_an_archive_get_names_of_our_own(tmp_path: Path) -> None:
     }  # fmt: skip
     inputs, size = unpack.unpack(archive(tmp_path / "a.zip", files), tmp_path, 7, 7)
     assert [entry.file for entry in inputs] == ["000007", "000008", "000009"]
-    assert [entry.name for entry in inputs] == ["b.pdf", "passwd", "d.png"]
+    assert [entry.name for entry in inputs] == ["a/b.pdf", "etc/passwd", "c/d.png"]
     assert [(tmp_path / entry.file).read_bytes() for entry in inputs] == [b"12", b"3", b"4567"]
     assert size == 7
     with pytest.raises(TooLarge, match="once unpacked"):
