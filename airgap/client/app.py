@@ -78,6 +78,13 @@ FurnitureOption = Annotated[
     typer.Option(help="drop leaves headers, footers and page numbers out of Markdown and plain text."),
 ]
 
+ServiceChoice = Annotated[
+    str,
+    typer.Option(
+        "--service", "--ocr-service", help="auto (remote if it is ready, else local), local, remote or a URL."
+    ),
+]
+
 DEFAULT_FORMATS = ["markdown,json"]
 DEFAULT_FOLDER = Path("ocr_output")
 
@@ -118,14 +125,7 @@ def send(
     files: Files,
     output: OutputFolder = DEFAULT_FOLDER,
     formats: Formats = DEFAULT_FORMATS,
-    service: Annotated[
-        str,
-        typer.Option(
-            "--service",
-            "--ocr-service",
-            help="auto (remote if it is ready, else local), local, remote or a URL.",
-        ),
-    ] = "auto",
+    service: ServiceChoice = "auto",
     mode: Mode = None,
     dpi: Dpi = WHOLE.dpi,
     language: Language = None,
