@@ -26,6 +26,7 @@ from PIL import Image
 from airgap.core.document import Block, Document, Page
 from airgap.core.errors import AirgapError
 from airgap.exporters import Source
+from airgap.exporters.captions import with_captions
 from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import figures, is_figure
 from airgap.exporters.furniture import part_of
@@ -34,12 +35,14 @@ from airgap.exporters.images import jpeg_bytes, page_figures
 from airgap.exporters.lines import xml_text
 from airgap.exporters.markdown import failure_reason
 from airgap.exporters.page_size import page_dpi
-from airgap.exporters.rich_text import Paragraph, Run, inline, rich_text
+from airgap.exporters.rich_text import Depths, Paragraph, Run, inline, rich_text
 from airgap.exporters.text import table_text
 from airgap.exporters.unread import blocks_with_marks
 
 MAX_SECTIONS = 400
 """Every one is two files in the DOCX, and slow to open."""
+MOST_BULLETS = 2
+"""How deep Word's own styles of lists go, from 0."""
 MAX_COLUMNS = 63  # Word's own limit
 MAX_CELLS = 20_000
 EMU_PER_INCH = 914_400
@@ -83,6 +86,8 @@ class Word:
         self._body = self.document._body
         self._end = self.document.element.body.sectPr
         self._has_running = False
+        self.depths = Depths()
+        self.keeps_with_next = False
         self._style_ids = {style.name: style.style_id for style in self.document.styles}
         section: Any = self.document.sections[0]
         self.width = section.page_width - section.left_margin - section.right_margin
@@ -94,7 +99,10 @@ class Word:
         self._end.addprevious(element)
         if style is not None:
             element.style = self._style_ids[style]
-        return docx.text.paragraph.Paragraph(element, self._body)
+        paragraph = docx.text.paragraph.Paragraph(element, self._body)
+        if self.keeps_with_next:
+            paragraph.paragraph_format.keep_with_next = True
+        return paragraph
 
     def end_section(self, running: Running | None) -> None:
         """End the page and its section, which has these headers and footers."""
@@ -166,22 +174,33 @@ def _page(word: Word, page: Page, source: Source | None, set_apart: bool) -> Non
         _note(word, f"Page {page.number} could not be read: {failure_reason(page)}")
         return
     pictures = _pictures(page, source)
-    for block in blocks_with_marks(page):
-        if is_figure(block):
-            for _ in block.boxes:
-                _picture(word, next(pictures), page, source)
-        if set_apart and part_of(block, page) in {"header", "footer"}:
-            continue
-        for piece in rich_text(xml_text(block.text)):
-            if isinstance(piece, Table):
-                _table(word, piece)
-            else:
-                _paragraph(word, piece, block)
+    for group in with_captions(blocks_with_marks(page)):
+        for block in group:
+            if set_apart and part_of(block, page) in {"header", "footer"}:
+                continue
+            word.keeps_with_next = len(group) > 1 and block is group[0]
+            _block(word, block, page, pictures, source)
+    word.keeps_with_next = False
+
+
+def _block(
+    word: Word, block: Block, page: Page, pictures: Iterator[Image.Image | str], source: Source | None
+) -> None:
+    if is_figure(block):
+        for _ in block.boxes:
+            _picture(word, next(pictures), page, source)
+    for piece in rich_text(xml_text(block.text)):
+        if isinstance(piece, Table):
+            _table(word, piece)
+        else:
+            _paragraph(word, piece, block)
 
 
 def _paragraph(word: Word, piece: Paragraph, block: Block) -> None:
     caption = block.label.strip().lower().endswith("caption")
-    style = f"Heading {piece.level}" if piece.level else "List Bullet" if piece.item else None
+    depth = word.depths.of(piece)
+    bullets = f"List Bullet {depth + 1}" if 0 < depth <= MOST_BULLETS else "List Bullet"
+    style = f"Heading {piece.level}" if piece.level else bullets if piece.item else None
     paragraph = word.paragraph("Caption" if caption else style)
     if caption:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER

@@ -19,6 +19,7 @@ from airgap.core.document import Block, Document, Page
 from airgap.core.errors import AirgapError
 from airgap.exporters import Source
 from airgap.exporters.annotated import crop
+from airgap.exporters.captions import with_captions
 from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import figures, is_figure
 from airgap.exporters.furniture import part_of
@@ -27,7 +28,7 @@ from airgap.exporters.images import jpeg_bytes
 from airgap.exporters.lines import xml_text
 from airgap.exporters.markdown import failure_reason
 from airgap.exporters.outline import MAX_ENTRIES, title_of
-from airgap.exporters.rich_text import Paragraph, Run, inline, rich_text
+from airgap.exporters.rich_text import Depths, Paragraph, Run, inline, rich_text
 from airgap.exporters.unread import blocks_with_marks
 
 MAX_FIGURE_SIDE = 1600
@@ -101,27 +102,59 @@ def _section(page: Page, source: Source | None, contents: _Contents) -> str:
     return f'<section id="page-{page.number}" data-status="{page.status}">\n{content}</section>\n'
 
 
+class _Lists:
+    """Lists that are open: an item that goes deeper opens one within the item before it."""
+
+    def __init__(self) -> None:
+        self._depths = Depths()
+        self._open = -1
+
+    def to(self, piece: Paragraph | None) -> str:
+        """What is to be written before this piece; before None, what ends them all."""
+        depth = -1 if piece is None else self._depths.of(piece)
+        deeper, self._open = depth - self._open, depth
+        if deeper > 0:
+            return "\n<ul>\n" if depth else "<ul>\n"
+        return "</li>\n</ul>\n" * -deeper + ("</li>\n" if depth >= 0 else "")
+
+
 def _blocks(page: Page, source: Source | None, contents: _Contents) -> Iterator[str]:
     pictures = _pictures(page, source)
-    for block in blocks_with_marks(page):
-        if is_figure(block):
-            yield from (next(pictures) for _ in block.boxes)
-        if part := part_of(block, page):
-            yield f"<{part}>\n{''.join(_pieces(block, None))}</{part}>\n"
-        else:
-            yield from _pieces(block, contents)
+    lists = _Lists()
+    for group in with_captions(blocks_with_marks(page)):
+        if len(group) == 1:
+            yield from _block(group[0], page, pictures, contents, lists)
+            continue
+        yield f"{lists.to(None)}<figure>\n"
+        for block in group:
+            tag = "figcaption" if block.label.strip().lower().endswith("caption") else "div"
+            yield f"<{tag}>\n"
+            yield from _block(block, page, pictures, contents, lists)
+            yield f"{lists.to(None)}</{tag}>\n"
+        yield "</figure>\n"
+    yield lists.to(None)
 
 
-def _pieces(block: Block, contents: _Contents | None) -> Iterator[str]:
+def _block(
+    block: Block, page: Page, pictures: Iterator[str], contents: _Contents, lists: _Lists
+) -> Iterator[str]:
+    if is_figure(block):
+        yield lists.to(None)
+        yield from (next(pictures) for _ in block.boxes)
+    if part := part_of(block, page):
+        yield f"{lists.to(None)}<{part}>\n"
+        yield from _pieces(block, None, lists)
+        yield f"{lists.to(None)}</{part}>\n"
+    else:
+        yield from _pieces(block, contents, lists)
+
+
+def _pieces(block: Block, contents: _Contents | None, lists: _Lists) -> Iterator[str]:
     label = block.label.strip().lower()
     kind = "caption" if label.endswith("caption") else "equation" if label in {"equation", "formula"} else ""
     attributes = f' class="{kind}" dir="auto"' if kind else ' dir="auto"'
-    items = False
     for piece in rich_text(xml_text(block.text)):
-        item = isinstance(piece, Paragraph) and piece.item
-        if item != items:
-            yield "<ul>\n" if item else "</ul>\n"
-            items = item
+        yield lists.to(piece if isinstance(piece, Paragraph) else None)
         if isinstance(piece, Table):
             yield _table(piece)
         elif piece.code:
@@ -129,11 +162,11 @@ def _pieces(block: Block, contents: _Contents | None) -> Iterator[str]:
         elif piece.level and contents is not None:
             tag = f"h{piece.level}"
             yield f'<{tag} id="{contents.add(piece)}"{attributes}>{_runs(piece.runs)}</{tag}>\n'
+        elif piece.item:
+            yield f"<li{attributes}>{_runs(piece.runs)}"
         else:
-            tag = "li" if piece.item else f"h{piece.level}" if piece.level else "p"
+            tag = f"h{piece.level}" if piece.level else "p"
             yield f"<{tag}{attributes}>{_runs(piece.runs)}</{tag}>\n"
-    if items:
-        yield "</ul>\n"
 
 
 def _runs(runs: tuple[Run, ...]) -> str:

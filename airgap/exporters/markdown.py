@@ -20,6 +20,7 @@ from airgap.core.document import Document, Page
 from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import IMAGE_FOLDER, figure_reading, figures, is_figure
 from airgap.exporters.furniture import as_asked
+from airgap.exporters.rich_text import indent_of
 from airgap.exporters.unread import blocks_with_marks
 from deepseek_ocr import clean_formula
 
@@ -62,7 +63,8 @@ def page_markdown(page: Page, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_f
         if is_figure(block):
             alternative = _ALTERNATIVE.sub(r"\\\1", figure_reading(block))
             parts.extend(f"![{alternative}]({image_prefix}{next(names)})" for _ in block.boxes)
-        parts.append(block.text.strip())
+        text = block.text.strip()
+        parts.append(f"{indent_of(block.text)}{text}" if text else "")
     text = _BLANK_LINES.sub("\n\n", "\n\n".join(part for part in parts if part))
     if clean_formulas:
         text = clean_formula(text)
