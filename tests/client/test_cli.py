@@ -125,6 +125,40 @@ def test_options_reach_the_engine(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "table/table.json").read_text())["mode"] == "tiny"
 
 
+@pytest.fixture
+def headed(tmp_path: Path) -> Path:
+    """Three pages with the same rectangle at the top, and another one further down on each."""
+    path = tmp_path / "headed.pdf"
+    with pymupdf.open() as pdf:
+        for number in range(3):
+            page = pdf.new_page(width=500, height=500)
+            page.draw_rect((20, 10, 120, 30), fill=(0, 0, 0))
+            page.draw_rect((20 + 10 * number, 200, 120, 220), fill=(0, 0, 0))
+        pdf.save(path)
+    return path
+
+
+@pytest.mark.parametrize("command", ["read", "send", "watch"])
+def test_running_headers_are_left_out_where_asked_for(
+    command: str, headed: Path, server: str, tmp_path: Path
+) -> None:
+    out, entrance = tmp_path / "out", tmp_path / "in"
+    entrance.mkdir()
+    more = ("--furniture", "drop", "--format", "md,json", "--dpi", "72")
+    if command == "watch":
+        headed.rename(entrance / headed.name)
+        result = ocr("watch", entrance, out, "--once", "--settle", "0", *more)
+    else:
+        service = ("--service", server) if command == "send" else ()
+        result = ocr(command, headed, "-o", out, *service, *more)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    (markdown,), (document,) = out.rglob("*.md"), out.rglob("headed.json")
+    pages = json.loads(document.read_text())["pages"]
+    assert [page["blocks"][0]["label"] for page in pages] == ["header"] * 3
+    assert pages[0]["blocks"][0]["text"] not in markdown.read_text()
+    assert pages[0]["blocks"][1]["text"] in markdown.read_text()
+
+
 def test_a_folder_and_names_that_clash(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
