@@ -86,11 +86,14 @@ class PageReader:
         view, quads, finding = self._upright(picture)
         view = View(view.pixels, view.quarter_turns, sure_slant(view.pixels, quads))
         page = _Page(self, view, quads, finding)
-        for piece in page.pieces():
-            self.check()
-            yield piece
-        self.warnings += page.foreign.warnings
-        self.degraded = bool(page.foreign.unreadable)
+        try:
+            for piece in page.pieces():
+                self.check()
+                yield piece
+            self.warnings += page.foreign.warnings
+            self.degraded = bool(page.foreign.unreadable)
+        finally:
+            page.close()
 
     def check(self) -> None:
         """Raise `CancelledError` if nobody waits for the page any more."""
@@ -153,6 +156,12 @@ class _Page:
             TextLine(place, index, lambda i=index: self._submit(i), self._settle)  # type: ignore[misc]
             for index, place in enumerate(places(view, quads))
         ]
+
+    def close(self) -> None:
+        """Let go of the lines, which know the page: else its picture waits for the cycles' collector."""
+        self._lines.clear()
+        self._region_lines.clear()
+        del self.foreign
 
     def pieces(self) -> Iterator[ReadPiece]:
         # The workers read from top to bottom while the layout is found here, after what it asks for itself.
