@@ -1,4 +1,4 @@
-"""Jobs that are erased while their last workflow is still ending are no trouble, and the log does not say so."""
+"""Jobs that are erased while their last workflow is still ending: no trouble, and the log does not say so."""
 
 from __future__ import annotations
 
