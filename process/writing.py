@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from process.marks import Marks, Sheet
+from process.marks import LOOSE, READ, Marks, Sheet
 
 Distances = NDArray[np.int16]
 
@@ -57,6 +57,9 @@ _CONTRAST = 45.0
 _DIRTY, _DIRTY_BESIDE_RULES, _BLURRED, _CORE, _STROKE = 0.18, 0.36, 1.45, 0.06, 0.4
 """Most ink around a row, and around one that is as clear as print can be; most that is neither ink nor
 ground; most ink that lies deeper in its mark than `_STROKE` heights are wide."""
+
+_FEWEST_IN_FIGURE, _CLEAR_PRINT, _CLEAN_PRINT, _SHARP_PRINT = 5, 60.0, 0.15, 1.0
+"""Of writing in a loose place: marks, contrast, dirt and blur; see `_DIRTY`."""
 
 _FEWEST_LETTERS, _LONE_CLEAR = 4, 80.0
 _LONE_CONTRAST, _LONE_DIRTY, _LONE_CORE, _LONE_FILL = 0.6, 0.1, 0.01, (0.24, 0.72)
@@ -172,10 +175,18 @@ def is_writing(row: Row, sheet: Sheet, letters: Letters | None) -> bool:
     return letters is not None and _is_like(row, look, letters)
 
 
+def is_print(row: Row, sheet: Sheet) -> bool:
+    """Whether a row in a loose place is a line of clear print, and not lines or shapes of a figure."""
+    if len(row.marks) < _FEWEST_IN_FIGURE:
+        return False
+    look = _look(row, sheet)
+    return look.contrast >= _CLEAR_PRINT and look.dirt <= _CLEAN_PRINT and look.blur <= _SHARP_PRINT
+
+
 def _is_around_text(row: Row, sheet: Sheet) -> bool:
     """Whether what was read lies within it, as in a frame or on a shape."""
     x0, y0, x1, y1 = row.corners
-    return bool(sheet.covered[y0:y1, x0:x1].mean() > _AROUND)
+    return bool((sheet.covered[y0:y1, x0:x1] == READ).mean() > _AROUND)
 
 
 def _is_lettered(row: Row) -> bool:
@@ -221,7 +232,9 @@ def _look(row: Row, sheet: Sheet) -> _Look:
     outer: Distances = (sheet.grey[around].astype(np.int16) - ground) * (1 if row.lighter else -1)
     inner = outer[itself]
     contrast = quantile(inner, 0.95)
-    open_ink = (outer > 0.4 * contrast) & (sheet.covered[around] == 0)
+    where = sheet.covered[(y0 + y1) // 2, (x0 + x1) // 2]
+    beside = (sheet.covered[around] == 0) | (sheet.covered[around] == (LOOSE if where == LOOSE else 0))
+    open_ink = (outer > 0.4 * contrast) & beside
     dirty = int(open_ink.sum()) - int(open_ink[itself].sum())
     dirt = dirty / max(1, outer.size - inner.size)
     black = int(np.count_nonzero(inner >= 0.6 * contrast))
