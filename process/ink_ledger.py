@@ -23,6 +23,7 @@ from process.writing import (
     Row,
     is_print,
     is_writing,
+    letters_expected,
     letters_of,
     like_letters,
     rows_of,
@@ -35,6 +36,9 @@ _ACCOUNTED = 0.5
 _HIGH, _ENOUGH_LINES, _LOW = 2.5, 5, 0.35
 """How many times as high as the page's lines one may be to be taken by its box, of so many lines; and the
 share of a loose place's height below which a mark is none of its own letters."""
+
+_FEW_ROWS = 4
+"""Rows of marks up to which a page on which nothing was read is searched for letters that stand alone."""
 
 _TOGETHER = 1.4
 """Heights within which two rows are one line of text."""
@@ -121,7 +125,9 @@ def _unread(
         loosely = (share_covered(marks, sheet, LOOSE) >= _ACCOUNTED) & _is_small(marks, loose, sheet)
         letters = letters_of(like_letters(marks[accounted], sheet), sheet)
         open_marks = marks[~accounted & (share_covered(marks, sheet, LOOSE) < _ACCOUNTED)]
-        found = rows_of(like_letters(open_marks, sheet), sheet, lighter=layer.lighter)
+        found = list(rows_of(like_letters(open_marks, sheet), sheet, lighter=layer.lighter))
+        if letters is None and len(found) <= _FEW_ROWS:
+            letters = letters_expected(sheet)
         rows += [row for row in found if is_writing(row, sheet, letters)]
         within = rows_of(like_letters(marks[loosely], sheet), sheet, lighter=layer.lighter)
         printed = [row for row in within if is_print(row, sheet) and is_writing(row, sheet, letters)]

@@ -63,6 +63,7 @@ _FEWEST_IN_FIGURE, _CLEAR_PRINT, _CLEAN_PRINT, _SHARP_PRINT = 5, 60.0, 0.15, 1.0
 
 _FEWEST_LETTERS, _LONE_CLEAR = 4, 80.0
 _LONE_CONTRAST, _LONE_DIRTY, _LONE_CORE, _LONE_FILL = 0.6, 0.1, 0.01, (0.24, 0.72)
+_LOWEST_ALONE, _BLACK = 9.0, 200.0
 _LONE_WIDTH, _SIDE = (0.35, 2.6), 0.85
 
 
@@ -123,6 +124,12 @@ def letters_of(read: Marks, sheet: Sheet) -> Letters | None:
     np.add.at(steps, tall[:, 1], 1)
     np.add.at(steps, tall[:, 1] + tall[:, 3], -1)
     return Letters(float(lowest), float(tallest), float(contrast), np.cumsum(steps) > 0)
+
+
+def letters_expected(sheet: Sheet) -> Letters:
+    """What letters are like on a page on which none were read: black, of any size, anywhere."""
+    anywhere = np.ones(sheet.size[1] + 1, np.bool_)
+    return Letters(_LOWEST_ALONE, TALLEST / 1.5, _BLACK, anywhere)
 
 
 def quantile(values: NDArray[Any], share: float) -> float:

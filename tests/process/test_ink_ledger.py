@@ -282,3 +282,21 @@ def test_a_headline_is_not_loose() -> None:
     assert loose_places(blocks) == [headline.box]
     page, _ = written("HEADLINE", (110, 405), size=100)
     assert take_account(page, places_of(blocks), (), loose_places(blocks)).unread == ()
+
+
+@pytest.mark.parametrize("text", ["7", "A", "7   A", "42"])
+@pytest.mark.parametrize("size", [24, 60, 240])
+def test_letters_alone_on_a_page_are_found(text: str, size: int) -> None:
+    page, line = written(text, (500, 700), size=size)
+    account = take_account(page, [])
+    assert account.unread
+    assert all(overlap(place, line) > 0.5 for place in account.unread)
+
+
+def test_marks_of_a_binder_and_of_a_staple_are_no_letters() -> None:
+    page = Image.new("RGB", A4, "white")
+    draw = ImageDraw.Draw(page)
+    for y in (500, 1000):
+        draw.ellipse((40, y, 68, y + 28), fill=(20, 20, 20))
+    draw.line((60, 60, 100, 74), fill=(60, 60, 60), width=4)
+    assert take_account(page, []).unread == ()
