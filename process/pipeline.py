@@ -29,6 +29,7 @@ from airgap.core.errors import (
     from_page_error,
 )
 from airgap.layout.known_text import blocks_of
+from airgap.layout.whole_document import as_one
 from airgap.monitoring import metrics, trace
 from deepseek_ocr import with_ngram_rule
 from process.accounting import Accountant
@@ -110,7 +111,7 @@ class Reader:
         options: ReadOptions,
         on_page: Callable[[Page], None] | None = None,
     ) -> Document:
-        """Read all pages of `source`. `on_page` is called with each, in order, for progress.
+        """Read all pages of `source`. `on_page` is called with each by itself, in order, for progress.
 
         Raises what is wrong with a picture that stands alone, for it is wrong with the whole file.
         """
@@ -122,7 +123,8 @@ class Reader:
                 pages.append(page)
                 if on_page:
                     on_page(page)
-        return replace(self.document(pages, options), notes=source.notes, left_out=source.left_out)
+        whole = self.document(await briefly(as_one, pages), options)
+        return replace(whole, notes=source.notes, left_out=source.left_out, filename=source.filename)
 
     def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
         """Sign pages with what read them."""

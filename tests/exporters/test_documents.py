@@ -97,7 +97,7 @@ def test_html_holds_the_page() -> None:
 def test_html_without_the_original_names_its_figures() -> None:
     text = export("html", full_document()).decode()
     assert "<img" not in text
-    assert text.count("<figure") == 3
+    assert text.count('<figure class="missing"') == 3
 
 
 def test_html_lets_nothing_through() -> None:
@@ -268,3 +268,39 @@ def test_docx_spans_in_all_directions() -> None:
     (table,) = docx.Document(io.BytesIO(data)).tables
     texts = [[cell.text for cell in row.cells] for row in table.rows]
     assert texts == [["a", "a", "b"], ["a", "a", "c"], ["d", "e", "e"]]
+
+
+def _list() -> Document:
+    texts = (
+        "- outer",
+        "  - inner",
+        "    - innermost",
+        "  - inner again",
+        "- outer again",
+        "Words.",
+        "  - alone",
+    )
+    return document(Page(1, 200, 300, blocks=tuple(Block("text", text) for text in texts)))
+
+
+def test_html_has_lists_within_lists() -> None:
+    text = re.sub(r' dir="auto"|\n', "", export("html", _list()).decode())
+    assert (
+        "<ul><li>outer<ul><li>inner<ul><li>innermost</li></ul></li><li>inner again</li></ul></li>"
+        "<li>outer again</li></ul><p>Words.</p><ul><li>alone</li></ul></section>"
+    ) in text
+
+
+def test_docx_has_lists_within_lists() -> None:
+    word = docx.Document(io.BytesIO(export("docx", _list())))
+    assert [paragraph.style and paragraph.style.name for paragraph in word.paragraphs] == [
+        *("List Bullet", "List Bullet 2", "List Bullet 3", "List Bullet 2", "List Bullet"),
+        *("Normal", "List Bullet"),
+    ]
+
+
+def test_markdown_keeps_how_deep_an_item_stands() -> None:
+    found = export("markdown", _list()).decode()
+    assert "- outer\n\n  - inner\n\n    - innermost\n\n  - inner again\n" in found
+    page = Page(1, 200, 300, blocks=(Block("text", "     no code"), Block("text", "  - an item")))
+    assert export("markdown", document(page)).decode() == "no code\n\n  - an item\n"
