@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from PIL.Image import Image
 
-from airgap.core.document import Block, Box, Line, Page, ReadOptions
+from airgap.core.document import UNREADABLE, Block, Box, Line, Page, ReadOptions
 from airgap.core.engine import Engine, PageRead
 from airgap.core.errors import AirgapError
 from airgap.monitoring import metrics
@@ -40,6 +40,13 @@ MOST_MISSING = 0.6
 MOST_CUT_OUT, _AROUND = 3, 8
 """Places that are read by themselves, not the whole page, and pixels around each."""
 
+LEAST_TRANSCRIBED = 0.5
+"""Share of a page's ink from which an answer to any prompt is held to be what the page says."""
+
+NOT_COMPARED = (
+    "The request has a prompt of its own and its answer does not show to be the page's text:"
+    " it was not compared with the page's ink."
+)
 NOTHING_READ = "Nothing was read on this page, and nothing on it looks like writing."
 
 
@@ -86,12 +93,13 @@ class Accountant:
     async def account(self, page: Page, image: Image, options: ReadOptions) -> Page:
         """The page compared with its ink, and filled where the request lets it be.
 
-        Not where the request asks something of the page instead of having it read.
+        An answer to a prompt of the request's own is compared where it shows to be what the page says.
         """
-        if self._engine.capabilities.supports_prompt and options.prompt not in (None, self._prompt):
-            return page
+        name = page.engine or self._engine.name
         again = self._again(options) if options.fill == "auto" else None
-        return await account_for(page, image, page.engine or self._engine.name, again)
+        if self._engine.capabilities.supports_prompt and options.prompt not in (None, self._prompt):
+            return await account_for_answer(page, image, name, again)
+        return await account_for(page, image, name, again)
 
     async def is_blank(self, image: Image, options: ReadOptions) -> bool:
         """Whether a page without contrast has no writing either, for the ledger and for a detector."""
@@ -134,7 +142,7 @@ class Accountant:
 
 async def account_for(page: Page, image: Image, engine: str, again: Again | None) -> Page:
     """`page`, as `engine` read it, with `unread` and `coverage`, and what `again` read in places left out."""
-    from process.ink_ledger import is_placed, take_account
+    from process.ink_ledger import is_placed, loose_places, take_account
     from process.marks import survey
 
     if again is None and not is_placed(page.blocks):
@@ -145,14 +153,58 @@ async def account_for(page: Page, image: Image, engine: str, again: Again | None
         return page
     account = reading.account
     if account is None:
-        account = await in_turn(take_account, seen, reading.places, reading.missing)
-    page = replace(page, unread=account.unread, coverage=account.coverage)
-    if account.unread:
-        metrics.unread(engine, len(account.unread))
-        return replace(page, status="degraded", warnings=(*page.warnings, unread_warning(page)))
-    if not any(block.text.strip() or block.boxes for block in page.blocks):
+        loose = loose_places(page.blocks)
+        account = await in_turn(take_account, seen, reading.places, reading.missing, loose)
+    page = _with_account(page, account, engine)
+    if not page.unread and not any(block.text.strip() or block.boxes for block in page.blocks):
         return replace(page, warnings=(*page.warnings, NOTHING_READ))
     return page
+
+
+def _with_account(page: Page, account: Account, engine: str) -> Page:
+    """What an engine says that it could not read is unread, whether it looks like writing or not."""
+    read = [line.box for block in page.blocks for line in block.lines]
+    named = [box for block in page.blocks if block.label == UNREADABLE for box in block.boxes]
+    named = [box for box in named if not any(_is_in(other, [box]) for other in (*account.unread, *read))]
+    unread = tuple(sorted((*account.unread, *named), key=lambda box: (box.y0, box.x0)))
+    page = replace(page, unread=unread, coverage=account.coverage)
+    if not unread:
+        return page
+    metrics.unread(engine, len(unread))
+    return replace(page, status="degraded", warnings=(*page.warnings, unread_warning(page)))
+
+
+async def account_for_answer(page: Page, image: Image, engine: str, again: Again | None) -> Page:
+    """`page`, read with a prompt of the request's own, with `unread` and `coverage` if it transcribes.
+
+    It does where it accounts for most of the page's ink, or has most of the lines that `again` reads.
+    Otherwise it may answer a question, and only a warning says that nothing was compared. Its form is
+    the request's: nothing is put into it.
+    """
+    from process.ink_ledger import is_placed, places_of, take_account
+
+    account = None
+    if is_placed(page.blocks):
+        account = await in_turn(take_account, image, places_of(page.blocks))
+    elif again is not None:
+        account = await _account_of_text(page.blocks, image, again)
+    if account is None or account.coverage < LEAST_TRANSCRIBED:
+        return replace(page, warnings=(*page.warnings, NOT_COMPARED))
+    return _with_account(page, account, engine)
+
+
+async def _account_of_text(blocks: tuple[Block, ...], image: Image, again: Again) -> Account | None:
+    """The lines that a text without places lacks; None where they are not known."""
+    from process.ink_ledger import take_account
+
+    try:
+        _, read = await again(image)
+    except AirgapError as error:
+        log.warning("an answer was not compared with its page: %s", error.message)
+        return None
+    lines = [line for block in read for line in block.lines if line.text.strip()]
+    lacking = {id(one.line) for one in await in_turn(left_out, blocks, lines)}
+    return await in_turn(take_account, image, [line.box for line in lines if id(line) not in lacking])
 
 
 def unread_warning(page: Page) -> str:
@@ -192,7 +244,7 @@ async def _not_filled(page: Page, sight: _Sight, why: str) -> tuple[Page, _Readi
 
 
 async def _read_again(blocks: tuple[Block, ...], sight: _Sight, again: Again | None) -> _Reading:
-    from process.ink_ledger import is_placed, places_of, take_account
+    from process.ink_ledger import is_placed, loose_places, places_of, take_account
 
     places = places_of(blocks)
     if again is not None and not is_placed(blocks):
@@ -200,7 +252,7 @@ async def _read_again(blocks: tuple[Block, ...], sight: _Sight, again: Again | N
     whole = await _completed(blocks, places, sight, again)
     if again is None:
         return whole
-    account = await in_turn(take_account, sight.seen, places, whole.missing)
+    account = await in_turn(take_account, sight.seen, places, whole.missing, loose_places(blocks))
     if not account.unread:
         return replace(whole, account=account)
     close = await in_turn(close_up, sight.image, account.unread, places)

@@ -10,7 +10,7 @@ Knows pixels and the boxes of places; must not know what is read in them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +45,9 @@ _CLEARLY_LIGHT, _FEWEST_LIGHT = 40, 1e-4
 """Grey levels, and the share of a page's pixels that has to be lighter than its paper by so many before
 light ink is looked for: halos around letters are fainter."""
 
+READ, LOOSE = 1, 2
+"""How a sheet says of what it covers that it was read, or lies in a place where something else may stand."""
+
 SMALLER = 4
 """How much smaller a page is made to find marks that are too large for letters at the working size."""
 
@@ -60,7 +63,7 @@ class Sheet:
     grey: Grey
     paper: Grey
     difference: Grey
-    covered: Grey  # 1 in the places that were read
+    covered: Grey  # `READ`, `LOOSE`, or 0
     scale: tuple[float, float]
 
     @property
@@ -74,10 +77,14 @@ class Sheet:
         scale = (self.scale[0] * self.size[0] / size[0], self.scale[1] * self.size[1] / size[1])
         return _sheet(_quartered(self.grey, size), scale)
 
-    def covering(self, places: Iterable[Box], missing: Iterable[Box] = ()) -> Sheet:
-        """The same page with these places (page pixels) read, but for what is missing in them."""
+    def covering(self, places: Sequence[Box], missing: Iterable[Box], loose: Sequence[Box]) -> Sheet:
+        """The same page with these places (page pixels) read, but for what is missing in them.
+
+        A loose place counts as such, not as read, also where it is among the places.
+        """
         covered = np.zeros(self.grey.shape, np.uint8)
-        for boxes, value in ((places, 1), (missing, 0)):
+        read = [place for place in places if place not in loose]
+        for boxes, value in ((loose, LOOSE), (read, READ), (missing, 0)):
             for box in boxes:
                 cv2.rectangle(covered, *_corners(box, self.scale), value, cv2.FILLED)
         return replace(self, covered=covered)
@@ -230,10 +237,13 @@ def _connected(ink: Grey) -> Any:
         return cv2.connectedComponentsWithStats(ink, connectivity=8, ltype=cv2.CV_32S)[2]
 
 
-def share_covered(marks: Marks, sheet: Sheet) -> NDArray[np.float64]:
-    """The share (0–1) of each mark's rectangle that lies in places that were read."""
-    sums = cv2.integral(sheet.covered)
+def share_covered(marks: Marks, sheet: Sheet, by: int) -> NDArray[np.float64]:
+    """The share (0–1) of each mark's rectangle that lies in places `READ`, or `LOOSE`."""
+    inside = (sheet.covered == by).view(np.uint8)
+    if not inside.any():
+        return np.zeros(len(marks))
+    sums = cv2.integral(inside)
     x0, y0, width, height = marks[:, :4].T
     x1, y1 = x0 + width, y0 + height
-    inside = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
-    return np.asarray(inside / np.maximum(1, width * height), np.float64)
+    pixels = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+    return np.asarray(pixels / np.maximum(1, width * height), np.float64)

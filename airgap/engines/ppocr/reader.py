@@ -14,7 +14,7 @@ from statistics import median
 
 import numpy as np
 
-from airgap.core.document import Box, Line
+from airgap.core.document import UNREADABLE, Box, Line
 from airgap.engines.ppocr.alphabet import Alphabet
 from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
@@ -255,4 +255,4 @@ class _Page:
 
     def _unreadable_pieces(self) -> Iterator[ReadPiece]:
         for line in self.foreign.unreadable:
-            yield ReadPiece("unreadable", "", (self._view.box_on_page(self._quads[line.index]),))
+            yield ReadPiece(UNREADABLE, "", (self._view.box_on_page(self._quads[line.index]),))
