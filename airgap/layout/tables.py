@@ -165,6 +165,12 @@ class RuledTable:
     rows: list[list[tuple[list[TextLine], int, int]]]
     """Rows of cells: the lines, the rows and the columns it spans."""
 
+    def in_order(self, lines: Sequence[TextLine]) -> list[TextLine]:
+        """Lines row by row and cell by cell, as they are read and copied; those in no cell come last."""
+        placed = [line for row in self.rows for cell, _, _ in row for line in cell]
+        places = {id(line): place for place, line in enumerate(placed)}
+        return sorted(lines, key=lambda line: places.get(id(line), len(placed)))
+
     def to_html(self) -> str:
         """The table as HTML, its text escaped; the first column is the one that is read first."""
         texts = (line.text for row in self.rows for lines, _, _ in row for line in lines)

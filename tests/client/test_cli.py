@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import httpx
 import pymupdf
 import pytest
 from PIL import Image
@@ -125,6 +127,40 @@ def test_options_reach_the_engine(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "table/table.json").read_text())["mode"] == "tiny"
 
 
+@pytest.fixture
+def headed(tmp_path: Path) -> Path:
+    """Three pages with the same rectangle at the top, and another one further down on each."""
+    path = tmp_path / "headed.pdf"
+    with pymupdf.open() as pdf:
+        for number in range(3):
+            page = pdf.new_page(width=500, height=500)
+            page.draw_rect((20, 10, 120, 30), fill=(0, 0, 0))
+            page.draw_rect((20 + 10 * number, 200, 120, 220), fill=(0, 0, 0))
+        pdf.save(path)
+    return path
+
+
+@pytest.mark.parametrize("command", ["read", "send", "watch"])
+def test_running_headers_are_left_out_where_asked_for(
+    command: str, headed: Path, server: str, tmp_path: Path
+) -> None:
+    out, entrance = tmp_path / "out", tmp_path / "in"
+    entrance.mkdir()
+    more = ("--furniture", "drop", "--format", "md,json", "--dpi", "72")
+    if command == "watch":
+        headed.rename(entrance / headed.name)
+        result = ocr("watch", entrance, out, "--once", "--settle", "0", *more)
+    else:
+        service = ("--service", server) if command == "send" else ()
+        result = ocr(command, headed, "-o", out, *service, *more)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    (markdown,), (document,) = out.rglob("*.md"), out.rglob("headed.json")
+    pages = json.loads(document.read_text())["pages"]
+    assert [page["blocks"][0]["label"] for page in pages] == ["header"] * 3
+    assert pages[0]["blocks"][0]["text"] not in markdown.read_text()
+    assert pages[0]["blocks"][1]["text"] in markdown.read_text()
+
+
 def test_a_folder_and_names_that_clash(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -177,6 +213,16 @@ def test_a_folder_that_cannot_be_written_is_found_before_reading(tmp_path: Path)
         assert "Nothing can be written to" in result.stderr
 
 
+def wait_for_pages(server: str, reading: bool) -> None:
+    """Return once the server reads pages, or reads none any more."""
+    for _ in range(1200):
+        metrics = httpx.get(f"{server}/metrics").text
+        if (float(re.findall(r"^ocr_pages_reading (\S+)", metrics, re.M)[0]) > 0) is reading:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"waited in vain: {reading=}")
+
+
 @pytest.mark.parametrize("options", [("-o", "out"), ("--stream",), ("--job", "-o", "out")])
 def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
     options: tuple[str, ...], server: str, tmp_path: Path
@@ -184,6 +230,7 @@ def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
     files = [str(SAMPLES / "table.png"), str(SAMPLES / "booklet.pdf")]
     command = [sys.executable, "-m", "airgap.client", "send", *files, "--service", server, "--prompt", "hang"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+    wait_for_pages(server, False)
     with subprocess.Popen(
         [*command, *options], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     ) as sending:
@@ -192,7 +239,7 @@ def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
         if "--job" in options:
             said.append(sending.stderr.readline())
             assert "Job: " in said[-1]
-        time.sleep(1)  # until it waits for the answer
+        wait_for_pages(server, True)
         sending.send_signal(signal.SIGINT)
         said.append(sending.communicate(timeout=60)[1])
     assert sending.returncode == 130

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airgap.core.document import Page, PageError, ReadOptions
+from airgap.core.document import Block, Box, Line, Page, PageError, ReadOptions
 from airgap.core.errors import BadRequest, EmptyFile, TooLarge
 from airgap.core.opening import Opening
 from airgap.engines.fake import FakeEngine
@@ -179,6 +179,16 @@ def test_pages_of_several_engines_are_one_document() -> None:
     bare = without_times(joined([StoredPage(timed, "e", "m", None)]))
     assert (bare.usage.seconds, bare.usage.prompt_tokens) == (0.0, 3)
     assert NOT_READ.code == "not_read"
+
+
+def test_headings_agree_over_the_pages_of_a_job() -> None:
+    box = Box(1, 1, 90, 21)
+    blocks = [Block("title", text, (box,), lines=(Line("x", box),)) for text in ("# 1 Part", "# 1.1 Part")]
+    pages = [
+        StoredPage(Page(n, 100, 100, blocks=(block,)), "", "", None) for n, block in enumerate(blocks, 1)
+    ]
+    found = joined(pages)
+    assert [entry.blocks[0].text for entry in found.pages] == ["# 1 Part", "## 1.1 Part"]
 
 
 class Charges:
