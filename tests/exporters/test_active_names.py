@@ -30,7 +30,9 @@ def link(**action: Any) -> Put:
     """An action behind a link on the page."""
 
     def put(pdf: pikepdf.Pdf) -> None:
-        made = Dictionary(**{name: Name(value) if name == "S" else value for name, value in action.items()})
+        made = Dictionary(
+            {f"/{name}": Name(value) if name == "S" else value for name, value in action.items()}
+        )
         annotation = Dictionary(Type=Name.Annot, Subtype=Name.Link, A=made)
         pdf.pages[0].obj["/Annots"] = Array([pdf.make_indirect(annotation)])
 
@@ -48,7 +50,10 @@ def test_what_an_action_does(action: str, kind: str) -> None:
     assert found(link(S=f"/{action}")) == [(kind, 1, "")]
 
 
-HARMLESS = "GoTo GoToDp GoTo3DView Hide Named ResetForm SetOCGState Thread Trans URI".split()
+HARMLESS = [
+    *("GoTo", "GoToDp", "GoTo3DView", "Hide", "Named"),
+    *("ResetForm", "SetOCGState", "Thread", "Trans", "URI"),
+]
 
 
 @pytest.mark.parametrize("action", [*HARMLESS, "Unknown"])
