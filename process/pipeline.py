@@ -233,8 +233,13 @@ class Reader:
             raise
 
     async def read_page(self, images: Sequence[Image], options: ReadOptions) -> Page:
-        """Read what one request shows, guarded, and count it; see `_read`. No ledger is kept of it."""
+        """Read what one request shows, guarded, and count it; see `_read`.
+
+        One picture is compared with its ink, and nothing put into the answer, which is the engine's own.
+        """
         page = await self._read(images, options)
+        if len(images) == 1:
+            page = await self._accountant.account(page, images[0], replace(options, fill="off"))
         trace.note_page(page.engine or self.engine.name, page.status)
         return page
 

@@ -32,6 +32,9 @@ OPEN_PATHS = frozenset(
         "/api/docs",
         "/openapi.json",
         "/api/auth/token",
+        "/api/auth/oidc/login",
+        "/api/auth/oidc/callback",
+        "/api/auth/oidc/token",
         "/api/auth/register",  # the route itself asks who may
         "/auth/token",
         "/auth/register",

@@ -146,10 +146,7 @@ def send(
     with stopping_errors():
         opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
         fields = _fields(mode, language, prompt, furniture, opening)
-        if stream:
-            _check_unused(context, "--stream", ("job", "output", "formats", "parallel"))
-        if job:
-            _check_unused(context, "--job", ("parallel",))
+        _check_way(context, stream, job)
         outputs = _output_names(formats)
         inputs = named(files, output)
         if not stream:
@@ -270,6 +267,13 @@ def _reading(
 def _output_names(formats: Sequence[str]) -> tuple[str, ...]:
     names = [name for given in formats for name in given.split(",") if name.strip()]
     return tuple(dict.fromkeys(exporter_name(name) for name in names))
+
+
+def _check_way(context: typer.Context, stream: bool, job: bool) -> None:
+    if stream:
+        _check_unused(context, "--stream", ("job", "output", "formats", "parallel"))
+    if job:
+        _check_unused(context, "--job", ("parallel",))
 
 
 def _check_unused(context: typer.Context, way: str, names: Sequence[str]) -> None:

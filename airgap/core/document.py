@@ -24,6 +24,9 @@ Fill = Literal["auto", "off"]
 FIGURE_LABELS = frozenset({"image", "figure", "picture", "chart", "photo", "seal", "stamp"})
 """Labels of blocks that are kept as pictures."""
 
+UNREADABLE = "unreadable"
+"""Label of blocks without text: an engine found a line there and could not read it."""
+
 MODES: tuple[Mode, ...] = ("tiny", "small", "base", "large", "gundam")
 
 

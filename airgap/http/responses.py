@@ -175,8 +175,9 @@ def _write_json(members: Mapping[str, Any], folder: Path) -> Path:
 
 
 def _json_pieces(members: Mapping[str, Any]) -> Iterator[str]:
+    yield "{"
     for number, (name, value) in enumerate(members.items()):
-        yield ("," if number else "{") + json.dumps(name) + ":"
+        yield ("," if number else "") + json.dumps(name) + ":"
         if isinstance(value, Iterator):
             yield "["
             for index, item in enumerate(value):

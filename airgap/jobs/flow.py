@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSNonExistentWorkflowError
 
 from airgap.jobs.reading import Opened, RunRead
 from airgap.jobs.tables import Tables
@@ -60,6 +61,18 @@ class _Server:
 
 
 _server: _Server | None = None
+
+
+class _Erased(logging.Filter):
+    """Keeps out the complaint of a workflow whose job was stopped or erased while it was ending."""
+
+    _MEANT = (DBOSAwaitedWorkflowCancelledError, DBOSNonExistentWorkflowError)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], self._MEANT))
+
+
+_erased = _Erased()
 
 
 async def _on_server(step: Callable[[Steps], Coroutine[Any, Any, T]]) -> T:
@@ -146,6 +159,7 @@ def start(tables: Tables, server_id: str, loop: asyncio.AbstractEventLoop, steps
         enable_otlp=False,
     )
     DBOS(config=config)
+    logging.getLogger("dbos").addFilter(_erased)
     DBOS.launch()
     seconds = 0.5 if on_postgresql else 0.2
     DBOS.register_queue(_OPEN, worker_concurrency=4, polling_interval_sec=seconds)

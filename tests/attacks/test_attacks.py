@@ -10,71 +10,31 @@ import base64
 import io
 import json
 import os
-import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
-from benchmarks.memory import Peak, _tree
+from benchmarks.memory import Peak
 from tests.attacks.files import gif_of_dots, jpeg_of_scans, webp_canvas, white_png
-from tests.conftest import ROOT, free_port, wait_until_ready
+from tests.attacks.target import Target, attacked
 
 MOST_MB = 1500
 """Over what the idle server takes."""
 
-
-@dataclass
-class Target:
-    """A server to be attacked."""
-
-    pid: int
-    client: httpx.Client
-
-    def post(self, path: str, **what: object) -> httpx.Response:
-        return self.client.post(path, **what)  # type: ignore[arg-type]
-
-    def commands(self) -> list[bytes]:
-        """The command lines of the server's process tree."""
-        found = []
-        for pid in _tree(self.pid):
-            try:
-                found.append(Path(f"/proc/{pid}/cmdline").read_bytes())
-            except OSError:
-                continue
-        return found
+TIMES = int(os.environ.get("ATTACK_TIMES", "1"))
+"""How often what is repeated is repeated: `make attacks` takes the numbers of those who found it."""
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    data = tmp_path_factory.mktemp("attacked")
-    port, log = free_port(), data / "server.log"
-    bounds = {
-        "MAX_CONCURRENCY": "2",
-        "NUM_WORKERS": "2",
-        "EXPORT_WORKERS": "1",
-        "PIXEL_BUDGET_MEGAPIXELS": "128",
-    }
-    named = {"BACKEND": "fake", "HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(data / "data")}
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "serve_ocr.py"], cwd=ROOT, env=os.environ | named | bounds, stderr=output
-        )
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}", process, log)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
-            # The networks that look at blank pages are loaded with the first, and are nobody's attack.
-            client.post("/ocr/image/simple", files={"file": white_png(800, 600)}).raise_for_status()
-            yield Target(process.pid, client)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with attacked(tmp_path_factory.mktemp("attacked")) as target:
+        yield target
 
 
 @pytest.fixture
@@ -102,6 +62,11 @@ def encoded(data: bytes) -> str:
 
 
 LARGE = encoded(white_png(10_000, 10_000))
+
+
+def at_once(send: Callable[[int], httpx.Response], times: int) -> list[httpx.Response]:
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(send, range(times)))
 
 
 def test_many_large_pictures_are_refused_before_they_are_decoded(target: Target) -> None:
@@ -135,6 +100,45 @@ def test_a_jpeg_2000_of_a_kilobyte(target: Target) -> None:
     Image.new("RGB", (9900, 9900), "white").save(buffer, "JPEG2000", irreversible=False)
     answer = target.post("/ocr/image/simple", files={"file": buffer.getvalue()})
     assert_refused(answer, 413, "image_too_large")
+
+
+def test_six_animations_at_once(target: Target) -> None:
+    data = gif_of_dots(10_000, 10_000, 50)
+    answers = at_once(lambda _: target.post("/pdf/ocr/simple", files={"file": data}), 6)
+    for answer in answers:
+        assert_refused(answer, 413, "image_too_large")
+
+
+def test_large_pages_at_once_do_not_add_up(target: Target) -> None:
+    data = gif_of_dots(10_000, 10_000, 1)
+    answers = at_once(lambda _: target.post("/pdf/ocr/simple", files={"file": data}), 3)
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+def test_paths_of_strangers_become_no_labels(target: Target) -> None:
+    before = len(target.client.get("/metrics").content)
+    for number in range(150 * TIMES):
+        assert target.stranger.get(f"/jobs/{number}{'x' * 200}/").status_code == 401
+    assert len(target.client.get("/metrics").content) < before + 4096
+
+
+def test_a_large_json_of_a_stranger_is_not_taken(target: Target) -> None:
+    pieces = (b'{"a":[' if number == 0 else b"[[[[[[[[],1]," * 80_000 for number in range(200))
+    try:
+        answer = target.stranger.post(
+            "/api/auth/register", content=pieces, headers={"Content-Type": "application/json"}
+        )
+    except httpx.WriteError:  # hung up on while it was still sending
+        return
+    assert_refused(answer, 413, "upload_too_large")
+
+
+def test_wrong_passwords_at_once(target: Target) -> None:
+    form = {"username": "nobody", "password": "wrong"}
+    answers = at_once(lambda _: target.stranger.post("/api/auth/token", data=form), 20 * min(3, TIMES))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(401) <= 10
+    assert set(statuses) <= {401, 429}
 
 
 def test_documents_of_tables_end_with_their_senders(target: Target) -> None:

@@ -50,7 +50,7 @@ def test_one_image(api: httpx.Client, body: dict) -> None:
     assert "<|ref|>" not in answer["extracted_text"]
     assert answer["has_bounding_boxes"] is True
     assert result["unread"] == []
-    assert (result["coverage"] is None) == ("prompt" in body)  # a prompt of one's own may ask for a part
+    assert result["coverage"] == 1.0
     assert answer["prompt_used"] == body.get("prompt", DOCUMENT)
 
 

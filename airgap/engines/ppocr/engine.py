@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from airgap.engines.ppocr.networks import Networks
     from airgap.engines.ppocr.reader import PageReader, ReadPiece
     from airgap.engines.ppocr.scripts import Tesseract
+    from airgap.layout.quads import Picture
 
+_STRIP_PIXELS = 4_000_000
 
 DOUBTFUL = 0.75
 """Mean confidence of a page below which it is not called well read. Measured: 0.9 and more on 41 pages of
@@ -190,12 +192,22 @@ def _shut_down(loaded: _Loaded) -> None:
         loaded.tesseract.close()
 
 
-def _read_page(reader: PageReader, image: Image, put: Callable[[ReadPiece | Exception | None], None]) -> None:
-    """Runs on a page thread: every piece, then None or the exception, goes to `put`."""
+def bgr_of(image: Image) -> Picture:
+    """The pixels (height, width, 3) of a picture of any mode, in OpenCV's order; in memory once."""
     import numpy as np
 
+    picture = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        picture[top : top + rows] = np.asarray(strip.convert("RGB"))[..., ::-1]
+    return picture
+
+
+def _read_page(reader: PageReader, image: Image, put: Callable[[ReadPiece | Exception | None], None]) -> None:
+    """Runs on a page thread: every piece, then None or the exception, goes to `put`."""
     try:
-        picture = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+        picture = bgr_of(image)
         for piece in reader.read(picture):
             put(piece)
         put(None)

@@ -14,7 +14,8 @@ from statistics import median
 
 import numpy as np
 
-from airgap.core.document import Box, Line
+from airgap.core.document import UNREADABLE, Box, Line
+from airgap.engines.ppocr.alphabet import Alphabet
 from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
@@ -85,11 +86,14 @@ class PageReader:
         view, quads, finding = self._upright(picture)
         view = View(view.pixels, view.quarter_turns, sure_slant(view.pixels, quads))
         page = _Page(self, view, quads, finding)
-        for piece in page.pieces():
-            self.check()
-            yield piece
-        self.warnings += page.foreign.warnings
-        self.degraded = bool(page.foreign.unreadable)
+        try:
+            for piece in page.pieces():
+                self.check()
+                yield piece
+            self.warnings += page.foreign.warnings
+            self.degraded = bool(page.foreign.unreadable)
+        finally:
+            page.close()
 
     def check(self) -> None:
         """Raise `CancelledError` if nobody waits for the page any more."""
@@ -147,10 +151,17 @@ class _Page:
         self.foreign = ForeignLines(
             self._strip, reader.pool, reader.tesseract, reader.no_tesseract, reader.language
         )
+        self._alphabet = Alphabet(lambda: self._lines, reader.language)
         self._lines = [
             TextLine(place, index, lambda i=index: self._submit(i), self._settle)  # type: ignore[misc]
             for index, place in enumerate(places(view, quads))
         ]
+
+    def close(self) -> None:
+        """Let go of the lines, which know the page: else its picture waits for the cycles' collector."""
+        self._lines.clear()
+        self._region_lines.clear()
+        del self.foreign
 
     def pieces(self) -> Iterator[ReadPiece]:
         # The workers read from top to bottom while the layout is found here, after what it asks for itself.
@@ -236,7 +247,9 @@ class _Page:
         """A place of the straightened page, read as one line."""
         x0, y0, x1, y1 = place
         quad = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
-        return self._reader.networks.recognizer.read(cut_strip(self._view.straight, quad))
+        return self._alphabet.settled(
+            self._reader.networks.recognizer.read(cut_strip(self._view.straight, quad))
+        )
 
     def _strip(self, index: int, height: int) -> Picture:
         return cut_strip(self._view.pixels, self._quads[index], height)
@@ -247,9 +260,9 @@ class _Page:
         settled = self.foreign.settle(line, reading, self._region_lines.get(line.index, [line]))
         if settled is None:
             is_read = reading.confidence >= MIN_CONFIDENCE and not is_rule(reading.text)
-            return reading if is_read else Reading("", 0.0)
+            return self._alphabet.settled(reading) if is_read else Reading("", 0.0)
         return settled
 
     def _unreadable_pieces(self) -> Iterator[ReadPiece]:
         for line in self.foreign.unreadable:
-            yield ReadPiece("unreadable", "", (self._view.box_on_page(self._quads[line.index]),))
+            yield ReadPiece(UNREADABLE, "", (self._view.box_on_page(self._quads[line.index]),))
