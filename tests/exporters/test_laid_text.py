@@ -10,6 +10,7 @@ import pytest
 from ocrmypdf.font import FontManager
 from PIL import Image
 
+from airgap.exporters import bookmarks
 from airgap.exporters import ocrmypdf_plugin as plugin
 from airgap.exporters import searchable_pdf_child as child
 from airgap.exporters.ocrmypdf_plugin import PlacedLine, PlacedPage
@@ -77,10 +78,10 @@ def test_a_turn_may_come_from_far_above() -> None:
         for _ in range(count):
             node = pdf.make_indirect(pikepdf.Dictionary(Parent=node))
         page = pikepdf.Page(pdf.make_indirect(pikepdf.Dictionary(Type=pikepdf.Name.Page, Parent=node)))
-        return child._inherited_rotation(page)
+        return bookmarks._inherited_rotation(page)
 
     assert [below(count) for count in (0, 1, 49, 50)] == [90, 90, 90, 0]
-    assert child._inherited_rotation(pdf.pages[0]) == 0
+    assert bookmarks._inherited_rotation(pdf.pages[0]) == 0
 
 
 # --- what OCRmyPDF is told -----------------------------------------------------------------------
