@@ -88,12 +88,18 @@ class GenerateRequest(OpeningBody):
 
 
 class Generated(TypedDict):
-    """`result` is the model's output, with its markup where the prompt or `raw` asks for it."""
+    """`result` is the model's output, with its markup where the prompt or `raw` asks for it.
+
+    `unread` and `coverage` are those of a single picture; null where the answer was not compared with it.
+    """
 
     result: str
     finish_reason: str
     usage: UsageJson
     warnings: list[str]
+    status: PageStatus
+    unread: list[BoxJson]
+    coverage: float | None
 
 
 class ImageText(TypedDict):
@@ -173,7 +179,15 @@ async def generate_with_file(
 def _nothing_to_read() -> Generated:
     """The answer to a request without a picture: clients try a server with one."""
     usage = usage_to_dict(Usage())
-    return {"result": NO_PICTURE, "finish_reason": "stop", "usage": usage, "warnings": [NO_PICTURE]}
+    return {
+        "result": NO_PICTURE,
+        "finish_reason": "stop",
+        "usage": usage,
+        "warnings": [NO_PICTURE],
+        "status": "ok",
+        "unread": [],
+        "coverage": None,
+    }
 
 
 async def _generate_from(
@@ -204,6 +218,9 @@ async def _generate(
         "finish_reason": page.finish_reason,
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
+        "status": page.status,
+        "unread": [box_to_list(box) for box in page.unread],
+        "coverage": page.coverage,
     }
 
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from typing_extensions import TypedDict
 
 from airgap.core.document import Document, PageStatus, ReadOptions
+from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
 from airgap.exporters.images import iter_images
 from airgap.exporters.json_export import (
     DisagreementJson,
@@ -26,6 +27,7 @@ from airgap.exporters.json_export import (
     reading_to_dict,
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
+from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.text import document_text, page_text
 from airgap.http.forms import FormOpening
 from airgap.http.live import Admitted
@@ -95,6 +97,8 @@ class PdfAnswer(ReadingJson):
     success: bool
     markdown: str
     pages: list[PdfPage]
+    outline: list[HeadingJson]
+    continued_tables: list[ContinuedTableJson]
     ledger: LedgerJson
     images: list[Figure]
     layout_pdf: str | None
@@ -188,6 +192,8 @@ def _answer(document: Document, source: Source, layout: Path | None, extract_ima
         "success": document.ledger.failed == 0,
         "markdown": document_markdown(document),
         "pages": (page_to_dict(page) | {"markdown": page_markdown(page)} for page in document.pages),
+        "outline": outline_to_list(document),
+        "continued_tables": continued_tables_to_list(document),
         "ledger": ledger_to_dict(document.ledger),
         "images": ({"name": name, "image": encode_base64(data)} for name, data in images),
         "layout_pdf": layout,

@@ -81,6 +81,7 @@ FEATURES = {
         kinds={"/v1/convert/file/async": "job", "/v1/convert/source/async": "job", "/v1/chunk": ""},
     ),
     "mineru": Feature("airgap.dialects.mineru", "pdf", ("/file_parse",)),
+    "marker": Feature("airgap.dialects.marker", "pdf", ("/marker",)),
     "paddlex": Feature("airgap.dialects.paddlex", "pdf", ("/layout-parsing",)),
     "openai": Feature("airgap.dialects.openai_api", "chat", ("/v1",)),
     "extract": Feature("airgap.dialects.extract", "pdf", ("/extract",)),

@@ -25,6 +25,7 @@ from airgap.core.document import Page, ReadOptions
 from airgap.core.engine import PageRead
 from airgap.engines.ppocr.engine import RapidOcrEngine
 from airgap.exporters.markdown import page_markdown
+from airgap.layout.whole_document import as_one
 from benchmarks.pages import TruthPage, read_pages
 from benchmarks.scoring import Score, mean_score, score
 
@@ -46,7 +47,7 @@ async def read_page(engine: RapidOcrEngine, image: Image.Image) -> tuple[Page, P
             page = Page(
                 1, image.width, image.height, item.status, item.blocks, item.raw, warnings=item.warnings
             )
-            return page, item
+            return as_one((page,))[0], item
     raise RuntimeError("the engine ended without a page")
 
 

@@ -5,6 +5,7 @@ python -m benchmarks.ink --data DIR [--lines 200] [--seed 17] [--readings DIR] [
 Each page is read by the CPU engine once (kept in `--readings`, where given). Then lines are erased from
 these readings at random, a page at a time, and it is counted how many are flagged with a place that
 overlaps them: from the reading itself, and from DeepSeek-OCR's markup made of it, with and without boxes.
+Lines are also dropped from the midst of paragraphs of three lines and more whose place stays whole.
 What a model leaves out is filled by the CPU engine as the server does it; a line counts as restored as far
 as its letters stand beside one of its neighbours.
 """
@@ -17,7 +18,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +34,8 @@ from benchmarks.pages import TruthPage, read_pages
 from process.accounting import account_for
 from process.ink_ledger import places_of, take_account
 from process.left_out import left_out
+from process.marks import Survey, survey
+from process.thin_text import FEWEST_LETTERS, SURE, thin_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,26 @@ class Report:
     flagged_without_boxes: float
     restored_with_boxes: float
     restored_without_boxes: float
+    paragraphs: int
+    suspected_untouched: int
+    flagged_paragraphs_untouched: dict[str, int]
+    dropped: int
+    suspected: float
+    flagged_dropped: float
     milliseconds: float
     share_of_engine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """Paragraphs that are looked at again, and those said to lack rows, untouched and with a line dropped."""
+
+    paragraphs: int = 0
+    suspected_untouched: int = 0
+    flagged_untouched: dict[str, int] = field(default_factory=dict)
+    dropped: int = 0
+    suspected: int = 0
+    flagged: int = 0
 
 
 async def read_all(engine: RapidOcrEngine, pages: Sequence[TruthPage], kept: Path | None) -> list[Read]:
@@ -117,6 +138,55 @@ def markup(read: Read, erased: Line, *, boxes: bool) -> tuple[Block, ...]:
             blocks.append(block if boxes else replace(block, boxes=()))
         blocks += [Block("text", line.text, (line.box,) if boxes else ()) for line in kept]
     return tuple(blocks)
+
+
+def paragraphs_of(read: Read) -> list[Block]:
+    """The reading as a model gives it, a paragraph a block with its place."""
+    return [
+        replace(block, text=" ".join(line.text for line in block.lines), lines=()) if block.lines else block
+        for block in read.page.blocks
+        if block.label != "table"
+    ]
+
+
+def thinned(reads: Sequence[Read], count: int, seed: int) -> Thinned:
+    """What is seen of lines dropped from paragraphs, one at a time, and what is seen where none was."""
+    chance, chosen, found = random.Random(seed), list[tuple[Read, Survey, int, int]](), Thinned()
+    for read in reads:
+        seen, blocks = survey(read.image), paragraphs_of(read)
+        thin = thin_blocks(seen, blocks)
+        sure = sum(one.sureness > SURE for one in thin)
+        found = replace(
+            found,
+            paragraphs=found.paragraphs + sum(len(block.text) >= FEWEST_LETTERS for block in blocks),
+            suspected_untouched=found.suspected_untouched + len(thin),
+            flagged_untouched=found.flagged_untouched | ({read.name: sure} if sure else {}),
+        )
+        kept = [block for block in read.page.blocks if block.label != "table"]
+        chosen += [
+            (read, seen, index, line)
+            for index, block in enumerate(kept)
+            for line in range(1, len(block.lines) - 1)
+        ]
+    for read, seen, index, line in chance.sample(chosen, min(count, len(chosen))):
+        sureness = _sureness_without(read, seen, index, line)
+        found = replace(
+            found,
+            dropped=found.dropped + 1,
+            suspected=found.suspected + (sureness > 0),
+            flagged=found.flagged + (sureness > SURE),
+        )
+    return found
+
+
+def _sureness_without(read: Read, seen: Survey, index: int, line: int) -> float:
+    """How sure it is that a paragraph lacks rows once a line of it was dropped; 0 where nothing is seen."""
+    kept = [block for block in read.page.blocks if block.label != "table"][index].lines
+    blocks = paragraphs_of(read)
+    blocks[index] = replace(
+        blocks[index], text=" ".join(one.text for number, one in enumerate(kept) if number != line)
+    )
+    return next((one.sureness for one in thin_blocks(seen, blocks) if one.index == index), 0.0)
 
 
 def overlaps(line: Line, places: Sequence[Box]) -> bool:
@@ -188,6 +258,7 @@ async def measure(engine: RapidOcrEngine, reads: Sequence[Read], count: int, see
         letters[0] += len(erased.text)
         letters[1] += restored(read, erased, await filled(engine, read, with_boxes, None))
         letters[2] += restored(read, erased, await filled(engine, read, without, read.page.blocks))
+    thin = thinned(reads, count, seed)
     return Report(
         len(reads),
         untouched,
@@ -197,6 +268,12 @@ async def measure(engine: RapidOcrEngine, reads: Sequence[Read], count: int, see
         flags[2] / len(chosen),
         letters[1] / letters[0],
         letters[2] / letters[0],
+        thin.paragraphs,
+        thin.suspected_untouched,
+        thin.flagged_untouched,
+        thin.dropped,
+        thin.suspected / max(1, thin.dropped),
+        thin.flagged / max(1, thin.dropped),
         1000 * spent / len(reads),
         spent / sum(read.cpu for read in reads),
     )

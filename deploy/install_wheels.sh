@@ -30,12 +30,16 @@ PYTHONDONTWRITEBYTECODE=1 python3 "$pip_wheel/pip" --python "$environment/bin/py
 packages="$(echo "$environment"/lib/python3*/site-packages)"
 rm -rf "$packages"/openvino_telemetry*
 (cd "$packages/openvino/libs" && rm -f cache.json libopenvino_intel_[gn]pu_plugin.so ./*_tensorflow*frontend* \
-    ./*_pytorch_frontend* ./*_paddle_frontend* ./*_gguf_frontend*)
+    ./*_pytorch_frontend* ./*_paddle_frontend* ./*_gguf_frontend* ./*_jax_frontend*)
+find "$packages/openvino/frontend" -name 'py_*_frontend*.so' ! -name 'py_onnx_*' -delete
 # What compilers and type checkers would want; on a GPU machine kernels are compiled, with the packages' headers.
 case "$lock" in
     *-cpu.lock)
         find "$packages" -type f \( -name '*.pyi' -o -name '*.h' -o -name '*.hpp' -o -name '*.c' -o -name '*.cpp' \
             -o -name '*.pyx' -o -name '*.pxd' -o -name '*.a' \) -delete
+        # How to colour other languages than Python, which tracebacks are in.
+        find "$packages/pygments/lexers" -type f \
+            ! -name __init__.py ! -name _mapping.py ! -name python.py ! -name special.py -delete
         ;;
 esac
 # OpenCV's face detection.

@@ -128,7 +128,7 @@ class _Text:
         letters = list[str]()
         self._edges = {0}  # where words and numbers begin and end
         for index, block in enumerate(blocks):
-            for character, end in _readable(block.text):
+            for character, end in readable(block.text):
                 folded = _folded(character)
                 letters.append(folded)
                 self._places += [(index, end)] * len(folded)
@@ -205,7 +205,7 @@ def _densest(pairs: list[tuple[int, int, int]], width: int) -> list[tuple[int, i
     return pairs[best[0] : best[1]]
 
 
-def _readable(text: str) -> Iterable[tuple[str, int]]:
+def readable(text: str) -> Iterable[tuple[str, int]]:
     """The characters that are seen, with the offset behind each: without tags, entities as what they mean."""
     tags = {match.start(): match.end() for match in _TAG.finditer(text)}
     entities = {match.start(): match for match in re.finditer(r"&#?\w{1,31};", text)}

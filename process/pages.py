@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from airgap.core.errors import FeatureDisabled
-from airgap.core.file_names import safe_stem
+from airgap.core.file_names import safe_stem, shown_name
 from airgap.core.opening import WHOLE, Opening
 from process.decode import IMAGE_KINDS, unsupported
 from process.pdf_source import SECOND_RENDERER, PdfSource
@@ -60,11 +60,13 @@ def open_source(
     """
     span = _span(opening, limits)
     source = _opened(path, safe_stem(name), span, limits, opening)
+    source.filename = shown_name(name)
     source.notes = span.notes(source.page_count)
     source.left_out = span.left_out(source.page_count)
     source.opening = {
         "path": str(source.on_disk),
         "name": source.name,
+        "filename": source.filename,
         "limits": asdict(limits),
         "opening": asdict(replace(opening, text_layer="ignore")),
     }
@@ -99,7 +101,7 @@ def reopened(opening: Mapping[str, Any]) -> Source:
     limits = Limits(**{**opening["limits"], "render_workers": 1})
     how = Opening(**opening["opening"])
     source = open_source(Path(opening["path"]), name=opening["name"], limits=limits, opening=how)
-    source.name = opening["name"]
+    source.name, source.filename = opening["name"], opening["filename"]
     return source
 
 

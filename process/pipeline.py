@@ -29,6 +29,7 @@ from airgap.core.errors import (
     from_page_error,
 )
 from airgap.layout.known_text import blocks_of
+from airgap.layout.whole_document import as_one
 from airgap.monitoring import metrics, trace
 from deepseek_ocr import with_ngram_rule
 from process.accounting import Accountant
@@ -105,12 +106,9 @@ class Reader:
             self.requests -= 1
 
     async def recognize(
-        self,
-        source: Source,
-        options: ReadOptions,
-        on_page: Callable[[Page], None] | None = None,
+        self, source: Source, options: ReadOptions, on_page: Callable[[Page], None] | None = None
     ) -> Document:
-        """Read all pages of `source`. `on_page` is called with each, in order, for progress.
+        """Read all pages of `source`. `on_page` is called with each by itself, in order, for progress.
 
         Raises what is wrong with a picture that stands alone, for it is wrong with the whole file.
         """
@@ -122,7 +120,8 @@ class Reader:
                 pages.append(page)
                 if on_page:
                     on_page(page)
-        return replace(self.document(pages, options), notes=source.notes, left_out=source.left_out)
+        whole = self.document(await briefly(as_one, pages), options)
+        return replace(whole, notes=source.notes, left_out=source.left_out, filename=source.filename)
 
     def document(self, pages: Sequence[Page], options: ReadOptions) -> Document:
         """Sign pages with what read them."""
@@ -231,8 +230,13 @@ class Reader:
             raise
 
     async def read_page(self, images: Sequence[Image], options: ReadOptions) -> Page:
-        """Read what one request shows, guarded, and count it; see `_read`. No ledger is kept of it."""
+        """Read what one request shows, guarded, and count it; see `_read`.
+
+        One picture is compared with its ink, and nothing put into the answer, which is the engine's own.
+        """
         page = await self._read(images, options)
+        if len(images) == 1:
+            page = await self._accountant.account(page, images[0], replace(options, fill="off"))
         trace.note_page(page.engine or self.engine.name, page.status)
         return page
 

@@ -86,7 +86,8 @@ class OpenedFile:
 class Source(ABC):
     """An opened file. A context manager; `render` and `image` block, and any thread may call them.
 
-    `name` is a display name that is safe in a path, `path` the original file or its bytes,
+    `name` is a display name that is safe in a path, `filename` the sender's own with its folders, `path` the
+    original file or its bytes,
     `page_count` the pages in it, and `numbers` those of them to be read; `notes` say where those are fewer
     than were asked for, and `left_out` how many of those PDF_MAX_PAGES kept from being read.
     """
@@ -100,6 +101,7 @@ class Source(ABC):
     def __init__(self, path: Path | bytes, name: str, media_type: str, count: int, numbers: range) -> None:
         self.path = path
         self.name = name
+        self.filename: str | None = None
         self.media_type = media_type
         self.page_count = count
         self.numbers: Sequence[int] = numbers

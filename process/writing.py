@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from process.marks import Marks, Sheet
+from process.marks import LOOSE, READ, Marks, Sheet
 
 Distances = NDArray[np.int16]
 
@@ -58,8 +58,12 @@ _DIRTY, _DIRTY_BESIDE_RULES, _BLURRED, _CORE, _STROKE = 0.18, 0.36, 1.45, 0.06, 
 """Most ink around a row, and around one that is as clear as print can be; most that is neither ink nor
 ground; most ink that lies deeper in its mark than `_STROKE` heights are wide."""
 
+_FEWEST_IN_FIGURE, _CLEAR_PRINT, _CLEAN_PRINT, _SHARP_PRINT = 5, 60.0, 0.15, 1.0
+"""Of writing in a loose place: marks, contrast, dirt and blur; see `_DIRTY`."""
+
 _FEWEST_LETTERS, _LONE_CLEAR = 4, 80.0
 _LONE_CONTRAST, _LONE_DIRTY, _LONE_CORE, _LONE_FILL = 0.6, 0.1, 0.01, (0.24, 0.72)
+_LOWEST_ALONE, _BLACK = 9.0, 200.0
 _LONE_WIDTH, _SIDE = (0.35, 2.6), 0.85
 
 
@@ -122,6 +126,12 @@ def letters_of(read: Marks, sheet: Sheet) -> Letters | None:
     return Letters(float(lowest), float(tallest), float(contrast), np.cumsum(steps) > 0)
 
 
+def letters_expected(sheet: Sheet) -> Letters:
+    """What letters are like on a page on which none were read: black, of any size, anywhere."""
+    anywhere = np.ones(sheet.size[1] + 1, np.bool_)
+    return Letters(_LOWEST_ALONE, TALLEST / 1.5, _BLACK, anywhere)
+
+
 def quantile(values: NDArray[Any], share: float) -> float:
     """The value below which that share lies. NumPy's own takes ten times as long on a few values."""
     flat = values.ravel()
@@ -172,10 +182,18 @@ def is_writing(row: Row, sheet: Sheet, letters: Letters | None) -> bool:
     return letters is not None and _is_like(row, look, letters)
 
 
+def is_print(row: Row, sheet: Sheet) -> bool:
+    """Whether a row in a loose place is a line of clear print, and not lines or shapes of a figure."""
+    if len(row.marks) < _FEWEST_IN_FIGURE:
+        return False
+    look = _look(row, sheet)
+    return look.contrast >= _CLEAR_PRINT and look.dirt <= _CLEAN_PRINT and look.blur <= _SHARP_PRINT
+
+
 def _is_around_text(row: Row, sheet: Sheet) -> bool:
     """Whether what was read lies within it, as in a frame or on a shape."""
     x0, y0, x1, y1 = row.corners
-    return bool(sheet.covered[y0:y1, x0:x1].mean() > _AROUND)
+    return bool((sheet.covered[y0:y1, x0:x1] == READ).mean() > _AROUND)
 
 
 def _is_lettered(row: Row) -> bool:
@@ -221,7 +239,9 @@ def _look(row: Row, sheet: Sheet) -> _Look:
     outer: Distances = (sheet.grey[around].astype(np.int16) - ground) * (1 if row.lighter else -1)
     inner = outer[itself]
     contrast = quantile(inner, 0.95)
-    open_ink = (outer > 0.4 * contrast) & (sheet.covered[around] == 0)
+    where = sheet.covered[(y0 + y1) // 2, (x0 + x1) // 2]
+    beside = (sheet.covered[around] == 0) | (sheet.covered[around] == (LOOSE if where == LOOSE else 0))
+    open_ink = (outer > 0.4 * contrast) & beside
     dirty = int(open_ink.sum()) - int(open_ink[itself].sum())
     dirt = dirty / max(1, outer.size - inner.size)
     black = int(np.count_nonzero(inner >= 0.6 * contrast))

@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from airgap.accounts import audit_cli
-from airgap.client.console import finish, notices, stopping_errors
-from airgap.client.http_client import OcrClient, choose_service, files_in
+from airgap.client.console import Outcome, notices, require_writable, stopping_errors, told_of
+from airgap.client.files import named
+from airgap.client.http_client import OcrClient, choose_service
 from airgap.client.sending import send_each, send_job, stream_each
-from airgap.core.document import ReadOptions
+from airgap.core.document import Furniture, ReadOptions
 from airgap.core.errors import InvalidOption
 from airgap.core.opening import OPTIONS, WHOLE, Opening
 from airgap.exporters import EXPORTERS, exporter_name
@@ -72,6 +73,17 @@ PageTo = Annotated[int | None, _option_of("page_to")]
 Password = Annotated[str | None, _option_of("password", envvar="OCR_PDF_PASSWORD")]
 TextLayer = Annotated[Literal["ignore", "auto"], _option_of("text_layer")]
 KeepActiveContent = Annotated[bool, _option_of("keep_active_content")]
+FurnitureOption = Annotated[
+    Furniture,
+    typer.Option(help="drop leaves headers, footers and page numbers out of Markdown and plain text."),
+]
+
+ServiceChoice = Annotated[
+    str,
+    typer.Option(
+        "--service", "--ocr-service", help="auto (remote if it is ready, else local), local, remote or a URL."
+    ),
+]
 
 DEFAULT_FORMATS = ["markdown,json"]
 DEFAULT_FOLDER = Path("ocr_output")
@@ -91,6 +103,7 @@ def read(
     password: Password = None,
     text_layer: TextLayer = WHOLE.text_layer,
     keep_active_content: KeepActiveContent = WHOLE.keep_active_content,
+    furniture: FurnitureOption = "keep",
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
 ) -> None:
     """Read files on this machine, without a server."""
@@ -98,9 +111,12 @@ def read(
         from airgap.client.reading import read_all
 
         opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
-        service, request = _reading(output, formats, prompt, mode, language, backend, opening)
-        outcomes = asyncio.run(read_all(service, _expand(files), request))
-    finish(outcomes, output)
+        service, request = _reading(output, formats, prompt, mode, language, furniture, backend, opening)
+        inputs = named(files, output)
+        require_writable(output)
+        outcomes: list[Outcome] = []
+        with told_of(outcomes, len(inputs), output):
+            asyncio.run(read_all(service, inputs, request, outcomes))
 
 
 @app.command()
@@ -109,14 +125,7 @@ def send(
     files: Files,
     output: OutputFolder = DEFAULT_FOLDER,
     formats: Formats = DEFAULT_FORMATS,
-    service: Annotated[
-        str,
-        typer.Option(
-            "--service",
-            "--ocr-service",
-            help="auto (remote if it is ready, else local), local, remote or a URL.",
-        ),
-    ] = "auto",
+    service: ServiceChoice = "auto",
     mode: Mode = None,
     dpi: Dpi = WHOLE.dpi,
     language: Language = None,
@@ -126,6 +135,7 @@ def send(
     password: Password = None,
     text_layer: TextLayer = WHOLE.text_layer,
     keep_active_content: KeepActiveContent = WHOLE.keep_active_content,
+    furniture: FurnitureOption = "keep",
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files under way at once.")] = 4,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print each page when it was read; write none.")
@@ -135,25 +145,24 @@ def send(
     """Send files to a server. OCR_URL and OCR_REMOTE_URL name servers, OCR_API_KEY holds a key."""
     with stopping_errors():
         opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
-        fields: dict[str, Any] = {"mode": mode, "language": language, "prompt": prompt}
-        fields |= asdict(opening)
-        if stream:
-            _check_unused(context, "--stream", ("job", "output", "formats", "parallel"))
-        if job:
-            _check_unused(context, "--job", ("parallel",))
+        fields = _fields(mode, language, prompt, furniture, opening)
+        _check_way(context, stream, job)
         outputs = _output_names(formats)
-        paths = _expand(files)
+        inputs = named(files, output)
+        if not stream:
+            require_writable(output)
         choice = choose_service(service)
         notices.print(f"Server: {choice.url} ({choice.reason})", highlight=False)
         with OcrClient(choice.url, api_key=os.environ.get("OCR_API_KEY")) as client:
             client.ready()
             if stream:
-                raise typer.Exit(stream_each(client, paths, fields))
+                raise typer.Exit(stream_each(client, inputs, fields))
             fields["confidence"] = True  # the files are kept
             if job:
-                raise typer.Exit(send_job(client, paths, output, outputs, fields))
-            outcomes = send_each(client, paths, output, outputs, fields, parallel)
-    finish(outcomes, output)
+                raise typer.Exit(send_job(client, inputs, output, outputs, fields))
+            outcomes: list[Outcome] = []
+            with told_of(outcomes, len(inputs), output):
+                send_each(client, inputs, output, outputs, fields, parallel, outcomes)
 
 
 @app.command()
@@ -170,6 +179,7 @@ def watch(
     password: Password = None,
     text_layer: TextLayer = WHOLE.text_layer,
     keep_active_content: KeepActiveContent = WHOLE.keep_active_content,
+    furniture: FurnitureOption = "keep",
     backend: Annotated[str | None, typer.Option(help="The engine, instead of BACKEND.")] = None,
     settle: Annotated[float, typer.Option(min=0, help="Seconds a file must not change to be whole.")] = 2.0,
     once: Annotated[bool, typer.Option(help="End when the folder is empty.")] = False,
@@ -180,7 +190,8 @@ def watch(
         from airgap.client.watched_folder import Inbox
 
         opening = _opening(dpi, page_from, page_to, password, text_layer, keep_active_content)
-        service, request = _reading(output, formats, prompt, mode, language, backend, opening)
+        service, request = _reading(output, formats, prompt, mode, language, furniture, backend, opening)
+        require_writable(output)
         inbox = Inbox(entrance, settle)
         with inbox.alone(), suppress(KeyboardInterrupt):
             asyncio.run(watch_folder(service, inbox, request, once))
@@ -217,12 +228,20 @@ def evaluate(
         report.write_text(as_json(found), encoding="utf-8")
 
 
+def _fields(
+    mode: str | None, language: str | None, prompt: str | None, furniture: Furniture, opening: Opening
+) -> dict[str, Any]:
+    """What a server is sent beside a file."""
+    return {"mode": mode, "language": language, "prompt": prompt, "furniture": furniture, **asdict(opening)}
+
+
 def _reading(
     output: Path,
     formats: Sequence[str],
     prompt: str | None,
     mode: str | None,
     language: str | None,
+    furniture: Furniture,
     backend: str | None,
     opening: Opening,
 ) -> tuple[Service, ReadRequest]:
@@ -235,23 +254,26 @@ def _reading(
 
     logging.basicConfig(level=logging.ERROR)
     options = ReadOptions(
-        prompt=prompt, mode=checked_mode(mode), language=checked_language(language), confidence=True
+        prompt=prompt,
+        mode=checked_mode(mode),
+        language=checked_language(language),
+        confidence=True,
+        furniture=furniture,
     )
     request = ReadRequest(output, _output_names(formats), options, opening)
     return create_service(load_settings(**({"backend": backend} if backend else {}))), request
 
 
-def _expand(paths: Sequence[Path]) -> list[Path]:
-    """Folders become the files in them. Raises `InvalidOption` when nothing is left."""
-    files = [file for path in paths for file in (files_in(path) if path.is_dir() else [path])]
-    if not files:
-        raise InvalidOption("The folder holds no picture and no PDF.", "Name files, or another folder.")
-    return files
-
-
 def _output_names(formats: Sequence[str]) -> tuple[str, ...]:
     names = [name for given in formats for name in given.split(",") if name.strip()]
     return tuple(dict.fromkeys(exporter_name(name) for name in names))
+
+
+def _check_way(context: typer.Context, stream: bool, job: bool) -> None:
+    if stream:
+        _check_unused(context, "--stream", ("job", "output", "formats", "parallel"))
+    if job:
+        _check_unused(context, "--job", ("parallel",))
 
 
 def _check_unused(context: typer.Context, way: str, names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ class ReadFields(TypedDict, total=False):
     max_tokens: int | None
     temperature: float | None
     confidence: bool
+    furniture: str
 
 
 class ImageFields(ReadFields, total=False):

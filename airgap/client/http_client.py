@@ -62,16 +62,12 @@ __all__ = [
     "ServiceChoice",
     "StreamFields",
     "choose_service",
-    "files_in",
     "in_page_order",
 ]
 
 PROBE_SECONDS = 5.0
 READ_SECONDS = 3600.0  # a synchronous batch answers only when its last page was read
 RECONNECTIONS = 5
-
-_SUFFIXES = "png jpg jpeg webp tif tiff bmp gif heic heif avif jp2 j2k"
-PICTURE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 
 
 class OcrClient:
@@ -183,9 +179,12 @@ class OcrClient:
         destination: Path,
         outputs: Sequence[str],
         progress: Progress | None = None,
+        name: str | None = None,
         **fields: Unpack[PdfFields],
     ) -> Path:
         """The ZIP of one file's results in the formats `outputs`, streamed to `destination`.
+
+        `name` is what the file is called in them, with its folders, instead of its own name.
 
         What may have several pages (PDF, TIFF, GIF) goes to the PDF route, the rest to the image route.
         """
@@ -193,7 +192,7 @@ class OcrClient:
         paged = b"%PDF" in head or head.startswith((b"II", b"MM", b"GIF8"))
         route = "/pdf/ocr" if paged else "/ocr/image/advanced"
         form = {**fields, "output": ",".join(("zip", *outputs))}
-        return self._download(route, [file], form, destination, progress)
+        return self._download(route, [file], form, destination, progress, [name or file.name])
 
     def stream(
         self, file: Path, progress: Progress | None = None, **fields: Unpack[StreamFields]
@@ -221,10 +220,14 @@ class OcrClient:
         files: Sequence[Path],
         outputs: Sequence[str] = (),
         progress: Progress | None = None,
+        names: Sequence[str] = (),
         **fields: Unpack[JobFields],
     ) -> JsonObject:
-        """`POST /jobs`: the new job's state, with its `id`. A ZIP among the files is unpacked there."""
-        return self._send("/jobs", files, {**fields, "output": ",".join(outputs)}, progress)
+        """`POST /jobs`: the new job's state, with its `id`. A ZIP among the files is unpacked there.
+
+        `names` are what the files are called, with their folders, instead of their own names.
+        """
+        return self._send("/jobs", files, {**fields, "output": ",".join(outputs)}, progress, names)
 
     def job(self, job_id: str) -> JsonObject:
         """State, ledger, speed and estimate of a job."""
@@ -287,17 +290,28 @@ class OcrClient:
             return checked(self._http.get(route, timeout=PROBE_SECONDS), also)
 
     def _send(
-        self, route: str, files: Sequence[Path], fields: Fields, progress: Progress | None
+        self,
+        route: str,
+        files: Sequence[Path],
+        fields: Fields,
+        progress: Progress | None,
+        names: Sequence[str] = (),
     ) -> JsonObject:
-        with as_client_errors(self.base_url), uploads(route, files, progress) as parts:
+        with as_client_errors(self.base_url), uploads(route, files, progress, names) as parts:
             return checked(self._http.post(route, data=as_form(fields), files=parts))
 
     def _download(
-        self, route: str, files: Sequence[Path], fields: Fields, destination: Path, progress: Progress | None
+        self,
+        route: str,
+        files: Sequence[Path],
+        fields: Fields,
+        destination: Path,
+        progress: Progress | None,
+        names: Sequence[str] = (),
     ) -> Path:
         with (
             as_client_errors(self.base_url),
-            uploads(route, files, progress) as parts,
+            uploads(route, files, progress, names) as parts,
             self._http.stream("POST", route, data=as_form(fields), files=parts) as response,
         ):
             return save(response, destination)
@@ -359,12 +373,6 @@ def choose_service(choice: str = "auto") -> ServiceChoice:
             return ServiceChoice(remote, "remote, which is ready")
         return ServiceChoice(local, f"local, as {remote} is not ready: {problem}")
     return ServiceChoice(choice, "as named")
-
-
-def files_in(folder: Path, *, pictures_only: bool = False) -> list[Path]:
-    """The pictures and PDFs right in a folder, by their suffixes, sorted by name."""
-    wanted = PICTURE_SUFFIXES if pictures_only else PICTURE_SUFFIXES | {".pdf"}
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in wanted)
 
 
 def _why_not_ready(url: str) -> str | None:

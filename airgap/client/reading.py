@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from airgap.client.console import Outcome, in_words, notices, progress
+from airgap.client.files import Named
 from airgap.client.watched_folder import Inbox, Outbox
 from airgap.core.document import Document, Page, ReadOptions
 from airgap.core.errors import AirgapError
@@ -36,23 +37,26 @@ class ReadRequest:
     opening: Opening = WHOLE
 
 
-async def read_all(service: Service, files: Sequence[Path], request: ReadRequest) -> list[Outcome]:
-    """Start the engine, read the files in order, a few under way at once."""
+async def read_all(
+    service: Service, files: Sequence[Named], request: ReadRequest, outcomes: list[Outcome]
+) -> None:
+    """Start the engine, read the files in order, a few under way at once; `outcomes` grows by each."""
     names = UniqueNames()
-    jobs = [(path, request.folder / names.claim(path.name)) for path in files]
+    jobs = [(file, request.folder / names.claim_below(file.name)) for file in files]
     with notices.status(f"Starting the engine {service.engine.name} …"):
         await service.engine.start()
     try:
         with progress("pages") as (bar, task):
 
-            async def work(job: tuple[Path, Path]) -> Outcome:
+            async def work(job: tuple[Named, Path]) -> Outcome:
                 def opened(pages: int) -> None:
                     bar.update(task, total=(bar.tasks[task].total or 0) + pages)
 
                 return await _read_file(service, request, *job, opened, lambda page: bar.advance(task))
 
-            async with aclosing(in_order(jobs, work, service.reader.max_concurrency + 1)) as outcomes:
-                return [outcome async for outcome in outcomes]
+            async with aclosing(in_order(jobs, work, service.reader.max_concurrency + 1)) as finished:
+                async for outcome in finished:
+                    outcomes.append(outcome)
     finally:
         await service.engine.close()
 
@@ -60,7 +64,7 @@ async def read_all(service: Service, files: Sequence[Path], request: ReadRequest
 async def _read_file(
     service: Service,
     request: ReadRequest,
-    path: Path,
+    file: Named,
     folder: Path,
     opened: Callable[[int], None],
     on_page: Callable[[Page], None],
@@ -68,18 +72,18 @@ async def _read_file(
     """Read one file and write what was asked for; whatever goes wrong is its own."""
     try:
         source = await asyncio.to_thread(
-            open_source, path, name=path.name, limits=service.limits, opening=request.opening
+            open_source, file.path, name=file.name, limits=service.limits, opening=request.opening
         )
         with source:
             opened(len(source.numbers))
             document = await service.reader.recognize(source, request.options, on_page)
             problems, warnings = await asyncio.to_thread(_write, request.outputs, document, source, folder)
     except AirgapError as error:
-        return Outcome(path.name, problems=(in_words(error),))
+        return Outcome(file.name, problems=(in_words(error),))
     except OSError as error:
-        return Outcome(path.name, problems=(f"{error.filename or path}: {error.strerror}",))
+        return Outcome(file.name, problems=(f"{error.filename or file.path}: {error.strerror}",))
     failures = [f"page {page.number}: {in_words(page.error)}" for page in document.pages if page.error]
-    return Outcome(path.name, document.ledger, (*failures, *problems), (*document.warnings, *warnings))
+    return Outcome(file.name, document.ledger, (*failures, *problems), (*document.warnings, *warnings))
 
 
 def _write(
@@ -111,7 +115,8 @@ async def watch(service: Service, inbox: Inbox, request: ReadRequest, once: bool
 
     async def work(path: Path) -> None:
         folder = await asyncio.to_thread(outbox.begin, path.name)
-        outcome = await _read_file(service, request, path, folder, lambda pages: None, lambda page: None)
+        file = Named(path, path.name)
+        outcome = await _read_file(service, request, file, folder, lambda pages: None, lambda page: None)
         await asyncio.to_thread(outbox.finish, folder)
         problems = outcome.problems if outcome.failed else ()
         await asyncio.to_thread(inbox.finish, path, problems)

@@ -7,53 +7,59 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from airgap.client.console import Outcome, in_words, notices, progress
-from airgap.client.http_client import ClientError, OcrClient, in_page_order
+from airgap.client.files import Named
+from airgap.client.http_client import ClientError, JsonObject, OcrClient, in_page_order
 from airgap.core.document import Ledger
 from airgap.core.file_names import UniqueNames
 
 
 def send_each(
     client: OcrClient,
-    files: Sequence[Path],
+    files: Sequence[Named],
     folder: Path,
     outputs: Sequence[str],
     fields: dict[str, Any],
     parallel: int,
-) -> list[Outcome]:
+    outcomes: list[Outcome],
+) -> None:
+    """Each file in a request of its own, results unpacked below `folder`; `outcomes` grows by each."""
     names = UniqueNames()
-    folders = [folder / names.claim(path.name) for path in files]
-    outcomes = []
+    jobs = [(file, folder / names.claim_below(file.name)) for file in files]
 
-    def work(path: Path, target: Path) -> Outcome:
+    def work(job: tuple[Named, Path]) -> Outcome:
+        file, target = job
         try:
             with tempfile.TemporaryDirectory(prefix="ocr-") as scratch:
-                result = client.convert(path, Path(scratch) / "result.zip", outputs, **fields)
-                return _unpacked(path.name, result, target)
+                zipped = Path(scratch) / "result.zip"
+                result = client.convert(file.path, zipped, outputs, name=file.name, **fields)
+                return _unpacked(file.name, result, target)
         except ClientError as error:
-            return Outcome(path.name, problems=(in_words(error),))
+            return Outcome(file.name, problems=(in_words(error),))
+        except OSError as error:
+            return Outcome(file.name, problems=(f"{error.filename or target}: {error.strerror}",))
 
-    with progress("files", len(files)) as (bar, task), ThreadPoolExecutor(parallel) as pool:
-        for outcome in pool.map(work, files, folders):
+    # Its threads end with the command: one that waits for an answer cannot hold up Ctrl-C.
+    with progress("files", len(jobs)) as (bar, task), ThreadPool(parallel) as pool:
+        for outcome in pool.imap(work, jobs):
             outcomes.append(outcome)
             bar.advance(task)
-    return outcomes
 
 
-def stream_each(client: OcrClient, files: Sequence[Path], fields: dict[str, Any]) -> int:
+def stream_each(client: OcrClient, files: Sequence[Named], fields: dict[str, Any]) -> int:
     """Print each page's Markdown when it was read, pages in order. Returns the exit code."""
     failed = 0
-    for path in files:
-        for frame in in_page_order(client.stream(path, detail=True, **fields)):
+    for file in files:
+        for frame in in_page_order(client.stream(file.path, detail=True, **fields)):
             if frame["type"] == "page_end" and frame["status"] != "failed":
                 sys.stdout.write(f"{frame['result']['markdown'].rstrip()}\n\n")
                 sys.stdout.flush()
             elif frame["type"] == "error":
-                where = f"{path.name}, page {frame['page']}" if "page" in frame else path.name
+                where = f"{file.name}, page {frame['page']}" if "page" in frame else file.name
                 notices.print(f"{where}: {frame['message']} {frame['remedy']}", style="red", markup=False)
             elif frame["type"] == "end":
                 failed += frame["ledger"]["failed"]
@@ -61,19 +67,18 @@ def stream_each(client: OcrClient, files: Sequence[Path], fields: dict[str, Any]
 
 
 def send_job(
-    client: OcrClient, files: Sequence[Path], folder: Path, outputs: Sequence[str], fields: dict[str, Any]
+    client: OcrClient, files: Sequence[Named], folder: Path, outputs: Sequence[str], fields: dict[str, Any]
 ) -> int:
     """Have the files read as one job and fetch its ZIP. Returns the exit code."""
-    state = client.submit_job(files, outputs, **fields)
-    notices.print(f"Job: {client.base_url}/jobs/{state['id']}", highlight=False)
-    with progress("pages") as (bar, task):
-        for event, data in client.job_events(state["id"]):
-            if event == "page":
-                bar.advance(task)
-            else:
-                state = data
-                bar.update(task, total=state["ledger"]["expected"])
-    folder.mkdir(parents=True, exist_ok=True)
+    paths, names = [file.path for file in files], [file.name for file in files]
+    state = client.submit_job(paths, outputs, names=names, **fields)
+    url = f"{client.base_url}/jobs/{state['id']}"
+    notices.print(f"Job: {url}", highlight=False)
+    try:
+        state = _followed(client, state)
+    except KeyboardInterrupt:
+        notices.print(f"The job goes on. {url}/result is its result; POST {url}/cancel ends it.")
+        raise
     path = client.job_result(state["id"], folder / f"results-{state['id'][:8]}.zip")
     ledger = state["ledger"]
     counts = ", ".join(f"{ledger[name]} {name}" for name in ("ok", "degraded", "failed"))
@@ -81,13 +86,27 @@ def send_job(
     return 0 if state["status"] == "done" and not ledger["failed"] else 1
 
 
+def _followed(client: OcrClient, state: JsonObject) -> JsonObject:
+    """The job's last state, with its pages shown as they are read."""
+    with progress("pages") as (bar, task):
+        for event, data in client.job_events(state["id"]):
+            if event == "page":
+                bar.advance(task)
+            else:
+                state = data
+                bar.update(task, total=state["ledger"]["expected"])
+    return state
+
+
 def _unpacked(filename: str, path: Path, folder: Path) -> Outcome:
     """Unpack the server's ZIP of one input into `folder`, and take its ledger from the manifest."""
     with zipfile.ZipFile(path) as archive:
         (entry,) = json.loads(archive.read("manifest.json"))["inputs"]
         for info in archive.infolist():
-            parts = PurePosixPath(info.filename).parts[1:]
-            if not parts or ".." in parts or info.is_dir():
+            if info.is_dir() or not info.filename.startswith(f"{entry['name']}/"):
+                continue
+            parts = PurePosixPath(info.filename.removeprefix(f"{entry['name']}/")).parts
+            if ".." in parts or parts[0] == "/":
                 continue
             target = folder.joinpath(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)

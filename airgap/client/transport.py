@@ -84,10 +84,13 @@ class _Upload(io.RawIOBase):
 
 @contextmanager
 def uploads(
-    route: str, files: Sequence[Path], progress: Progress | None
+    route: str, files: Sequence[Path], progress: Progress | None, names: Sequence[str] = ()
 ) -> Iterator[list[tuple[str, tuple[str, IO[bytes]]]]]:
-    """Multipart parts for httpx; `progress` hears of each piece that was read for sending."""
-    name = "files" if route.startswith(("/batch", "/jobs")) else "file"
+    """Multipart parts for httpx; `progress` hears of each piece that was read for sending.
+
+    `names` are what the files are called there; without them, their own names.
+    """
+    field = "files" if route.startswith(("/batch", "/jobs")) else "file"
     total = sum(path.stat().st_size for path in files)
     sent = 0
 
@@ -98,8 +101,9 @@ def uploads(
             progress(sent, total)
 
     uploads = [_Upload(path, advance) for path in files]
+    called = names or [path.name for path in files]
     try:
-        yield [(name, (path.name, cast(IO[bytes], u))) for path, u in zip(files, uploads, strict=True)]
+        yield [(field, (name, cast(IO[bytes], u))) for name, u in zip(called, uploads, strict=True)]
     finally:
         for upload in uploads:
             upload.close()

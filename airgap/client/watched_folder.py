@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from airgap.client.http_client import files_in
+from airgap.client.files import files_in
 from airgap.core.errors import Conflict
 from airgap.core.file_names import safe_stem
 
@@ -46,7 +46,7 @@ class Inbox:
         """The files that are whole, by name; those still growing come later."""
         now = self._clock()
         seen = {}
-        for path in files_in(self.entrance):
+        for path in files_in(self.entrance, deep=False):
             if path.name.startswith("."):
                 continue
             with suppress(FileNotFoundError):

@@ -24,6 +24,9 @@ Fill = Literal["auto", "off"]
 FIGURE_LABELS = frozenset({"image", "figure", "picture", "chart", "photo", "seal", "stamp"})
 """Labels of blocks that are kept as pictures."""
 
+UNREADABLE = "unreadable"
+"""Label of blocks without text: an engine found a line there and could not read it."""
+
 MODES: tuple[Mode, ...] = ("tiny", "small", "base", "large", "gundam")
 
 
@@ -230,6 +233,7 @@ class Document:
 
     `language` is the hint as it was understood. `notes` are warnings about the whole, such as pages that
     were asked for and are not there. `left_out` are pages that PDF_MAX_PAGES kept from being read.
+    `filename` is what the sender calls the source, with the folders that were named; only ever shown.
     """
 
     pages: tuple[Page, ...]
@@ -239,6 +243,7 @@ class Document:
     language: str | None = None
     notes: tuple[str, ...] = ()
     left_out: int = 0
+    filename: str | None = None
 
     @property
     def ledger(self) -> Ledger:

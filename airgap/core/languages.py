@@ -53,6 +53,11 @@ def language_code(text: str) -> str | None:
     return next((code for code in codes if code != "en"), "en")
 
 
+def is_latin(code: str) -> bool:
+    """Whether a language, by its code here, is written in Latin letters."""
+    return langcodes.Language.get(code).maximize().script == "Latn"
+
+
 def _code(text: str) -> str | None:
     words = text.strip().removesuffix("_vert").partition(".")[0]
     tag = _TESSERACT.get(words.lower(), words)

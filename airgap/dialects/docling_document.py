@@ -18,6 +18,7 @@ from airgap.exporters.html_tables import Table, split_tables
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import plain_text
 from airgap.exporters.unread import blocks_with_marks
+from airgap.layout.headings import MARK
 
 VERSION = "1.3.0"
 
@@ -109,7 +110,8 @@ class _Items:
         label = _label(block)
         extra: dict[str, Any] = {"orig": text, "text": text}
         if label == "section_header":
-            extra["level"] = 1
+            mark = MARK.match(block.text)
+            extra["level"] = max(1, len(mark[1]) - 1) if mark else 1  # a title is one by its label
         if label == "code":
             extra |= {**_FLOATING, "code_language": "unknown"}
         if is_furniture(block):

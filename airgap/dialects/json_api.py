@@ -16,12 +16,13 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from airgap.core.document import Document, Page, PageStatus, ReadOptions
+from airgap.core.document import Document, Furniture, Page, PageStatus, ReadOptions
 from airgap.core.errors import AirgapError, BadRequest, InvalidOption
 from airgap.core.opening import Opening
 from airgap.dialects.inputs import fetcher_of, file_of, opened_picture, plain_prompt
 from airgap.dialects.references import TrussFields, truss_fields
 from airgap.dialects.url_fetch import Fetcher
+from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
 from airgap.exporters.json_export import (
     BlockJson,
     BoxJson,
@@ -37,10 +38,12 @@ from airgap.exporters.json_export import (
     usage_to_dict,
 )
 from airgap.exporters.markdown import document_markdown, page_markdown
+from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.text import page_text
 from airgap.http.bodies import JsonRoute
 from airgap.http.forms import (
     CONFIDENCE,
+    FURNITURE,
     OpeningBody,
     checked_fill,
     checked_language,
@@ -91,6 +94,7 @@ class ReadRequest(BaseModel):
     temperature: float | None = None
     confidence: bool = Field(default=False, description=CONFIDENCE)
     fill: str | None = Field(default=None, description="`auto` (the default) or `off`.")
+    furniture: Furniture = Field(default="keep", description=FURNITURE)
 
     def options(self, service: Service) -> ReadOptions:
         """Raises `InvalidOption` for values out of range."""
@@ -108,6 +112,7 @@ class ReadRequest(BaseModel):
             window_size=given.window_size,
             confidence=self.confidence,
             fill=checked_fill(self.fill),
+            furniture=self.furniture,
         )
 
 
@@ -197,6 +202,8 @@ class ReadPdf(ReadingJson):
     success: bool
     results: list[ReadPage]
     markdown: str
+    outline: list[HeadingJson]
+    continued_tables: list[ContinuedTableJson]
     ledger: LedgerJson
 
 
@@ -293,6 +300,8 @@ def _pdf_answer(document: Document) -> ReadPdf:
         "success": document.ledger.failed == 0,
         "results": [{"page": page.number, **_result(page)} for page in document.pages],
         "markdown": document_markdown(document),
+        "outline": outline_to_list(document),
+        "continued_tables": continued_tables_to_list(document),
         "ledger": ledger_to_dict(document.ledger),
         **reading_to_dict(document),
     }

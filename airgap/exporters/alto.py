@@ -43,7 +43,7 @@ def _description(root: ET.Element, document: Document, source: Source | None) ->
     ET.SubElement(description, "MeasurementUnit").text = "pixel"
     if source is not None:
         information = ET.SubElement(description, "sourceImageInformation")
-        ET.SubElement(information, "fileName").text = xml_text(source.name)
+        ET.SubElement(information, "fileName").text = xml_text(document.filename or source.name)
     processing = ET.SubElement(description, "Processing", {"ID": "PROCESSING_1"})
     ET.SubElement(processing, "processingCategory").text = "contentGeneration"
     settings = f"engine {document.engine}, model {document.model}, mode {document.mode or 'none'}"

@@ -5,6 +5,8 @@
       <name>/<name>.md  <name>.json …  what was asked for
       <name>/images/<page>_<n>.jpg     the figures that the Markdown and the HTML refer to
 
+Where an input was named with its folders, `<name>` stands below them.
+
 Names are made safe and unique here: no name that a client sent is ever used as a path. It writes
 the format that it is given names for and knows nothing of HTTP, jobs or engines.
 """
@@ -71,18 +73,18 @@ class Archive:
         A format that fails is named in the manifest and costs no other.
         """
         name = self._claimed(filename)
-        folder = "" if self._flat else f"{name}/"
+        folder, stem = ("", name) if self._flat else (f"{name}/", name.rpartition("/")[2])
         errors, warnings = {}, list(document.warnings)
         for output in self._outputs:
             if output != "images":
-                target = f"{folder}{name}{EXPORTERS[output].suffix}"
+                target = f"{folder}{stem}{EXPORTERS[output].suffix}"
                 try:
                     warnings += self._write_file(target, output, document, source)
                 except AirgapError as error:
                     errors[output] = error_to_dict(error.as_page_error())
         for figure, data in self._figures(document, source):
             self._write(f"{folder}{self._figures_folder()}{figure.removeprefix(FIGURES)}", data)
-        self._write(f"{folder}{name}{_RAW}", "\n\n".join(page.raw for page in document.pages).encode())
+        self._write(f"{folder}{stem}{_RAW}", "\n\n".join(page.raw for page in document.pages).encode())
         self._inputs.append(
             {
                 "filename": filename,
@@ -103,14 +105,13 @@ class Archive:
     def _claimed(self, filename: str) -> str:
         """A name for an input under which nothing that is written has the name of another entry."""
         suffixes = [EXPORTERS[output].suffix for output in self._outputs if output != "images"]
-        while True:
+        while self._flat:
             name = self._names.claim(filename)
-            if not self._flat:
-                return name
             members = {f"{name}{suffix}".casefold() for suffix in (*suffixes, _RAW)}
             if not members & self._members:
                 self._members |= members
                 return name
+        return self._names.claim_below(filename)
 
     def _figures_folder(self) -> str:
         """Where the figures of the input in work go: in one folder they would take each other's place."""

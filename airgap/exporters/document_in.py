@@ -105,6 +105,7 @@ class DocumentIn(BaseModel):
     engine: str = Field("", max_length=200)
     model: str = Field("", max_length=200)
     mode: str | None = Field(None, max_length=50)
+    filename: str | None = Field(None, max_length=1000)
 
     @model_validator(mode="after")
     def _pages_are_in_order(self) -> DocumentIn:

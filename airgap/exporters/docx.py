@@ -1,18 +1,24 @@
 """Document to DOCX: headings, paragraphs, lists, tables with their spans, and figures.
 
 The page's text flows; its places on the paper are not kept. Every page begins a new one, and a page
-that could not be read says so.
+that could not be read says so. Running headers, footers and page numbers are those of the pages' sections, as
+they were printed, and a section has its pages' size; in a document with more of them than `MAX_SECTIONS`
+headers and footers stay in the text, and all pages have the size of the first.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 import docx
+import docx.section
 import docx.table
 import docx.text.paragraph
+from docx.enum.section import WD_ORIENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_BREAK
 from docx.oxml import OxmlElement
 from docx.oxml.table import CT_Tbl
@@ -22,34 +28,59 @@ from PIL import Image
 from airgap.core.document import Block, Document, Page
 from airgap.core.errors import AirgapError
 from airgap.exporters import Source
+from airgap.exporters.captions import with_captions
+from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import figures, is_figure
+from airgap.exporters.furniture import part_of
 from airgap.exporters.html_tables import Cell, Table
 from airgap.exporters.images import jpeg_bytes, page_figures
 from airgap.exporters.lines import xml_text
 from airgap.exporters.markdown import failure_reason
-from airgap.exporters.page_size import page_dpi
-from airgap.exporters.rich_text import Paragraph, Run, inline, rich_text
+from airgap.exporters.page_size import A4_LONG_SIDE, page_dpi, page_points
+from airgap.exporters.rich_text import Depths, Paragraph, Run, inline, rich_text
 from airgap.exporters.text import table_text
 from airgap.exporters.unread import blocks_with_marks
 
+MAX_SECTIONS = 400
+"""Every one is two files in the DOCX, and slow to open."""
+SAME_SIZE = 0.05
+"""By how much of its sides a page may differ from the one before and count as being of its size."""
+MAX_POINTS = 1584.0  # Word's own limit
+MARGIN = 0.12
+"""The widest margin, in shares of the page's side."""
+MOST_BULLETS = 2
+"""How deep Word's own styles of lists go, from 0."""
+A4 = (595.28, A4_LONG_SIDE)
+SIDES = ("left", "right", "top", "bottom")
 MAX_COLUMNS = 63  # Word's own limit
 MAX_CELLS = 20_000
 EMU_PER_INCH = 914_400
 
 PlacedCell = tuple[int, int, Cell]
+Running = tuple[tuple[str, ...], tuple[str, ...]]
+"""The texts of a page's headers and of its footers."""
+Size = tuple[float, float]
+"""Width and height of a page in points."""
 
 
 def to_docx(document: Document, source: Source | None = None) -> bytes:
     """The document as DOCX; without a source, figures are named instead of shown."""
+    document = with_joined_tables(document)
     word = Word()
     properties = word.document.core_properties
     properties.author = "Airgap OCR"
     properties.comments = ""
     properties.title = xml_text(source.name)[:255] if source is not None else ""
-    for index, page in enumerate(document.pages):
-        if index:
+    sections = _sections(document, source)
+    for index, (page, (running, size)) in enumerate(zip(document.pages, sections, strict=True)):
+        if index and sections[index] == sections[index - 1]:
             word.paragraph().add_run().add_break(WD_BREAK.PAGE)
-        _page(word, page, source)
+        elif index:
+            word.end_section(sections[index - 1][0])
+        word.set_size(size)
+        _page(word, page, source, bool(running))
+    if sections:
+        word.set_running(sections[-1][0])
     buffer = io.BytesIO()
     word.document.save(buffer)
     return buffer.getvalue()
@@ -66,10 +97,24 @@ class Word:
         self.document = docx.Document()
         self._body = self.document._body
         self._end = self.document.element.body.sectPr
+        self._has_running = False
+        self.depths = Depths()
+        self.keeps_with_next = False
         self._style_ids = {style.name: style.style_id for style in self.document.styles}
-        section: Any = self.document.sections[0]
-        self.width = section.page_width - section.left_margin - section.right_margin
-        self.height = section.page_height - section.top_margin - section.bottom_margin
+        self.width = self.height = Emu(0)
+        self._margins = {side: getattr(self.document.sections[0], f"{side}_margin") for side in SIDES}
+
+    def set_size(self, size: Size) -> None:
+        """Give the last section's pages their size; from here on text and figures have its room."""
+        section: Any = docx.section.Section(self._end, self.document.part)
+        scale = min(1.0, MAX_POINTS / max(size))
+        width, height = (Pt(side * scale) for side in size)
+        section.page_width, section.page_height = width, height
+        section.orientation = WD_ORIENT.LANDSCAPE if width > height else WD_ORIENT.PORTRAIT
+        for side, length in zip(SIDES, (width, width, height, height), strict=True):
+            setattr(section, f"{side}_margin", min(self._margins[side], int(MARGIN * length)))
+        self.width = Emu(width - section.left_margin - section.right_margin)
+        self.height = Emu(height - section.top_margin - section.bottom_margin)
 
     def paragraph(self, style: str | None = None) -> Any:
         """A new paragraph at the end."""
@@ -77,7 +122,32 @@ class Word:
         self._end.addprevious(element)
         if style is not None:
             element.style = self._style_ids[style]
-        return docx.text.paragraph.Paragraph(element, self._body)
+        paragraph = docx.text.paragraph.Paragraph(element, self._body)
+        if self.keeps_with_next:
+            paragraph.paragraph_format.keep_with_next = True
+        return paragraph
+
+    def end_section(self, running: Running | None) -> None:
+        """End the page and its section, which has these headers and footers."""
+        section = deepcopy(self._end)
+        self.paragraph()._p.get_or_add_pPr().append(section)
+        self.set_running(running, section)
+
+    def set_running(self, running: Running | None, section: Any = None) -> None:
+        """Give a section, the last one if none is named, its headers and footers."""
+        made = docx.section.Section(self._end if section is None else section, self.document.part)
+        headers, footers = running or ((), ())
+        for place, texts, style in ((made.header, headers, "Header"), (made.footer, footers, "Footer")):
+            if not texts and not self._has_running:
+                continue
+            place.is_linked_to_previous = False
+            pieces = [piece for text in texts for piece in rich_text(xml_text(text))]
+            for index, piece in enumerate(pieces):
+                paragraph = place.add_paragraph() if index else place.paragraphs[0]
+                paragraph.style = style
+                runs = (Run(table_text(piece)),) if isinstance(piece, Table) else piece.runs
+                _runs(paragraph, runs)
+        self._has_running |= bool(headers or footers)
 
     def table(self, rows: int, columns: int, cells: list[PlacedCell]) -> Iterator[tuple[Any, Cell]]:
         """A new table at the end; the first paragraph of each cell, to be filled.
@@ -110,25 +180,70 @@ class Word:
                 column += span
 
 
-def _page(word: Word, page: Page, source: Source | None) -> None:
+def _sections(document: Document, source: Source | None) -> list[tuple[Running | None, Size]]:
+    """Of each page the headers and the footers that its section has, None where they stay in the text, and
+    the size of its paper."""
+    found = []
+    for page in document.pages:
+        parts = [(part_of(block, page), block.text) for block in page.blocks]
+        header = tuple(text for part, text in parts if part == "header")
+        footer = tuple(text for part, text in parts if part == "footer")
+        found.append((header, footer))
+    sizes = _sizes(document, source)
+    sections = list(zip(found, sizes, strict=True))
+    if sum(before != after for before, after in pairwise(sections)) > MAX_SECTIONS:
+        return [(None, sizes[0]) for _ in found]
+    return [*sections]
+
+
+def _sizes(document: Document, source: Source | None) -> list[Size]:
+    """Of each page the size of its paper; nearly the same is the same."""
+    sizes: list[Size] = []
+    for page in document.pages:
+        size = page_points(page, source) if page.width and page.height else None
+        is_same = size is None or (
+            sizes and all(_alike(*sides) for sides in zip(size, sizes[-1], strict=True))
+        )
+        sizes.append((sizes[-1] if sizes else A4) if is_same or size is None else size)
+    return sizes
+
+
+def _alike(one: float, other: float) -> bool:
+    return abs(one - other) < SAME_SIZE * other
+
+
+def _page(word: Word, page: Page, source: Source | None, set_apart: bool) -> None:
     if page.status == "failed":
         _note(word, f"Page {page.number} could not be read: {failure_reason(page)}")
         return
     pictures = _pictures(page, source)
-    for block in blocks_with_marks(page):
-        if is_figure(block):
-            for _ in block.boxes:
-                _picture(word, next(pictures), page, source)
-        for piece in rich_text(xml_text(block.text)):
-            if isinstance(piece, Table):
-                _table(word, piece)
-            else:
-                _paragraph(word, piece, block)
+    for group in with_captions(blocks_with_marks(page)):
+        for block in group:
+            if set_apart and part_of(block, page) in {"header", "footer"}:
+                continue
+            word.keeps_with_next = len(group) > 1 and block is group[0]
+            _block(word, block, page, pictures, source)
+    word.keeps_with_next = False
+
+
+def _block(
+    word: Word, block: Block, page: Page, pictures: Iterator[Image.Image | str], source: Source | None
+) -> None:
+    if is_figure(block):
+        for _ in block.boxes:
+            _picture(word, next(pictures), page, source)
+    for piece in rich_text(xml_text(block.text)):
+        if isinstance(piece, Table):
+            _table(word, piece)
+        else:
+            _paragraph(word, piece, block)
 
 
 def _paragraph(word: Word, piece: Paragraph, block: Block) -> None:
     caption = block.label.strip().lower().endswith("caption")
-    style = f"Heading {piece.level}" if piece.level else "List Bullet" if piece.item else None
+    depth = word.depths.of(piece)
+    bullets = f"List Bullet {depth + 1}" if 0 < depth <= MOST_BULLETS else "List Bullet"
+    style = f"Heading {piece.level}" if piece.level else bullets if piece.item else None
     paragraph = word.paragraph("Caption" if caption else style)
     if caption:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER

@@ -27,6 +27,8 @@ from airgap.core.document import (
     PageStatus,
     Usage,
 )
+from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
+from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.reviews import (
     ReviewedJson,
     ReviewJson,
@@ -146,11 +148,17 @@ class ReadingJson(TypedDict):
 
 
 class DocumentJson(ReadingJson, ReviewedJson):
-    """All of a document."""
+    """All of a document. `outline` are its headings, whose levels agree over all pages.
+
+    `continued_tables` are those that go on one of the page before; pages have them as they were printed.
+    """
 
     schema_version: Literal[1]
+    filename: str | None
     notes: list[str]
     ledger: LedgerJson
+    outline: list[HeadingJson]
+    continued_tables: list[ContinuedTableJson]
     pages: list[PageJson]
 
 
@@ -164,6 +172,7 @@ def document_to_dict(document: Document) -> DocumentJson:
     """All of a document, JSON-ready."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "filename": document.filename,
         "engine": document.engine,
         "model": document.model,
         "mode": document.mode,
@@ -173,6 +182,8 @@ def document_to_dict(document: Document) -> DocumentJson:
         "usage": usage_to_dict(document.usage),
         "warnings": list(document.warnings),
         **reviewed(document),
+        "outline": outline_to_list(document),
+        "continued_tables": continued_tables_to_list(document),
         "pages": [page_to_dict(page) for page in document.pages],
     }
 
@@ -289,6 +300,7 @@ def document_from_dict(data: Mapping[str, Any]) -> Document:
         data.get("language"),
         tuple(data.get("notes", ())),
         data.get("ledger", {}).get("left_out", 0),
+        data.get("filename"),
     )
 
 

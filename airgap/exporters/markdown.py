@@ -5,7 +5,9 @@ Text stands as the engine wrote it, tables as HTML. A figure becomes
 were read on it that are no text, as on an equation, they are its alternative text. In a document of
 several pages each begins with `<!-- page N -->`, and a horizontal rule stands between two of them,
 which shows in rendered Markdown and is easy to split at. No page is left out: one that could not be
-read is a quotation that says so, a blank one a comment. Where text was not read stands `[unread: …]`.
+read is a quotation that says so, a blank one a comment. Where text was not read stands `[unread: …]`. A table
+that runs over several pages is whole on the first of them where a document is written, and printed as it
+was where a page is.
 
 The text comes from the page and is not to be trusted: who renders it must sanitise the HTML in it.
 """
@@ -15,8 +17,10 @@ from __future__ import annotations
 import re
 
 from airgap.core.document import Document, Page
+from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import IMAGE_FOLDER, figure_reading, figures, is_figure
 from airgap.exporters.furniture import as_asked
+from airgap.exporters.rich_text import indent_of
 from airgap.exporters.unread import blocks_with_marks
 from deepseek_ocr import clean_formula
 
@@ -38,6 +42,7 @@ def document_markdown(
 
     `clean_formulas` drops equation numbers from displayed formulas, as OmniDocBench expects it.
     """
+    document = with_joined_tables(document)
     parts = [page_markdown(page, image_prefix, clean_formulas=clean_formulas) for page in document.pages]
     if len(parts) > 1:
         parts = [
@@ -58,7 +63,8 @@ def page_markdown(page: Page, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_f
         if is_figure(block):
             alternative = _ALTERNATIVE.sub(r"\\\1", figure_reading(block))
             parts.extend(f"![{alternative}]({image_prefix}{next(names)})" for _ in block.boxes)
-        parts.append(block.text.strip())
+        text = block.text.strip()
+        parts.append(f"{indent_of(block.text)}{text}" if text else "")
     text = _BLANK_LINES.sub("\n\n", "\n\n".join(part for part in parts if part))
     if clean_formulas:
         text = clean_formula(text)

@@ -34,7 +34,8 @@ _STRONG = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
 _EMPHASIS = re.compile(r"(?<![\w*\\])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])")
 _ESCAPE = re.compile(r"\\([*_#`])|^\\(?=[>+|~=-])", re.MULTILINE)
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(?=\S)")
-_ITEM = re.compile(r"[ \t]{0,12}[-*+•][ \t]+(?=\S)")
+_ITEM = re.compile(r"([ \t]{0,12})[-*+•][ \t]+(?=\S)")
+_INDENT = re.compile(r" {1,12}(?=(?:-|\d{1,3}[.)]) +\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,39 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """`level` is 1 to 6 for a heading, 0 for a paragraph; `item` is True in a list, `code` to the letter."""
+    """`level` is 1 to 6 for a heading, 0 for a paragraph; `item` is True in a list, `code` to the letter.
+
+    `indent` are the spaces before an item: one with more belongs to the one before it.
+    """
 
     runs: tuple[Run, ...]
     level: int = 0
     item: bool = False
     code: bool = False
+    indent: int = 0
+
+
+class Depths:
+    """How deep the items of a list stand, one after the other."""
+
+    def __init__(self) -> None:
+        self._open: list[int] = []
+
+    def of(self, piece: Paragraph) -> int:
+        """0 for an item that belongs to no other; what is no item ends the list and is -1."""
+        if not piece.item:
+            self._open.clear()
+            return -1
+        while self._open and piece.indent <= self._open[-1]:
+            self._open.pop()
+        self._open.append(piece.indent)
+        return len(self._open) - 1
+
+
+def indent_of(text: str) -> str:
+    """The spaces before a text that is an item of a list; empty before any other."""
+    found = _INDENT.match(text)
+    return found[0] if found else ""
 
 
 def rich_text(markdown: str) -> Iterator[Paragraph | Table]:
@@ -86,15 +114,15 @@ def _paragraphs(text: str) -> Iterator[Paragraph | Table]:
         elif heading:
             yield from _paragraph(line[heading.end() :], level=len(heading[1]))
         elif item:
-            yield from _paragraph(line[item.end() :], item=True)
+            yield from _paragraph(line[item.end() :], item=True, indent=len(item[1].expandtabs(4)))
         elif line.strip():
             pending.append(line.strip())
 
 
-def _paragraph(text: str, level: int = 0, item: bool = False) -> Iterator[Paragraph]:
+def _paragraph(text: str, level: int = 0, item: bool = False, indent: int = 0) -> Iterator[Paragraph]:
     runs = inline(text)
     if any(run.text.strip() for run in runs):
-        yield Paragraph(runs, level, item)
+        yield Paragraph(runs, level, item, indent=indent)
 
 
 def _pipe_cells(line: str) -> list[Cell] | None:

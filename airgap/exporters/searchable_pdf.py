@@ -4,8 +4,9 @@ OCRmyPDF does the work, in a child process (see `searchable_pdf_child`), fed wit
 its plug-in interface. The original's pictures are not touched: a PDF stays as it is, a JPEG, PNG or
 TIFF is wrapped without loss, and only other kinds are stored as their pixels, again without loss.
 No external program is needed. Where a PDF cannot be made PDF/A without altering it, the result is a
-plain PDF and a warning says so. What in a PDF acts or carries files is taken off, and a warning lists it,
-unless the source says `keep_active_content`.
+plain PDF and a warning says so. Its bookmarks are the original's, or the headings where it has none. What in
+a PDF acts or carries files is taken off, and a warning lists it, unless the source says
+`keep_active_content`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from airgap.core.errors import AirgapError, ExportFailed, InvalidOption, Unsuppo
 from airgap.exporters import Source
 from airgap.exporters.annotated import png_bytes
 from airgap.exporters.layout_pdf import join_pdfs
-from airgap.exporters.lines import page_lines
+from airgap.exporters.lines import page_lines, xml_text
+from airgap.exporters.outline import Heading, outline
 from airgap.exporters.page_size import page_dpi
 from airgap.exporters.placeholder import placeholder
 from process.child_pool import clean_environment
@@ -86,6 +88,7 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
                     "pages": [
                         _page_job(page, indexes[page.number]) for page in document.pages if page.blocks
                     ],
+                    "outline": [_bookmark(heading, indexes[heading.page]) for heading in outline(document)],
                 }
             ),
             "utf-8",
@@ -120,6 +123,12 @@ def _page_job(page: Page, index: int) -> dict[str, object]:
             for line in lines
         ],
     }
+
+
+def _bookmark(heading: Heading, index: int) -> dict[str, object]:
+    """What the child needs of a heading; `box` in pixels of its page, None where it has no place."""
+    box = None if heading.box is None else _corners(heading.box)
+    return {"level": heading.level, "title": xml_text(heading.title), "index": index, "box": box}
 
 
 def _corners(box: Box) -> tuple[float, float, float, float]:

@@ -24,6 +24,7 @@ from ocrmypdf.font import system_font_provider
 
 from airgap.exporters import ocrmypdf_plugin
 from airgap.exporters.active_content import active_content, in_words, take_off
+from airgap.exporters.bookmarks import add_bookmarks, media_and_crop, rotation
 from airgap.exporters.ocrmypdf_plugin import PlacedLine, PlacedPage, Rectangle
 from airgap.exporters.pdf_forms import give_back_form, lay_form_aside
 from airgap.exporters.shown_text import unseen
@@ -76,7 +77,7 @@ def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         # OCRmyPDF looks at every picture once more when all is written, and cannot unpack some kinds.
         if not _is_whole(layered, count):
             raise
-    pdfa, active = _finish(layered, output, keep_active=job["keep_active_content"])
+    pdfa, active = _finish(layered, output, job)
     return {"pdfa": pdfa, "missing": missing, "unsigned": job["unsigned"], "active_content": active}
 
 
@@ -118,14 +119,16 @@ def _lay_text(source: Path, layered: Path, numbers: list[int]) -> None:
     )
 
 
-def _finish(layered: Path, output: Path, *, keep_active: bool) -> tuple[bool, str]:
+def _finish(layered: Path, output: Path, job: dict[str, Any]) -> tuple[bool, str]:
     """Write the layered PDF as PDF/A-2b, or as it is where it cannot be that.
 
-    Returns whether it is PDF/A, and what in it was active, in words: kept, if `keep_active`, in a plain
-    PDF, since PDF/A has no place for it.
+    Returns whether it is PDF/A, and what in it was active, in words: kept, if `keep_active_content`, in a
+    plain PDF, since PDF/A has no place for it.
     """
+    keep_active = job["keep_active_content"]
     with pikepdf.open(layered) as pdf:
         _mend(pdf)
+        add_bookmarks(pdf, job)
         found = active_content(pdf)
         if not keep_active:
             take_off(found)
@@ -166,17 +169,14 @@ def _placed(page: dict[str, Any], pdf_page: pikepdf.Page) -> PlacedPage:
 
     OCRmyPDF lays text over the media box; pages were read as viewers show them, cut to the crop box.
     """
-    media, crop = _rectangle(pdf_page.mediabox), _rectangle(pdf_page.cropbox)
-    crop = (max(media[0], crop[0]), max(media[1], crop[1]), min(media[2], crop[2]), min(media[3], crop[3]))
-    if crop[2] <= crop[0] or crop[3] <= crop[1]:
-        crop = media
+    media, crop = media_and_crop(pdf_page)
     left, bottom, right, top = (
         crop[0] - media[0],
         crop[1] - media[1],
         media[2] - crop[2],
         media[3] - crop[3],
     )
-    turn = int(pdf_page.obj.get("/Rotate", _inherited_rotation(pdf_page))) % 360
+    turn = rotation(pdf_page)
     # What is cut off at the left and at the top of the page as it is displayed.
     cut_left, cut_top = {0: (left, top), 90: (bottom, left), 180: (right, bottom), 270: (top, right)}[turn]
     shown = (crop[2] - crop[0], crop[3] - crop[1])
@@ -194,21 +194,6 @@ def _placed(page: dict[str, Any], pdf_page: pikepdf.Page) -> PlacedPage:
         for line in page["lines"]
     )
     return PlacedPage(whole[0] * x, whole[1] * y, 72 * x, lines)
-
-
-def _inherited_rotation(pdf_page: pikepdf.Page) -> int:
-    node: pikepdf.Object = pdf_page.obj
-    depth = 0
-    while "/Parent" in node and depth < 50:
-        node, depth = node["/Parent"], depth + 1
-        if "/Rotate" in node:
-            return int(node["/Rotate"])
-    return 0
-
-
-def _rectangle(values: Iterable[Any]) -> Rectangle:
-    x0, y0, x1, y1 = (float(value) for value in values)
-    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 
 
 def _moved(box: Iterable[float], dx: float, dy: float) -> Rectangle:

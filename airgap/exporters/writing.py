@@ -42,7 +42,7 @@ def _write(document: Document, source: Source, outputs: tuple[str, ...], target:
     if len(outputs) == 1 and outputs != ("zip",):
         return list(export_file(outputs[0], document, source, target))
     with Archive(target, _formats(outputs)) as archive:
-        archive.add(source.name, document, source)
+        archive.add(document.filename or source.name, document, source)
     return []
 
 

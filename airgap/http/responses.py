@@ -175,8 +175,9 @@ def _write_json(members: Mapping[str, Any], folder: Path) -> Path:
 
 
 def _json_pieces(members: Mapping[str, Any]) -> Iterator[str]:
+    yield "{"
     for number, (name, value) in enumerate(members.items()):
-        yield ("," if number else "{") + json.dumps(name) + ":"
+        yield ("," if number else "") + json.dumps(name) + ":"
         if isinstance(value, Iterator):
             yield "["
             for index, item in enumerate(value):
@@ -213,7 +214,8 @@ def file_response(
 
 
 def content_disposition(filename: str) -> str:
-    """An attachment of this name, for any script (RFC 6266, RFC 8187)."""
+    """An attachment of this name, without its folders, for any script (RFC 6266, RFC 8187)."""
+    filename = filename.rpartition("/")[2]
     ascii_name = filename.encode("ascii", "replace").decode("ascii").replace("?", "_").replace('"', "_")
     encoded = quote(filename.encode("utf-8", "replace"))  # half a character has no encoding
     return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{encoded}"

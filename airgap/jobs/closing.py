@@ -16,6 +16,7 @@ from airgap.core.errors import AirgapError
 from airgap.exporters.archive import DEFAULT_OUTPUTS, Archive
 from airgap.jobs.plan import Plan, PlannedInput, Spec
 from airgap.jobs.store import JobFolder, StoredPage
+from airgap.layout.whole_document import as_one
 from process.pages import Limits, open_source
 
 NOT_READ = PageError(
@@ -68,21 +69,25 @@ def _add(
         return document.usage.seconds
     with source:
         document = replace(
-            document, language=spec.options.language, notes=source.notes, left_out=source.left_out
+            document,
+            language=spec.options.language,
+            notes=source.notes,
+            left_out=source.left_out,
+            filename=entry.name,
         )
         archive.add(entry.name, without_times(document), source)
     return document.usage.seconds
 
 
 def joined(stored: Iterable[StoredPage]) -> Document:
-    """One document of pages that different engines may have read."""
+    """One document of pages that different engines may have read, its headings agreeing over them."""
     pages = list(stored)
 
     def names(values: Iterable[str | None]) -> str | None:
         return ", ".join(dict.fromkeys(value for value in values if value)) or None
 
     return Document(
-        tuple(entry.page for entry in pages),
+        as_one([entry.page for entry in pages]),
         names(entry.engine for entry in pages) or "",
         names(entry.model for entry in pages) or "",
         names(entry.mode for entry in pages),

@@ -72,7 +72,7 @@ class Presence:
         now = time.monotonic()
         found = []
         for server in servers:
-            beat, since = self._seen.get(server.id, (-1, now))
+            beat, since = self._seen.get(server.id, (None, now))
             if beat != server.beat:
                 self._seen[server.id] = (server.beat, now)
                 since = now
@@ -155,9 +155,8 @@ class Keeper:
     def _tick(self) -> None:
         self.beat()
         for server_id in self._presence.dead(self._tables.servers()):
-            log.warning(
-                "the server %s is dead; %d of its workflows go on", server_id, self._flow.reclaim(server_id)
-            )
+            taken = self._flow.reclaim(server_id)
+            log.warning("the server %s is dead; %d of its workflows go on", server_id, taken)
             self._tables.forget_server(server_id)
             self._presence.forget(server_id)
         if self._ticks % _TICKS_BETWEEN_LOOKS == 0:

@@ -14,7 +14,8 @@ def place_among(blocks: Sequence[Block], box: Box) -> int:
     """The index in `blocks` before which something at `box` (page pixels) is read.
 
     It follows what stands nearest above it in its column or nearest left of it in its row, whichever is
-    read later: columns are then read down and rows across. What begins a row goes before the rest of it.
+    read later: columns are then read down and rows across. What begins a row goes before the rest of it, what
+    stands between two that are read one after the other between them.
     On a page without places it comes last.
     """
     placed = [(place, index) for index, block in enumerate(blocks) for place in block.boxes]
@@ -26,6 +27,8 @@ def place_among(blocks: Sequence[Block], box: Box) -> int:
     column = [(p, index) for p, index in placed if _shares_x(p, box) and not _is_level(p, box)]
     above = max(((p.y0, index) for p, index in column if p.y0 < box.y0), default=None)
     below = min(((p.y0, index) for p, index in column if p.y0 >= box.y0), default=None)
+    if left is not None and right is not None and right[1] == left[1] + 1:
+        return right[1]
     if left is None and right is not None and _is_rest_of_row(blocks, above and above[1], right[1], box):
         return right[1]
     if left is not None and above is None and below is not None and below[1] > left[1]:

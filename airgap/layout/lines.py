@@ -19,10 +19,14 @@ WIDE_FROM = 0x2E80
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The characters of one line and their mean probability, 0..1; both empty where nothing was read."""
+    """The characters of one line and their mean probability, 0..1; both empty where nothing was read.
+
+    `plain`: the same without the accents that are doubtful, where there are any.
+    """
 
     text: str
     confidence: float
+    plain: str | None = None
 
 
 def done(reading: Reading) -> Future[Reading]:

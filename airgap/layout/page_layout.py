@@ -105,8 +105,8 @@ class PageLayout:
             lines = held(spot, self._loose())
             other = self._planned(spot, lines)
             if other is not None:
-                return Inset(spot.place, "table", lines, other.to_html)
-        return Inset(place, "table", inside, table.to_html)
+                return _table(spot.place, lines, other)
+        return _table(place, inside, table)
 
     def _take_tables(self, grids: Sequence[Grid]) -> list[Place]:
         """Take those that the network sees, too; the places of all tables."""
@@ -120,7 +120,7 @@ class PageLayout:
                 continue
             table = clean_grid(lines) or self._planned(Area(area.label, area.score, place), lines)
             if table is not None:
-                self._put(Inset(place, "table", lines, table.to_html))
+                self._put(_table(place, lines, table))
                 done.append(place)
         return done
 
@@ -139,7 +139,8 @@ class PageLayout:
             if area.label == "equation":
                 lines = held(area, self._loose())
                 if lines and stacked_share(lines) < MAX_EQUATION_PROSE and is_formula(lines):
-                    self._put(Inset(area.place, "equation", lines))
+                    ordered = [line for row in rows(lines) for line in row]
+                    self._put(Inset(area.place, "equation", ordered))
 
     def _parts(self, region: Region) -> list[Region]:
         """A region's rows in runs of one labelled area each."""
@@ -160,6 +161,10 @@ class PageLayout:
             return None
         is_long = area.label == "title" and len(rows(held(area, self._lines))) > HEADLINE_ROWS
         return None if is_long else area
+
+
+def _table(place: Place, lines: Sequence[TextLine], table: RuledTable) -> Inset:
+    return Inset(place, "table", table.in_order(lines), table.to_html)
 
 
 def _without_idle_titles(areas: Sequence[Area], lines: Sequence[TextLine]) -> Sequence[Area]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from airgap.layout.items import LEADER, Indents
 from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine, said
 from airgap.layout.literal import escaped
 from airgap.layout.regions import Region
@@ -51,12 +52,12 @@ def pieces(region: Region, body_height: float) -> Iterator[Piece]:
     while row := rows.next():
         if isinstance(row[0], Inset):
             inset = row[0]
-            yield from paragraph.end()
+            yield from paragraph.end_of_list()
             yield Piece(inset.label, inset.render(), inset.lines, (inset.x0, inset.y0, inset.x1, inset.y1))
             continue
         table, text = _headed_table_at(row, rows, paragraph.x0, body_height)
         if table:
-            yield from paragraph.end()
+            yield from paragraph.end_of_list()
             yield Piece("table", text, tuple(line for r in table for line in r))
             paragraph.previous = table[-1]
             continue
@@ -184,6 +185,7 @@ class _Paragraph:
         self._text = ""
         self._mark = ""
         self._lines: list[TextLine] = []
+        self._indents = Indents()
         self.previous: Row | None = None
 
     def end(self) -> Iterator[Piece]:
@@ -191,11 +193,21 @@ class _Paragraph:
             yield Piece(self._label, self._mark + escaped(self._text), tuple(self._lines))
         self._label, self._text, self._mark, self._lines = "text", "", "", []
 
+    def end_of_list(self) -> Iterator[Piece]:
+        """End, and let no later item belong to one before it."""
+        yield from self.end()
+        self._indents.end()
+
     def add(self, row: Row, body_height: float) -> Iterator[Piece]:
         text = said(row)
         if self._label != "text" or self._begins_new(row, text, body_height):
             yield from self.end()
+            is_item = ITEM.match(text)
             text = BULLET.sub("- ", text)
+            if is_item:
+                self._mark = self._indents.of(row[0].x0, text, body_height)
+            else:
+                self._indents.end()
         self._text = join_lines(self._text, text)
         self._lines += row
         self.previous = row
@@ -207,7 +219,7 @@ class _Paragraph:
             gap = min(line.y0 for line in row) - max(line.y1 for line in self.previous)
             continues = gap < 0.6 * row[0].height and len(self._text) + len(text) < MAX_HEADING_LENGTH
         if not continues:
-            yield from self.end()
+            yield from self.end_of_list()
             self._label = label
             self._text = text
             self._mark = "# " if label == "title" else "## "
@@ -219,6 +231,8 @@ class _Paragraph:
     def _begins_new(self, row: Row, text: str, body_height: float) -> bool:
         previous = self.previous
         if previous is None or len(row) > 1 or len(previous) > 1 or ITEM.match(text):
+            return True
+        if LEADER.fullmatch(text) and LEADER.fullmatch(previous[-1].text):
             return True
         if min(line.y0 for line in row) - max(line.y1 for line in previous) > 0.75 * body_height:
             return True

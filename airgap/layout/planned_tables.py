@@ -52,7 +52,7 @@ def fitted_table(
     """The plan with the lines in it, of a picture cut out at `origin`; None where they do not fit."""
     if plan.confidence < MIN_CONFIDENCE or plan.rows < 2 or plan.columns < 2 or len(plan.cells) > MAX_CELLS:
         return None
-    if max((len(row) for row in text_rows(lines)), default=0) > plan.columns + 1:
+    if any(len(row) > plan.columns + 1 for row in text_rows(lines)):
         return None
     cells = _filled(plan, origin, lines)
     if beside_share([members for _, members in cells]) > MAX_BESIDE:

@@ -76,9 +76,7 @@ def regions(lines: Sequence[TextLine]) -> list[Region]:
 def _cut(lines: list[TextLine], height: float, depth: int) -> list[Region]:
     if not lines:
         return []
-    gutter = None
-    if depth < MAX_DEPTH and len(lines) >= 2 * MIN_LINES_IN_COLUMN:
-        gutter = find_gutter(lines, height)
+    gutter = find_gutter(lines, height) if depth < MAX_DEPTH else None
     if gutter is None:
         return _split_line_numbers(lines, height)
     inside = {id(line) for group in (gutter.left, gutter.right, gutter.floats) for line in group}
@@ -138,11 +136,7 @@ def _clear_runs(
         if not _floats(lines, int(index), is_left, is_right)
     ]
     edges = [-1, *crossing, len(lines)]
-    return [
-        (before + 1, after)
-        for before, after in pairwise(edges)
-        if after - before - 1 >= 2 * MIN_LINES_IN_COLUMN
-    ]
+    return [(before + 1, after) for before, after in pairwise(edges)]
 
 
 def _floats(
@@ -262,7 +256,7 @@ def reads_across(left: list[TextLine], right: list[TextLine], height: float) -> 
 
 def takes_turns(left: Sequence[TextLine], right: Sequence[TextLine]) -> bool:
     """Whether what stands left and right never stands at one height, as in a conversation: no columns."""
-    few, many = (left, right) if len(left) < len(right) else (right, left)
+    few, many = sorted((right, left), key=len)
     beside = sum(_laps(line, many) for line in few)
     spans = [(min(line.y0 for line in side), max(line.y1 for line in side)) for side in (left, right)]
     within = min(spans[0][1], spans[1][1]) - max(spans[0][0], spans[1][0])
@@ -276,7 +270,7 @@ def _laps(line: TextLine, others: Sequence[TextLine]) -> bool:
 
 def _looks_across(left: list[TextLine], right: list[TextLine], height: float) -> bool:
     """Whether rows seem to continue, by how many meet and how they are set."""
-    few, many = (left, right) if len(left) < len(right) else (right, left)
+    few, many = sorted((right, left), key=len)
     middles = np.array([line.middle for line in many])
     aligned = mean(bool((np.abs(middles - line.middle) < 0.4 * height).any()) for line in few)
     a, b = _Profile.of(left), _Profile.of(right)

@@ -101,7 +101,7 @@ def find_grids(ink: Ink, lines: Sequence[TextLine] = ()) -> list[Grid]:
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined)
     grids = []
     for x, y, width, height, _ in stats[1:count]:
-        if width < 2 * MIN_RULE or height < MIN_RULE // 2:
+        if width < 2 * MIN_RULE:
             continue
         part = np.s_[y : y + height, x : x + width]
         grid = _grid(across[part], down[part], (int(x), int(y)), 1 / ink.scale)
@@ -117,15 +117,16 @@ def _rules(mask: Mask, kernel: tuple[int, int]) -> Mask:
     gap = (DOT_GAP, 1) if kernel[1] == 1 else (1, DOT_GAP)
     closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones(gap[::-1], np.uint8))
     opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones(kernel[::-1], np.uint8))
-    thick = cv2.morphologyEx(opened, cv2.MORPH_OPEN, np.ones((MAX_THICKNESS, MAX_THICKNESS), np.uint8))
+    side = MAX_THICKNESS + 1  # even kernels shift what they open
+    thick = cv2.morphologyEx(opened, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     return cv2.subtract(opened, thick)
 
 
 def _grid(across: Mask, down: Mask, origin: tuple[int, int], scale: float) -> Grid | None:
     height, width = across.shape
-    ys = _edges((across > 0).sum(axis=1), 0.3 * width, height)
-    xs = _edges((down > 0).sum(axis=0), 0.3 * height, width)
-    if not (2 <= len(ys) <= MAX_EDGES and 2 <= len(xs) <= MAX_EDGES):
+    ys = _edges(np.count_nonzero(across, axis=1), 0.3 * width, height)
+    xs = _edges(np.count_nonzero(down, axis=0), 0.3 * height, width)
+    if not (len(ys) <= MAX_EDGES and 3 <= len(xs) <= MAX_EDGES):
         return None
     rows, columns = len(ys) - 1, len(xs) - 1
     right_of, below = np.ones((rows, columns), bool), np.ones((rows, columns), bool)
@@ -135,12 +136,10 @@ def _grid(across: Mask, down: Mask, origin: tuple[int, int], scale: float) -> Gr
             left, right = xs[column] + JOIN, max(xs[column] + JOIN + 1, xs[column + 1] - JOIN)
             if column < columns - 1:
                 x = xs[column + 1]
-                right_of[row, column] = _is_ruled(down[top:bottom, max(0, x - JOIN) : x + JOIN + 1], 1)
+                right_of[row, column] = _is_ruled(down[top:bottom, x - JOIN : x + JOIN + 1], 1)
             if row < rows - 1:
                 y = ys[row + 1]
-                below[row, column] = _is_ruled(across[max(0, y - JOIN) : y + JOIN + 1, left:right], 0)
-    if columns < 2:
-        return None
+                below[row, column] = _is_ruled(across[y - JOIN : y + JOIN + 1, left:right], 0)
     return Grid(
         tuple((x + origin[0]) * scale for x in xs),
         tuple((y + origin[1]) * scale for y in ys),
@@ -150,14 +149,14 @@ def _grid(across: Mask, down: Mask, origin: tuple[int, int], scale: float) -> Gr
 
 
 def _is_ruled(strip: Mask, axis: int) -> bool:
-    return strip.size > 0 and bool((strip.max(axis=axis) > 0).mean() > 0.5)
+    return bool(strip.any(axis=axis).mean() > 0.5)
 
 
 def _edges(profile: NDArray[Any], least: float, length: int) -> list[int]:
     """Where a profile of ruled pixels peaks, and both ends, which a table may leave open."""
     marked = np.flatnonzero(profile >= least)
-    groups = np.split(marked, np.flatnonzero(np.diff(marked) > JOIN) + 1) if len(marked) else []
-    edges = [int(group.mean()) for group in groups]
+    groups = np.split(marked, np.flatnonzero(np.diff(marked) > JOIN) + 1)
+    edges = [int(group.mean()) for group in groups if group.size]
     for end in (0, length - 1):
         if all(abs(edge - end) > 3 * JOIN for edge in edges):
             edges.append(end)
@@ -231,7 +230,7 @@ def _areas(mask: Mask, scale: float) -> list[tuple[Place, float]]:
         large = wide >= MIN_FIGURE_SIDE * width and high >= MIN_FIGURE_SIDE * height
         large = large and wide * high >= MIN_FIGURE_AREA * width * height
         is_page = wide > 0.9 * width and high > 0.9 * height
-        at_edge = x <= 1 or y <= 1 or x + wide >= width - 1 or y + high >= height - 1
+        at_edge = x == 0 or y == 0 or x + wide == width or y + high == height
         is_shadow = at_edge and min(wide / width, high / height) < 0.12
         if large and not is_page and not is_shadow:
             place = (float(x / scale), float(y / scale), float((x + wide) / scale), float((y + high) / scale))

@@ -72,7 +72,7 @@ def level_share(left: Sequence[TextLine], right: Sequence[TextLine], height: flo
     Cells of a table have one baseline; lines of two columns that are set apart meet by chance.
     `height`: the typical line's. 0 where no lines meet.
     """
-    few, many = (left, right) if len(left) < len(right) else (right, left)
+    few, many = sorted((right, left), key=len)
     middles = np.array([line.middle for line in many])
     distances = np.array([np.abs(middles - line.middle).min() for line in few]) / height
     near = distances < NEAR

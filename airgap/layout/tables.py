@@ -115,7 +115,7 @@ def with_numbers_apart(cells: Cells) -> Cells:
 
 def _parted(line: TextLine, found: re.Match[str]) -> tuple[list[TextLine], list[TextLine]]:
     """A line in two, cut between its number and its words about where the characters are."""
-    cut = line.x0 + line.width * found.end(1) / max(1, len(line.text))
+    cut = line.x0 + line.width * found.end(1) / len(line.text)
     number = TextLine.known((line.x0, line.y0, cut, line.y1), found[1])
     return [number], [TextLine.known((cut, line.y0, line.x1, line.y1), found[2])]
 
@@ -164,6 +164,12 @@ class RuledTable:
 
     rows: list[list[tuple[list[TextLine], int, int]]]
     """Rows of cells: the lines, the rows and the columns it spans."""
+
+    def in_order(self, lines: Sequence[TextLine]) -> list[TextLine]:
+        """Lines row by row and cell by cell, as they are read and copied; those in no cell come last."""
+        placed = [line for row in self.rows for cell, _, _ in row for line in cell]
+        places = {id(line): place for place, line in enumerate(placed)}
+        return sorted(lines, key=lambda line: places.get(id(line), len(placed)))
 
     def to_html(self) -> str:
         """The table as HTML, its text escaped; the first column is the one that is read first."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
 
+import httpx
 import pymupdf
 import pytest
 from PIL import Image
@@ -123,14 +127,130 @@ def test_options_reach_the_engine(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "table/table.json").read_text())["mode"] == "tiny"
 
 
+@pytest.fixture
+def headed(tmp_path: Path) -> Path:
+    """Three pages with the same rectangle at the top, and another one further down on each."""
+    path = tmp_path / "headed.pdf"
+    with pymupdf.open() as pdf:
+        for number in range(3):
+            page = pdf.new_page(width=500, height=500)
+            page.draw_rect((20, 10, 120, 30), fill=(0, 0, 0))
+            page.draw_rect((20 + 10 * number, 200, 120, 220), fill=(0, 0, 0))
+        pdf.save(path)
+    return path
+
+
+@pytest.mark.parametrize("command", ["read", "send", "watch"])
+def test_running_headers_are_left_out_where_asked_for(
+    command: str, headed: Path, server: str, tmp_path: Path
+) -> None:
+    out, entrance = tmp_path / "out", tmp_path / "in"
+    entrance.mkdir()
+    more = ("--furniture", "drop", "--format", "md,json", "--dpi", "72")
+    if command == "watch":
+        headed.rename(entrance / headed.name)
+        result = ocr("watch", entrance, out, "--once", "--settle", "0", *more)
+    else:
+        service = ("--service", server) if command == "send" else ()
+        result = ocr(command, headed, "-o", out, *service, *more)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    (markdown,), (document,) = out.rglob("*.md"), out.rglob("headed.json")
+    pages = json.loads(document.read_text())["pages"]
+    assert [page["blocks"][0]["label"] for page in pages] == ["header"] * 3
+    assert pages[0]["blocks"][0]["text"] not in markdown.read_text()
+    assert pages[0]["blocks"][1]["text"] in markdown.read_text()
+
+
 def test_a_folder_and_names_that_clash(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         Image.new("L", (60, 40), 255).save(tmp_path / folder / "page.png")
     (tmp_path / "b/notes.txt").write_text("passed over")
-    result = ocr("read", tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out", "-f", "text")
+    files = (tmp_path / "a/page.png", tmp_path / "b", tmp_path / "b/page.png")
+    result = ocr("read", *files, "-o", tmp_path / "out", "-f", "text")
     assert result.exit_code == 0, result.stdout + result.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["page", "page_2"]
+    texts = (path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.txt"))
+    assert sorted(texts) == ["b/page/page.txt", "page/page.txt", "page_2/page_2.txt"]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A folder with subfolders: two pictures of one name, a hidden one, and results of an earlier run."""
+    for folder in ("2023", "2024/north", ".hidden", "out/2023"):
+        (tmp_path / "tree" / folder).mkdir(parents=True)
+        Image.new("L", (60, 40), 255).save(tmp_path / "tree" / folder / "page.png")
+    return tmp_path / "tree"
+
+
+@pytest.mark.parametrize("command", ["read", "send"])
+def test_subfolders_are_read_and_names_keep_them(command: str, server: str, tree: Path) -> None:
+    out = tree / "out"
+    options = ("--service", server) if command == "send" else ()
+    result = ocr(command, tree, "-o", out, "-f", "json,alto", *options)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    assert set(ledger_rows(result.stdout)) >= {"tree/2023/page.png", "tree/2024/north/page.png", "2 files"}
+    document = json.loads((out / "tree/2024/north/page/page.json").read_text())
+    assert document["filename"] == "tree/2024/north/page.png"
+    assert "tree/2023/page.png" in (out / "tree/2023/page/page.alto.xml").read_text()
+
+
+def test_a_job_keeps_the_folders_of_its_files(server: str, tree: Path, tmp_path: Path) -> None:
+    result = ocr("send", tree / "2023", tree / "2024", "--service", server, "--job", "-o", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    (path,) = tmp_path.glob("results-*.zip")
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        assert [entry["filename"] for entry in manifest["inputs"]] == ["2023/page.png", "2024/north/page.png"]
+        assert {"2023/page/page.md", "2024/north/page/page.md"} <= set(archive.namelist())
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_reading(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    for command, options in (("read", ()), ("send", ("--service", nowhere))):
+        result = ocr(command, SAMPLES / "table.png", "-o", tmp_path / "file/out", *options)
+        assert result.exit_code == 2, result.stderr
+        assert "Nothing can be written to" in result.stderr
+
+
+def wait_for_pages(server: str, reading: bool) -> None:
+    """Return once the server reads pages, or reads none any more."""
+    for _ in range(1200):
+        metrics = httpx.get(f"{server}/metrics").text
+        if (float(re.findall(r"^ocr_pages_reading (\S+)", metrics, re.M)[0]) > 0) is reading:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"waited in vain: {reading=}")
+
+
+@pytest.mark.parametrize("options", [("-o", "out"), ("--stream",), ("--job", "-o", "out")])
+def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
+    options: tuple[str, ...], server: str, tmp_path: Path
+) -> None:
+    files = [str(SAMPLES / "table.png"), str(SAMPLES / "booklet.pdf")]
+    command = [sys.executable, "-m", "airgap.client", "send", *files, "--service", server, "--prompt", "hang"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+    wait_for_pages(server, False)
+    with subprocess.Popen(
+        [*command, *options], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as sending:
+        assert sending.stderr is not None
+        said = [sending.stderr.readline()]
+        if "--job" in options:
+            said.append(sending.stderr.readline())
+            assert "Job: " in said[-1]
+        wait_for_pages(server, True)
+        sending.send_signal(signal.SIGINT)
+        said.append(sending.communicate(timeout=60)[1])
+    assert sending.returncode == 130
+    assert "Stopped." in said[-1]
+    assert "Traceback" not in said[-1]
+    word = {"-o": "0 of 2 files are finished", "--stream": "", "--job": "The job goes on."}[options[0]]
+    assert word in said[-1]
+    if "--job" in options:
+        job = said[1].rpartition("/")[2].strip()
+        with OcrClient(server) as client:
+            assert client.cancel_job(job)["id"] == job
 
 
 def test_wrong_usage_ends_before_anything_is_read(tmp_path: Path) -> None:
@@ -218,7 +338,8 @@ def test_it_runs_as_a_program(tmp_path: Path) -> None:
 
 
 def test_unpacking_stays_in_its_folder(tmp_path: Path) -> None:
-    entry = {"ledger": {"expected": 1, "ok": 1, "degraded": 0, "failed": 0}, "warnings": ["careful"]}
+    ledger = {"expected": 1, "ok": 1, "degraded": 0, "failed": 0}
+    entry = {"name": "page", "ledger": ledger, "warnings": ["careful"]}
     path = tmp_path / "hostile.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("manifest.json", json.dumps({"inputs": [entry]}))

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from airgap.client.http_client import ClientError, OcrClient, choose_service, files_in, in_page_order
+from airgap.client.files import files_in
+from airgap.client.http_client import ClientError, OcrClient, choose_service, in_page_order
 from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -350,5 +351,7 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
     for name in ("b.PNG", "a.pdf", "notes.txt", "c.tiff"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in files_in(tmp_path)] == ["a.pdf", "b.PNG", "c.tiff"]
-    assert [path.name for path in files_in(tmp_path, pictures_only=True)] == ["b.PNG", "c.tiff"]
+    (tmp_path / "folder.png/d.gif").touch()
+    assert [path.name for path in files_in(tmp_path)] == ["a.pdf", "b.PNG", "c.tiff", "d.gif"]
+    assert [path.name for path in files_in(tmp_path, deep=False)] == ["a.pdf", "b.PNG", "c.tiff"]
+    assert [path.name for path in files_in(tmp_path, pictures_only=True)] == ["b.PNG", "c.tiff", "d.gif"]

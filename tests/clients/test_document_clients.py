@@ -146,7 +146,9 @@ SETTINGS: dict[str, Any] = {
     "rag.paddleocr_vl_token": KEY,
     "rag.file.max_size": None,
     "rag.pdf_extract_images": "",
-    "rag.datalab_marker_api_key": "",
+    "rag.datalab_marker_api_key": KEY,
+    "rag.datalab_marker_api_base_url": "{url}/marker/upload",
+    "rag.datalab_marker_output_format": "markdown",
 }
 
 
@@ -209,6 +211,7 @@ PAGED, WHOLE = True, False
         ("mistral_ocr", PAGED, {"rag.mistral_ocr_use_base64": True}),
         ("mistral_ocr", PAGED, {"rag.mistral_ocr_use_base64": False}),
         ("paddleocr_vl", PAGED, {}),
+        ("datalab_marker", WHOLE, {"rag.datalab_marker_force_ocr": True}),
     ],
 )
 def test_open_webui(loader: Any, served: Served, engine: str, paged: bool, settings: dict[str, Any]) -> None:

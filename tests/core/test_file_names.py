@@ -54,12 +54,40 @@ def test_names_are_unique_whatever_their_case() -> None:
 @pytest.mark.parametrize(
     ("sent", "shown"),
     [
-        ("a/b\\c.png", "c.png"),
+        ("a/b\\c.png", "a/b/c.png"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("/srv/./scans//1.png", "srv/scans/1.png"),
+        ("C:\\Users\\me\\scan.tif", "Users/me/scan.tif"),
+        ("2024/", "2024"),
+        ("folder/" * 60 + "1.png", ("folder/" * 60 + "1.png")[-255:]),
         ("", "upload"),
         (None, "upload"),
         ("a\ud800.png", "a?.png"),
         ("x" * 300, "x" * 255),
     ],
 )
-def test_shown_names_are_the_last_part_in_any_encoding(sent: str | None, shown: str) -> None:
+def test_shown_names_keep_their_folders_and_never_lead_up(sent: str | None, shown: str) -> None:
     assert shown_name(sent) == shown
+
+
+def test_paths_keep_their_folders_and_never_lie_in_one_another():
+    names = UniqueNames()
+    sent = ("2023/a.pdf", "2024/a.pdf", "2024/a.png", "a.pdf", "a/b.pdf", "2024.pdf", "../up/C:/x.png")
+    assert [names.claim_below(name) for name in sent] == [
+        "2023/a",
+        "2024/a",
+        "2024/a_2",
+        "a",
+        "a_2/b",
+        "2024_2",
+        "up/x",
+    ]
+
+
+@given(st.lists(st.text(alphabet="aA/.\\ _2", max_size=12), max_size=12))
+def test_claimed_paths_are_apart_on_every_file_system(sent: list[str]) -> None:
+    names = UniqueNames()
+    claimed = [names.claim_below(name).casefold() for name in sent]
+    assert len(set(claimed)) == len(claimed)
+    assert not any(other.startswith(f"{path}/") for path in claimed for other in claimed)
+    assert not any(part in ("", ".", "..") for path in claimed for part in path.split("/"))

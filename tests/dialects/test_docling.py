@@ -183,6 +183,13 @@ def test_what_a_document_consists_of() -> None:
         ("caption", "a caption", "body"),
         ("page_footer", "1", "furniture"),
     ]
+    levels = [
+        docling_document(Document((Page(1, 9, 9, blocks=(Block("sub_title", text),)),), "e", "m"), "a")[
+            "texts"
+        ]
+        for text in ("## Part", "### Smaller", "Unmarked")
+    ]
+    assert [text["level"] for (text,) in levels] == [1, 2, 1]
     (table,) = found["tables"]
     assert (table["data"]["num_rows"], table["data"]["num_cols"]) == (2, 2)
     assert [cell["text"] for cell in table["data"]["table_cells"]] == ["a", "b", "c"]

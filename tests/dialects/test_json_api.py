@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import img2pdf
 import pytest
 
 from tests.dialects.drawing import TEXTS, data_url, encoded, pdf, png
@@ -49,7 +50,7 @@ def test_one_image(api: httpx.Client, body: dict) -> None:
     assert "<|ref|>" not in answer["extracted_text"]
     assert answer["has_bounding_boxes"] is True
     assert result["unread"] == []
-    assert (result["coverage"] is None) == ("prompt" in body)  # a prompt of one's own may ask for a part
+    assert result["coverage"] == 1.0
     assert answer["prompt_used"] == body.get("prompt", DOCUMENT)
 
 
@@ -117,6 +118,18 @@ def test_pages_of_a_pdf(api: httpx.Client) -> None:
     assert answer["ledger"] == {"expected": 2, "ok": 2, "degraded": 0, "failed": 0}
     assert answer["mode"] == "base"
     assert answer["success"] is True
+
+
+def test_running_headers_are_left_out_where_asked_for(api: httpx.Client) -> None:
+    pages = [png(((20, 20, 199, 59), (20 + n, 400, 299, 439))) for n in range(3)]
+    body = {"pdf_base64": encoded(bytes(img2pdf.convert(pages)))}
+    kept = api.post("/ocr/pdf", json=body).raise_for_status().json()["results"]
+    dropped = api.post("/ocr/pdf", json=body | {"furniture": "drop"}).raise_for_status().json()["results"]
+    assert {page["text"].count("\n\n") for page in kept} == {1}
+    assert [page["text"].split()[0] for page in dropped] == ["20", "21", "22"]
+    assert [[block["label"] for block in page["blocks"]] for page in dropped] == [["header", "text"]] * 3
+    refused = api.post("/ocr/pdf", json=body | {"furniture": "burn"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_option")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -93,6 +94,10 @@ async def test_a_table_a_heading_and_a_figure_are_told_apart(engine: RapidOcrEng
     (table,) = [block for block in page.blocks if block.label == "table"]
     assert table.text.startswith("<table><tr><td>")
     assert table.text.count("<tr>") >= 3
+    cells = re.findall(r"<td>(.*?)</td>", table.text)
+    assert " ".join(line.text for line in table.lines) == " ".join(cells), (
+        "lines are in the order of the cells"
+    )
 
 
 async def test_line_boxes_hold_the_ink_of_their_lines(engine: RapidOcrEngine) -> None:

@@ -137,8 +137,13 @@ def _docx(data: bytes) -> str:
             for name in archive.namelist()
             if name.startswith("word/media/")
         )
+        edges = [
+            f"{name}: {' | '.join(etree.fromstring(archive.read(name)).itertext())}"
+            for name in sorted(archive.namelist())
+            if name.startswith(("word/header", "word/footer"))
+        ]
     text = etree.tostring(tree, pretty_print=True, encoding="unicode")
-    return text + "\n".join(pictures) + "\n"
+    return text + "\n".join((*pictures, *edges)) + "\n"
 
 
 def _images(data: bytes) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import docx
 import pytest
+from docx.enum.section import WD_ORIENT
+from docx.shared import Emu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -97,7 +99,7 @@ def test_html_holds_the_page() -> None:
 def test_html_without_the_original_names_its_figures() -> None:
     text = export("html", full_document()).decode()
     assert "<img" not in text
-    assert text.count("<figure") == 3
+    assert text.count('<figure class="missing"') == 3
 
 
 def test_html_lets_nothing_through() -> None:
@@ -205,6 +207,24 @@ def test_docx_holds_headings_paragraphs_tables_and_figures() -> None:
     assert word.inline_shapes[0].width / word.inline_shapes[0].height == pytest.approx(80 / 60, rel=0.02)
 
 
+def test_docx_has_the_pages_sizes() -> None:
+    """A4, a page scanned a little askew, a table on its side, a receipt, and more than Word can do."""
+    sizes = ((595, 842), (600, 835), (842, 595), (227, 600), (3000, 4000))
+    pages = [
+        Page(number, 100, 100, width_pt=width, height_pt=height, blocks=(block(),))
+        for number, (width, height) in enumerate(sizes, 1)
+    ]
+    word = docx.Document(io.BytesIO(export("docx", document(*pages))))
+    found = [
+        (round(Emu(one.page_width or 0).pt), round(Emu(one.page_height or 0).pt)) for one in word.sections
+    ]
+    assert found == [(595, 842), (842, 595), (227, 600), (1188, 1584)]
+    assert [one.orientation for one in word.sections][:2] == [WD_ORIENT.PORTRAIT, WD_ORIENT.LANDSCAPE]
+    receipt = word.sections[2]
+    margins = (receipt.left_margin or 0) + (receipt.right_margin or 0)
+    assert margins < (receipt.page_width or 0) / 3
+
+
 def test_docx_of_hostile_text_opens_and_links_nowhere() -> None:
     data = export("docx", hostile_document(), PictureSource({1: picture()}))
     assert "alert(1)" in docx_text(data)
@@ -268,3 +288,39 @@ def test_docx_spans_in_all_directions() -> None:
     (table,) = docx.Document(io.BytesIO(data)).tables
     texts = [[cell.text for cell in row.cells] for row in table.rows]
     assert texts == [["a", "a", "b"], ["a", "a", "c"], ["d", "e", "e"]]
+
+
+def _list() -> Document:
+    texts = (
+        "- outer",
+        "  - inner",
+        "    - innermost",
+        "  - inner again",
+        "- outer again",
+        "Words.",
+        "  - alone",
+    )
+    return document(Page(1, 200, 300, blocks=tuple(Block("text", text) for text in texts)))
+
+
+def test_html_has_lists_within_lists() -> None:
+    text = re.sub(r' dir="auto"|\n', "", export("html", _list()).decode())
+    assert (
+        "<ul><li>outer<ul><li>inner<ul><li>innermost</li></ul></li><li>inner again</li></ul></li>"
+        "<li>outer again</li></ul><p>Words.</p><ul><li>alone</li></ul></section>"
+    ) in text
+
+
+def test_docx_has_lists_within_lists() -> None:
+    word = docx.Document(io.BytesIO(export("docx", _list())))
+    assert [paragraph.style and paragraph.style.name for paragraph in word.paragraphs] == [
+        *("List Bullet", "List Bullet 2", "List Bullet 3", "List Bullet 2", "List Bullet"),
+        *("Normal", "List Bullet"),
+    ]
+
+
+def test_markdown_keeps_how_deep_an_item_stands() -> None:
+    found = export("markdown", _list()).decode()
+    assert "- outer\n\n  - inner\n\n    - innermost\n\n  - inner again\n" in found
+    page = Page(1, 200, 300, blocks=(Block("text", "     no code"), Block("text", "  - an item")))
+    assert export("markdown", document(page)).decode() == "no code\n\n  - an item\n"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import replace
+from typing import Any
 
+import docx
 import pytest
 
 from airgap.core.document import Block, Box, Document, Line, Page
+from airgap.exporters import export
 from airgap.exporters.figures import figures
 from airgap.exporters.json_export import page_from_dict, page_to_dict
 from airgap.exporters.markdown import page_markdown
@@ -57,3 +62,61 @@ def test_an_equation_without_a_formula_is_a_picture(block: Block, markdown: str)
     page = Page(1, 100, 100, blocks=(block,))
     assert page_markdown(page) == markdown
     assert len(list(figures(page))) == markdown.startswith("![")
+
+
+def _printed(number: int, header: str | None, footer: str | None) -> Page:
+    blocks = [Block("text", f"Words of page {number}.", (Box(10, 40, 90, 50),))]
+    if header:
+        blocks.insert(0, Block("header", header, (Box(10, 2, 90, 8),)))
+    if footer:
+        blocks.append(Block("page_number", footer, (Box(40, 92, 60, 98),)))
+    return Page(number, 100, 100, blocks=tuple(blocks))
+
+
+def _sections(*pages: Page) -> list[tuple[str, str]]:
+    word = docx.Document(io.BytesIO(export("docx", Document(pages, "e", "m"))))
+    return [(_said(section.header), _said(section.footer)) for section in word.sections]
+
+
+def _said(part: Any) -> str:
+    return "\n".join(paragraph.text for paragraph in part.paragraphs)
+
+
+def test_docx_has_them_as_the_headers_and_footers_of_sections() -> None:
+    pages = (_printed(1, None, None), _printed(2, "Report", "2"), _printed(3, "Report", "3"))
+    assert _sections(*pages) == [("", ""), ("Report", "2"), ("Report", "3")]
+    word = docx.Document(io.BytesIO(export("docx", Document(pages, "e", "m"))))
+    assert [p.text for p in word.paragraphs if p.text] == [f"Words of page {n}." for n in (1, 2, 3)]
+
+
+def test_docx_pages_with_the_same_ones_share_a_section() -> None:
+    assert _sections(*(_printed(n, "Report", None) for n in (1, 2, 3))) == [("Report", "")]
+    assert _sections(*(_printed(n, None, None) for n in (1, 2))) == [("", "")]
+
+
+def test_docx_takes_a_header_away_where_a_page_has_none() -> None:
+    assert _sections(_printed(1, "Report", None), _printed(2, None, None)) == [("Report", ""), ("", "")]
+
+
+def test_docx_keeps_them_in_the_text_where_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airgap.exporters.docx.MAX_SECTIONS", 2)
+    pages = tuple(_printed(n, f"Sheet {n}", None) for n in range(1, 5))
+    assert _sections(*pages) == [("", "")]
+    word = docx.Document(io.BytesIO(export("docx", Document(pages, "e", "m"))))
+    assert [p.text for p in word.paragraphs if p.text][::2] == [f"Sheet {n}" for n in range(1, 5)]
+
+
+def test_html_has_them_as_header_and_footer_of_their_page() -> None:
+    numbered_above = Block("page_number", "7", (Box(40, 2, 60, 8),))
+    beside = Block("margin", "2 Feb 2024", (Box(0, 20, 5, 80),))
+    page = _printed(1, "Report", "2")
+    page = replace(page, blocks=(numbered_above, *page.blocks, beside))
+    text = export("html", Document((page,), "e", "m")).decode()
+    assert [
+        tag + said for tag, said in re.findall(r"<(header|footer|aside)>\n<p dir=\"auto\">(.*)</p>", text)
+    ] == [
+        "header7",
+        "headerReport",
+        "footer2",
+        "aside2 Feb 2024",
+    ]

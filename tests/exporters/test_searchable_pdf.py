@@ -10,6 +10,7 @@ from typing import Any
 
 import pikepdf
 import pymupdf
+import pypdfium2
 import pytest
 from PIL import Image
 
@@ -119,6 +120,27 @@ def test_poppler_finds_it_there_too(language: str, turn: int, all_cases) -> None
         found[text] = [float(value) * scale for value in box]
     for line in page.blocks[0].lines:
         assert overlap(found[line.text], corners(line.box)) >= 0.9
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs poppler's pdftotext")
+def test_two_readers_copy_a_table_row_by_row_and_cell_by_cell(tmp_path: Path) -> None:
+    rows = [["Planet", "Moons", "Day"], ["Mercury", "0", "4222.6"], ["Earth", "1", "24.0"]]
+    lines = tuple(
+        Line(text, Box(20 + 200 * x, 30 + 40 * y, 80 + 200 * x, 50 + 40 * y), 0.9)
+        for y, row in enumerate(rows)
+        for x, text in enumerate(row)
+    )
+    table = Block("table", "<table></table>", (Box(10, 20, 590, 160),), lines=lines)
+    page = Page(1, 600, 400, "ok", (table,))
+    path = tmp_path / "table.pdf"
+    export_file("pdf", document(page), picture_source(page), path)
+    wanted = " ".join(text for row in rows for text in row)
+    command = ["pdftotext", "-raw", str(path), "-"]
+    poppler = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with pypdfium2.PdfDocument(path) as pdf:
+        pdfium = pdf[0].get_textpage().get_text_range()
+    assert " ".join(poppler.split()) == wanted
+    assert " ".join(pdfium.split()) == wanted
 
 
 def test_the_picture_of_a_jpeg_is_byte_for_byte_the_original_and_the_file_is_pdfa2() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,18 @@ def egress_counter(engine: None) -> Iterator[egress.Counter]:
 
 
 @pytest.fixture(scope="session")
-def cpu_image(engine: None) -> str:
+def foreign(engine: None, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
+    """Images in the place of those of others, where a test wants them: built while the first tests run."""
+    images.make_base()
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = any("foreign" in test.fixturenames for test in tests)
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(images.build_foreign, name) for name in images.FOREIGN if wanted}
+
+
+@pytest.fixture(scope="session")
+def cpu_image(engine: None, request: pytest.FixtureRequest) -> str:
+    request.getfixturevalue("foreign")  # begun first, and not waited for
     return images.build_cpu()
 
 
@@ -56,5 +68,7 @@ def releases(
 def site(releases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site of the profile `cpu`, as install.sh left it; tests of what runs share it."""
     with Site(tmp_path_factory.mktemp("site") / "airgap-ocr", "airgap-test") as place:
+        place.folder.mkdir()
+        place.override()
         place.install_bundle(releases[OLD])
         yield place

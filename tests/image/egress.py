@@ -12,18 +12,22 @@ from contextlib import contextmanager
 from tests.image.daemon import run
 
 _TABLE = "airgap_ocr_test"
-# Bridges of compose projects are called br-…. `new`: answers through the published port are not egress.
+# Bridges of compose projects are called br-…, that of plain `docker run` docker0. `new`: answers through the
+# published port are not egress.
 _RULES = f"""
 table inet {_TABLE} {{
     counter forwarded {{ }}
     counter to_host {{ }}
+    set bridges {{
+        type ifname; flags interval; elements = {{ "br-*", "docker0" }}
+    }}
     chain forward {{
         type filter hook forward priority 300; policy accept;
-        iifname "br-*" oifname != "br-*" ct state new counter name forwarded
+        iifname @bridges oifname != @bridges ct state new counter name forwarded
     }}
     chain input {{
         type filter hook input priority 300; policy accept;
-        iifname "br-*" ct state new meta l4proto {{ tcp, udp }} counter name to_host
+        iifname @bridges ct state new meta l4proto {{ tcp, udp }} counter name to_host
     }}
 }}
 """

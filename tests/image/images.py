@@ -20,12 +20,12 @@ _NOT_IN_SLIM = (
     "/usr/share/locale/*",
     "/usr/share/man/*",
 )
+FOREIGN = ("postgresql", "prometheus")
 DOCKERFILES = Path(__file__).parent / "dockerfiles"
 
 
 def build_cpu() -> str:
-    """Dockerfile.cpu: system packages with a network, and everything after them without one."""
-    make_base()
+    """Dockerfile.cpu on the base: system packages with a network, and everything after them without one."""
     build = ("-f", ROOT / "Dockerfile.cpu", ROOT)
     docker("build", "--network", "host", "--target", "system", *build)
     docker("build", "--network", "none", "-t", CPU, *build)
@@ -34,7 +34,6 @@ def build_cpu() -> str:
 
 def build_foreign(name: str) -> str:
     """The stand-in for an image of others, made of Debian's package of the same program."""
-    make_base()
     image = f"airgap-ocr-test-{name}:latest"
     docker("build", "--network", "host", "-t", image, "-f", DOCKERFILES / name, DOCKERFILES)
     return image

@@ -42,6 +42,19 @@ def test_it_holds_neither_pip_nor_a_compiler(cpu_image):
     assert run("docker", "run", "--rm", cpu_image, "python", "-m", "pip", check=False).returncode
 
 
+def test_what_was_taken_out_of_its_packages_is_missed_by_nothing(cpu_image):
+    """Colours for tracebacks, and the networks' reader: both are loaded, from what is left."""
+    code = (
+        "import openvino, rich.console as c, sys\n"
+        "openvino.Core().read_model(sys.argv[1])\n"
+        "try: 1 / 0\n"
+        "except ZeroDivisionError: c.Console().print_exception()\n"
+    )
+    models = "/opt/venv/lib/python3.11/site-packages/rapidocr/models"
+    command = ("docker", "run", "--rm", cpu_image, "python", "-c", code)
+    assert "ZeroDivisionError" in run(*command, f"{models}/PP-OCRv6_det_small.onnx").stdout
+
+
 def test_its_user_reads_a_page_without_a_network(started):
     name = started("--network", "none", *HARDENED, *TMP)
     assert "the page was read" in docker("exec", name, *READ)

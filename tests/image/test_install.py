@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,17 @@ def test_it_is_erased_and_the_data_only_when_that_is_said(fresh, releases):
 
 
 @pytest.fixture
-def stick(releases: dict[str, Path], tmp_path: Path) -> Iterator[Path]:
+def entered_by_all() -> Iterator[Path]:
+    """A folder that any user may enter. Those of pytest are their owner's alone."""
+    with tempfile.TemporaryDirectory(prefix="airgap-ocr-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def stick(releases: dict[str, Path], entered_by_all: Path) -> Iterator[Path]:
     """The bundle on a file system that cannot be written."""
-    mounted = tmp_path / "stick"
+    mounted = entered_by_all / "stick"
     mounted.mkdir()
     run("mount", "--bind", releases[OLD], mounted)
     run("mount", "-o", "remount,bind,ro", mounted)
@@ -96,22 +105,21 @@ def stick(releases: dict[str, Path], tmp_path: Path) -> Iterator[Path]:
     run("umount", mounted)
 
 
-def test_a_member_of_docker_installs_from_a_read_only_stick(fresh, stick, monkeypatch):
+def test_a_member_of_docker_installs_from_a_read_only_stick(entered_by_all, stick, monkeypatch):
     monkeypatch.setenv("COMPOSE_FILE", "/nowhere.yml")  # the caller's own variables decide nothing
-    fresh.folder.mkdir()  # nobody's: ssh-keygen wants a user that has a name
-    os.chown(fresh.folder, 65534, 65534)
-    for parent in fresh.folder.parents:
-        if parent.stat().st_mode & 0o005 != 0o005 and parent.is_relative_to("/tmp"):
-            parent.chmod(0o755)
+    folder = entered_by_all / "a site"
+    folder.mkdir()  # nobody's: ssh-keygen wants a user that has a name
+    os.chown(folder, 65534, 65534)
     socket_group = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")[7:]).stat().st_gid
     member = ("setpriv", "--reuid=65534", "--regid=65534", f"--groups={socket_group}", "--inh-caps=-all")
-    done = fresh.install_bundle(stick, prefix=member)
-    assert "the page was read" in done.stdout
-    assert (fresh.folder / ".env").stat().st_uid == 65534
-    # Its folder is nobody else's business, and a second run of the same bundle changes nothing.
-    before = fresh.variables
-    fresh.install(stick / "install.sh", prefix=member)
-    assert fresh.variables == before
+    with Site(folder, "airgap-member") as site:
+        done = site.install_bundle(stick, prefix=member)
+        assert "the page was read" in done.stdout
+        assert (folder / ".env").stat().st_uid == 65534
+        # Its folder is nobody else's business, and a second run of the same bundle changes nothing.
+        before = site.variables
+        site.install(stick / "install.sh", prefix=member)
+        assert site.variables == before
 
 
 def test_a_changed_byte_is_named_and_nothing_is_loaded(fresh, releases, tmp_path):

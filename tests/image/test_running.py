@@ -17,7 +17,7 @@ from tests.image.daemon import docker, run
 from tests.image.sites import Site
 from tests.image.test_install import PAGE, read_page
 
-PAGES = 24
+PAGES = 12
 
 
 def book(pages: int = PAGES) -> bytes:
@@ -217,7 +217,7 @@ def test_a_mounted_serve_ocr_takes_effect(site, tmp_path):
         with site.client() as client:
             assert client.get("/of-this-site").json() == {"changed": True}
     finally:
-        (site.folder / "docker-compose.override.yml").unlink()
+        site.override()
         site.compose("up", "-d")
         site.wait_until_ready()
 

@@ -62,9 +62,11 @@ def test_files_and_zips_in_one_zip_out(jobs_server: Server) -> None:
     assert (job["status"], job["files"], job["priority"]) == ("done", 4, "high")
     assert job["ledger"] == {"expected": 5, "ok": 4, "degraded": 0, "failed": 1, "pending": 0}
     found = jobs_server.result(job["id"])
-    assert {"a/a.md", "a/a.json", "a/a.html", "a_2/a_2.md", "b/b.md"} <= found.keys()
+    assert {"a/a.md", "a/a.json", "a/a.html", "deep/a/a.md", "in/b/b.md"} <= found.keys()
     manifest = json.loads(found["manifest.json"])
-    assert [entry["filename"] for entry in manifest["inputs"]] == ["a.pdf", "b.png", "a.pdf", "broken.pdf"]
+    assert [entry["filename"] for entry in manifest["inputs"]] == [
+        "a.pdf", "in/b.png", "deep/a.pdf", "broken.pdf",
+    ]  # fmt: skip
     assert [entry["success"] for entry in manifest["inputs"]] == [True, True, True, False]
     assert manifest["inputs"][3]["error"]["code"] == "invalid_pdf"
     assert json.loads(found["a/a.json"])["usage"]["seconds"] == 0

@@ -28,6 +28,9 @@ def read(*lines: TextLine) -> list[Piece]:
         ("one", "two", "one two"),
         ("前十名", "股东", "前十名股东"),
         ("第 5", "頁", "第 5 頁"),
+        ("漢", "字a", "漢字a"),
+        ("a漢", "字", "a漢字"),
+        ("漢", "a字", "漢 a字"),
         ("", "alone", "alone"),
     ],
 )
@@ -204,3 +207,49 @@ def test_large_type_beside_text_makes_no_heading_of_the_row() -> None:
 @pytest.mark.parametrize(("text", "label"), [("三、小练笔", "sub_title"), ("三、他说完了，就走了。", "text")])
 def test_a_short_line_with_a_chinese_number_is_a_heading(text: str, label: str) -> None:
     assert [piece.label for piece in read(line(text, 100, 0, 300))] == [label]
+
+
+def test_items_stand_as_deep_as_they_begin() -> None:
+    found = read(
+        line("• outer", 100, 0, 400),
+        line("• inner", 140, PITCH, 400),
+        line("◦ innermost", 180, 2 * PITCH, 400),
+        line("• inner again", 141, 3 * PITCH, 400),
+        line("• outer again", 99, 4 * PITCH, 400),
+        line("1. counted", 100, 5 * PITCH, 400),
+        line("• of the first", 140, 6 * PITCH, 400),
+    )
+    assert [piece.text for piece in found] == [
+        "- outer",
+        "  - inner",
+        "    - innermost",
+        "  - inner again",
+        "- outer again",
+        "1. counted",
+        "   - of the first",
+    ]
+
+
+def test_after_other_text_an_item_is_the_first_of_its_list() -> None:
+    found = read(
+        line("• outer", 100, 0, 400),
+        line("Words of the text, at the margin.", 100, 3 * PITCH, 800),
+        line("• alone", 180, 4 * PITCH, 400),
+    )
+    assert [piece.text for piece in found] == ["- outer", "Words of the text, at the margin.", "- alone"]
+
+
+def test_an_item_of_which_markdown_knows_nothing_is_set_in_by_nothing() -> None:
+    found = read(
+        line("(1) outer", 100, 0, 400), line("(2) inner", 140, PITCH, 400), line("• in", 180, 2 * PITCH, 400)
+    )
+    assert [piece.text for piece in found] == ["(1) outer", "(2) inner", "- in"]
+
+
+def test_entries_of_a_table_of_contents_stay_apart() -> None:
+    found = read(
+        line("Introduction .......................... 5", 100, 0, 800),
+        line("1.1 What this is about............... 12", 100, PITCH, 800),
+        line("Preface . . . . . . . . . . . . . . . xii", 100, 2 * PITCH, 800),
+    )
+    assert len(found) == 3

@@ -190,6 +190,8 @@ def test_a_table_to_be_filled_in_is_a_table() -> None:
     planned = plan_table(grid, [*heads, *sides])
     assert planned is not None
     assert [len(row) for row in planned.rows] == [9] * 10
+    note = at(12, 0, "in no cell")
+    assert planned.in_order([note, *reversed(sides), *reversed(heads)]) == [*heads, *sides, note]
     assert plan_table(grid, [*heads, *(at(row, 3 + row % 4, "note") for row in range(1, 10))]) is None
 
 

@@ -19,6 +19,7 @@ from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
 from airgap.layout.insertion import place_among
 from process import ink_ledger
+from process.accounting import NOT_COMPARED
 from process.defaults import Defaults
 from process.image_process import normalise
 from process.left_out import insert_missing, left_out
@@ -136,6 +137,14 @@ async def test_a_line_left_out_degrades_the_page_and_is_shown() -> None:
     assert UNREAD_COLOUR in {colour for _, colour in drawn.crop(place.rounded()).getcolors(1 << 16) or ()}
 
 
+async def test_what_an_engine_could_not_read_is_unread_whatever_it_looks_like() -> None:
+    image, lines = sheet()
+    smudge = Box(80, 600, 400, 660)
+    ImageDraw.Draw(image).rectangle((80, 600, 400, 660), fill=(90, 90, 90))
+    page = await read(Lister("model", [*grounded(lines), Block("unreadable", "", (smudge,))]), image)
+    assert (page.status, page.unread) == ("degraded", (smudge,))
+
+
 async def test_a_page_read_whole_is_ok() -> None:
     image, lines = sheet()
     page = await read(Lister("model", grounded(lines)), image)
@@ -211,12 +220,47 @@ async def test_a_second_engine_that_fails_is_named_and_costs_nothing_read() -> N
     assert any("was not read again: It is broken." in warning for warning in page.warnings)
 
 
-async def test_a_question_about_a_page_is_not_held_to_its_ink() -> None:
-    image, _ = sheet()
-    page = await read(
-        Lister("model", [Block("text", "4")]), image, options=ReadOptions(prompt="How many lines?")
+OWN = ReadOptions(prompt="What does it say?")
+
+
+@pytest.mark.parametrize("placed", [True, False])
+async def test_a_question_about_a_page_is_not_held_to_its_ink(placed: bool) -> None:
+    image, lines = sheet()
+    second = Lister("second", [Block("text", line.text, (line.box,), 0.99, (line,)) for line in lines])
+    answer = Block("text", "4", (lines[0].box,) if placed else ())
+    page = await read(Lister("model", [answer]), image, second, OWN)
+    assert (page.status, page.coverage, page.unread, page.warnings) == ("ok", None, (), (NOT_COMPARED,))
+
+
+@pytest.mark.parametrize("placed", [True, False])
+async def test_a_page_transcribed_by_a_prompt_of_its_own_is_held_to_its_ink(placed: bool) -> None:
+    image, lines = sheet()
+    second = Lister("second", [Block("text", line.text, (line.box,), 0.99, (line,)) for line in lines])
+    kept = [lines[0], *lines[2:]]
+    blocks = grounded(kept) if placed else [Block("text", "\n".join(line.text for line in kept))]
+    page = await read(Lister("model", blocks), image, second, OWN)
+    (place,) = page.unread
+    assert page.status == "degraded"
+    assert page.coverage == pytest.approx(0.75, abs=0.05)
+    assert place.y0 == pytest.approx(lines[1].box.y0, abs=6)
+    assert page.blocks == tuple(blocks)
+
+
+async def test_an_answer_in_the_models_own_words_is_held_to_the_ink_of_its_one_picture() -> None:
+    image, lines = sheet()
+    engine = Lister("model", grounded(lines[1:]))
+    reader = Reader(
+        engine,
+        Defaults(None, "base"),
+        max_concurrency=1,
+        max_queue=2,
+        page_timeout=20,
     )
-    assert (page.status, page.coverage, page.warnings) == ("ok", None, ())
+    one = await reader.read_page([image], ReadOptions())
+    assert (one.status, len(one.unread), len(one.blocks)) == ("degraded", 1, 3)
+    engine.capabilities = Capabilities(supports_modes=False, max_images=2)
+    two = await reader.read_page([image, image], ReadOptions())
+    assert (two.status, two.unread, two.coverage) == ("ok", (), None)
 
 
 async def test_a_page_is_blank_only_where_a_detector_finds_nothing_either() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from airgap.core.document import Block, Box, Line
-from process.ink_ledger import is_placed, places_of, take_account
+from process.ink_ledger import is_placed, loose_places, places_of, take_account
 
 A4 = (1190, 1684)
 SENTENCE = "The quick brown fox jumps over 13 lazy dogs"
@@ -245,3 +245,58 @@ def test_places_are_lines_where_they_are_known_and_figures_whole() -> None:
 def test_text_without_a_place_is_not_placed() -> None:
     assert is_placed([Block("text", "read", (Box(0, 0, 1, 1),)), Block("image", "")])
     assert not is_placed([Block("text", "read")])
+
+
+def test_a_line_of_print_in_a_figure_is_no_part_of_it() -> None:
+    figure = Box(150, 300, 950, 900)
+    page, line = written("Wenatchee Falls, 1911", (300, 980), size=26, page=picture())
+    block = Block("image", "", (Box(figure.x0, figure.y0, figure.x1, 1040),))
+    account = take_account(page, places_of([block]), (), loose_places([block]))
+    (place,) = account.unread
+    assert overlap(line, place) > 0.5
+    assert take_account(picture(), places_of([block]), (), loose_places([block])).unread == ()
+    read = [block, Block("text", "read", (), lines=(Line("read", line),))]
+    assert take_account(page, places_of(read), (), loose_places(read)).unread == ()
+
+
+def test_the_box_of_a_line_aslant_does_not_account_for_what_else_stands_in_it() -> None:
+    page, lines = Image.new("RGB", A4, "white"), list[Line]()
+    for row in range(8):
+        page, box = written(f"Item {row} of the bill", (150, 300 + 60 * row), page=page)
+        lines.append(Line("read", box))
+    stamp = Image.new("L", (600, 80))
+    ImageDraw.Draw(stamp).text((4, 0), "PAID", fill=255, font=ImageFont.load_default(70))
+    turned = stamp.rotate(-35, expand=True)
+    page.paste((190, 40, 60), (600, 250), turned)
+    whole = [Block("text", "read", (), lines=(*lines, Line("PAID", Box(560, 250, 1050, 730))))]
+    assert take_account(page, places_of(whole), (), loose_places(whole)).unread == ()
+    page, lost = written("Subtotal 16.98", (700, 640), page=page)
+    (place,) = take_account(page, places_of(whole), (), loose_places(whole)).unread
+    assert overlap(lost, place) > 0.5
+
+
+def test_a_headline_is_not_loose() -> None:
+    lines = [Line("read", Box(100, 40 * row, 500, 40 * row + 20)) for row in range(1, 9)]
+    headline = Line("HEADLINE", Box(100, 400, 900, 520))
+    blocks = [Block("text", "read", (), lines=(*lines, headline))]
+    assert loose_places(blocks) == [headline.box]
+    page, _ = written("HEADLINE", (110, 405), size=100)
+    assert take_account(page, places_of(blocks), (), loose_places(blocks)).unread == ()
+
+
+@pytest.mark.parametrize("text", ["7", "A", "7   A", "42"])
+@pytest.mark.parametrize("size", [24, 60, 240])
+def test_letters_alone_on_a_page_are_found(text: str, size: int) -> None:
+    page, line = written(text, (500, 700), size=size)
+    account = take_account(page, [])
+    assert account.unread
+    assert all(overlap(place, line) > 0.5 for place in account.unread)
+
+
+def test_marks_of_a_binder_and_of_a_staple_are_no_letters() -> None:
+    page = Image.new("RGB", A4, "white")
+    draw = ImageDraw.Draw(page)
+    for y in (500, 1000):
+        draw.ellipse((40, y, 68, y + 28), fill=(20, 20, 20))
+    draw.line((60, 60, 100, 74), fill=(60, 60, 60), width=4)
+    assert take_account(page, []).unread == ()

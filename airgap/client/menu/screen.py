@@ -16,7 +16,8 @@ from rich.prompt import Prompt
 from rich.table import Table
 
 from airgap.client import http_client
-from airgap.client.http_client import ClientError, OcrClient, files_in
+from airgap.client.files import files_in
+from airgap.client.http_client import ClientError, OcrClient
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 PROMPTS = (

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airgap.core.errors import EngineUnavailable
+from airgap.engines.ppocr.alphabet import bare, is_doubtful
 from airgap.layout.lines import Reading
 from airgap.layout.quads import Picture, Quads, is_upended, quad_size
 
@@ -317,6 +318,10 @@ class TextRecognizer:
                 "Reinstall it: pip install --force-reinstall --no-deps rapidocr==3.10.0",
             )
         self._characters = np.array(["", *characters, " "])
+        index = {character: number for number, character in enumerate(characters, 1)}
+        letters = {character: bare(character) for character in characters}
+        # Where an accented letter's own number stands, that of its bare one; 0 for all others.
+        self._bare = np.array([0, *(index.get(letters[c] or "", 0) for c in characters), 0])
 
     def read(self, strip: Picture) -> Reading:
         """The text of one strip of `STRIP_HEIGHT` pixels."""
@@ -335,8 +340,19 @@ class TextRecognizer:
         kept = (best != 0) & np.r_[True, best[1:] != best[:-1]]
         if not kept.any():
             return Reading("", 0.0)
-        probability = steps[kept, best[kept]].mean()
-        return Reading("".join(self._characters[best[kept]]).strip(), float(probability))
+        read, probabilities = best[kept], steps[kept, best[kept]]
+        text = "".join(self._characters[read]).strip()
+        return Reading(text, float(probabilities.mean()), self._plain(steps[kept], read, text))
+
+    def _plain(self, steps: NDArray[Any], read: NDArray[Any], text: str) -> str | None:
+        """The text without its doubtful accents, if it has any."""
+        plain = read.copy()
+        for place in np.flatnonzero(self._bare[read]):
+            letter = self._bare[read[place]]
+            if is_doubtful(steps[place, read[place]], steps[place, letter]):
+                plain[place] = letter
+        found = "".join(self._characters[plain]).strip()
+        return found if found != text else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from statistics import median
 
 import numpy as np
 
-from airgap.core.document import Box, Line
+from airgap.core.document import UNREADABLE, Box, Line
+from airgap.engines.ppocr.alphabet import Alphabet
 from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
@@ -150,6 +151,7 @@ class _Page:
         self.foreign = ForeignLines(
             self._strip, reader.pool, reader.tesseract, reader.no_tesseract, reader.language
         )
+        self._alphabet = Alphabet(lambda: self._lines, reader.language)
         self._lines = [
             TextLine(place, index, lambda i=index: self._submit(i), self._settle)  # type: ignore[misc]
             for index, place in enumerate(places(view, quads))
@@ -235,7 +237,9 @@ class _Page:
         """A place of the straightened page, read as one line."""
         x0, y0, x1, y1 = place
         quad = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
-        return self._reader.networks.recognizer.read(cut_strip(self._view.straight, quad))
+        return self._alphabet.settled(
+            self._reader.networks.recognizer.read(cut_strip(self._view.straight, quad))
+        )
 
     def _strip(self, index: int, height: int) -> Picture:
         return cut_strip(self._view.pixels, self._quads[index], height)
@@ -246,9 +250,9 @@ class _Page:
         settled = self.foreign.settle(line, reading, self._region_lines.get(line.index, [line]))
         if settled is None:
             is_read = reading.confidence >= MIN_CONFIDENCE and not is_rule(reading.text)
-            return reading if is_read else Reading("", 0.0)
+            return self._alphabet.settled(reading) if is_read else Reading("", 0.0)
         return settled
 
     def _unreadable_pieces(self) -> Iterator[ReadPiece]:
         for line in self.foreign.unreadable:
-            yield ReadPiece("unreadable", "", (self._view.box_on_page(self._quads[line.index]),))
+            yield ReadPiece(UNREADABLE, "", (self._view.box_on_page(self._quads[line.index]),))

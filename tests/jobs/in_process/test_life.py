@@ -123,7 +123,7 @@ def done(alice: Person) -> dict[str, Any]:
     assert (sent.status_code, sent.headers["Location"]) == (202, f"/jobs/{taken['id']}")
     assert taken["owner"] == alice.id
     assert (taken["files"], taken["priority"], taken["reason"]) == (4, "high", None)
-    assert taken["filenames"] == ["a.pdf", "b.png", "c.pdf", "broken.pdf"]
+    assert taken["filenames"] == ["a.pdf", "deep/b.png", "c.pdf", "broken.pdf"]
     return alice.ended(sent)
 
 
@@ -155,7 +155,12 @@ def test_pages_are_told_in_order_with_their_files(alice: Person, done: dict[str,
     assert [event["id"] for event in pages] == list("012345")
     assert [event["data"]["index"] for event in pages] == list(range(6))
     assert [event["data"]["file"] for event in pages] == [0, 0, 0, 1, 2, 3]
-    assert [event["data"]["filename"] for event in pages][2:] == ["a.pdf", "b.png", "c.pdf", "broken.pdf"]
+    assert [event["data"]["filename"] for event in pages][2:] == [
+        "a.pdf",
+        "deep/b.png",
+        "c.pdf",
+        "broken.pdf",
+    ]
     assert [event["data"]["page"]["number"] for event in pages] == [1, 2, 3, 1, 1, 1]
     assert pages[5]["data"]["page"]["error"]["code"] == "invalid_pdf"
     assert (pages[5]["data"]["page"]["status"], pages[5]["data"]["page"]["width"]) == ("failed", 0)
@@ -189,7 +194,7 @@ def test_the_result_holds_what_was_asked_for(alice: Person, done: dict[str, Any]
         names = set(archive.namelist())
         manifest = json.loads(archive.read("manifest.json"))
         read = json.loads(archive.read("a/a.json"))
-    assert {"a/a.txt", "a/a.json", "b/b.txt", "c/c.txt", "manifest.json"} <= names
+    assert {"a/a.txt", "a/a.json", "deep/b/b.txt", "c/c.txt", "manifest.json"} <= names
     assert not any(name.endswith(".md") for name in names)
     assert [entry["success"] for entry in manifest["inputs"]] == [True, True, True, False]
     assert manifest["inputs"][3]["error"]["code"] == "invalid_pdf"
@@ -225,6 +230,7 @@ def test_a_file_comes_back_as_it_was_sent(alice: Person, done: dict[str, Any]) -
     answer = alice.get(f"/jobs/{done['id']}/files/1")
     assert answer.content == picture()
     assert "b.png" in answer.headers["Content-Disposition"]
+    assert "deep" not in answer.headers["Content-Disposition"]
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Cache-Control"] == "no-store"
     assert alice.get(f"/jobs/{done['id']}/files/3").content == BROKEN

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airgap.core.document import Page, PageError, ReadOptions
+from airgap.core.document import Block, Box, Line, Page, PageError, ReadOptions
 from airgap.core.errors import BadRequest, EmptyFile, TooLarge
 from airgap.core.opening import Opening
 from airgap.engines.fake import FakeEngine
@@ -115,7 +115,7 @@ def test_the_files_of_an_archive_get_names_of_our_own(tmp_path: Path) -> None:
     }  # fmt: skip
     inputs, size = unpack.unpack(archive(tmp_path / "a.zip", files), tmp_path, 7, 7)
     assert [entry.file for entry in inputs] == ["000007", "000008", "000009"]
-    assert [entry.name for entry in inputs] == ["b.pdf", "passwd", "d.png"]
+    assert [entry.name for entry in inputs] == ["a/b.pdf", "etc/passwd", "c/d.png"]
     assert [(tmp_path / entry.file).read_bytes() for entry in inputs] == [b"12", b"3", b"4567"]
     assert size == 7
     with pytest.raises(TooLarge, match="once unpacked"):
@@ -179,6 +179,16 @@ def test_pages_of_several_engines_are_one_document() -> None:
     bare = without_times(joined([StoredPage(timed, "e", "m", None)]))
     assert (bare.usage.seconds, bare.usage.prompt_tokens) == (0.0, 3)
     assert NOT_READ.code == "not_read"
+
+
+def test_headings_agree_over_the_pages_of_a_job() -> None:
+    box = Box(1, 1, 90, 21)
+    blocks = [Block("title", text, (box,), lines=(Line("x", box),)) for text in ("# 1 Part", "# 1.1 Part")]
+    pages = [
+        StoredPage(Page(n, 100, 100, blocks=(block,)), "", "", None) for n, block in enumerate(blocks, 1)
+    ]
+    found = joined(pages)
+    assert [entry.blocks[0].text for entry in found.pages] == ["# 1 Part", "## 1.1 Part"]
 
 
 class Charges:
