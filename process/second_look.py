@@ -17,7 +17,7 @@ from airgap.core.document import Block, Box, Line
 from airgap.layout.insertion import place_among
 from airgap.layout.literal import escaped
 
-MOST_PLACES, MOST_IN_ONE = 400, 24
+MOST_PLACES, MOST_IN_ONE = 400, 16
 """Places that are looked at again at most, and how many of them in one picture."""
 
 _ROW_HEIGHT = 40

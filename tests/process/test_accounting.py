@@ -341,7 +341,7 @@ def test_many_places_are_looked_at_in_pictures_that_an_engine_sees_well() -> Non
     places = [Box(80, 10 * number, 300, 10 * number + 20) for number in range(60)]
     closes = list(close_ups(image, places, [line.box for line in lines]))
     assert [cut_out.place for close in closes for cut_out in close.cut_outs] == places
-    assert max(close.picture.height for close in closes) < 2400
+    assert max(close.picture.height for close in closes) < 2240
 
 
 def test_cells_of_a_table_and_words_in_angle_brackets_are_found() -> None:
