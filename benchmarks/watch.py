@@ -15,7 +15,6 @@ import httpx
 
 from benchmarks.memory import _pss, _tree
 
-EVERY_SECONDS = 1.0
 PROBE_SECONDS = 0.05
 MIB = 1 << 20
 
@@ -36,10 +35,11 @@ class Sample:
 
 @dataclass
 class Watch:
-    """Samples once a second, on a thread. `answering` holds milliseconds of `/healthz`; infinite for none."""
+    """Samples on a thread, every so many seconds. `answering` holds ms of `/healthz`; infinite for none."""
 
     pid: int
     url: str = ""
+    every: float = 1.0
     samples: list[Sample] = field(default_factory=list)
     answering: list[float] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ class Watch:
                         len(tree) - 1,
                     )
                 )
-            if self._done.wait(EVERY_SECONDS):
+            if self._done.wait(self.every):
                 return
 
     def _probe(self) -> None:

@@ -219,6 +219,7 @@ def gather_target(
         shutil.copytree(wheelhouse, context / "build" / f"wheelhouse-{target}")
         build_image(context, target, reference, commit, archive)
     packages = [*sbom.python_packages(wheelhouse), *sbom.debian_packages(archive)]
+    packages += sbom.page_packages(ROOT / "web" / "package-lock.json")
     (folder / "sbom").mkdir(exist_ok=True)
     bom = sbom.bill_of_materials(f"airgap-ocr-{target}", VERSION, commit.identity, commit.epoch, packages)
     (folder / "sbom" / f"{target}.cdx.json").write_text(bom)

@@ -1,11 +1,12 @@
 """What an image consists of: a CycloneDX 1.6 bill of materials, and the licence texts.
 
-Python packages are read from the wheelhouse, Debian packages from the image's archive; neither is
-unpacked to disk or run. Equal inputs give equal bytes.
+Python packages are read from the wheelhouse, Debian packages from the image's archive, those of the page
+from its lock file; nothing is unpacked to disk or run. Equal inputs give equal bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
@@ -23,9 +24,11 @@ from pathlib import Path, PurePosixPath
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import DisjunctiveLicense
+from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+
+from deploy import licences
 
 _LICENCE_FILE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT|AUTHORS)", re.IGNORECASE)
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "airgap-ocr")
@@ -33,14 +36,20 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "airgap-ocr")
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package of an image. `texts`: licence file name → content."""
+    """One package of an image. `licence` is an SPDX expression; `texts`: licence file name → content."""
 
-    kind: str  # "pypi" or "deb"
+    kind: str  # "pypi", "deb" or "npm"
     name: str
     version: str
     licence: str
-    sha256: str | None
+    digest: tuple[HashAlgorithm, str] | None
     texts: dict[str, bytes]
+
+    @property
+    def url(self) -> PackageURL:
+        scope, _, name = self.name.rpartition("/")
+        namespace = "debian" if self.kind == "deb" else scope or None
+        return PackageURL(self.kind, namespace, name, self.version)
 
 
 def python_packages(wheelhouse: Path) -> Iterator[Package]:
@@ -63,10 +72,22 @@ def python_packages(wheelhouse: Path) -> Iterator[Package]:
             for value in metadata.get_all("Classifier", [])
             if value.startswith("License :: ")
         ]
-        declared = metadata["License-Expression"] or "; ".join(classifiers) or metadata["License"] or ""
-        licence = declared.strip().splitlines()[0][:120] if declared.strip() else "see its licence text"
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        said = (metadata["License-Expression"] or "", metadata["License"] or "", *classifiers)
+        licence = licences.of_python(metadata["Name"], said)
+        digest = (HashAlgorithm.SHA_256, hashlib.sha256(wheel.read_bytes()).hexdigest())
         yield Package("pypi", metadata["Name"], metadata["Version"], licence, digest, texts)
+
+
+def page_packages(lock_file: Path) -> Iterator[Package]:
+    """What the page is built from, by npm's lock file (version 3); what only builds it is left out."""
+    packages = json.loads(lock_file.read_text())["packages"]
+    for place, entry in sorted(packages.items()):
+        if not place or entry.get("dev") or entry.get("devOptional"):
+            continue
+        name = place.rpartition("node_modules/")[2]
+        licence = licences.spdx_of(str(entry.get("license", name))) or licences.reference(name)
+        digest = base64.b64decode(entry["integrity"].removeprefix("sha512-")).hex()
+        yield Package("npm", name, entry["version"], licence, (HashAlgorithm.SHA_512, digest), {})
 
 
 def debian_packages(archive: Path) -> Iterator[Package]:
@@ -89,7 +110,8 @@ def debian_packages(archive: Path) -> Iterator[Package]:
         if fields["Package"] and "installed" in (fields["Status"] or ""):
             name = fields["Package"]
             texts = {"copyright": copyrights[name]} if name in copyrights else {}
-            yield Package("deb", name, fields["Version"], "see its copyright file", None, texts)
+            licence = licences.of_debian(name, copyrights.get(name))
+            yield Package("deb", name, fields["Version"], licence, None, texts)
 
 
 def _member(archive: tarfile.TarFile, name: str) -> io.BufferedReader:
@@ -107,24 +129,27 @@ def bill_of_materials(name: str, version: str, commit: str, epoch: int, packages
         name=name, version=version, type=ComponentType.CONTAINER, bom_ref=f"{name}@{version}"
     )
     for package in packages:
-        namespace = "debian" if package.kind == "deb" else None
-        url = PackageURL(package.kind, namespace, package.name, package.version)
         bom.components.add(
             Component(
                 name=package.name,
                 version=package.version,
                 type=ComponentType.LIBRARY,
-                bom_ref=str(url),
-                purl=url,
-                licenses=[DisjunctiveLicense(name=package.licence)],
-                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=package.sha256)]
-                if package.sha256
-                else [],
+                bom_ref=str(package.url),
+                purl=package.url,
+                licenses=[_licence(package.licence)],
+                hashes=[HashType(alg=package.digest[0], content=package.digest[1])] if package.digest else [],
             )
         )
     bom.register_dependency(bom.metadata.component, bom.components)
     text: str = JsonV1Dot6(bom).output_as_string(indent=2)
     return text + "\n"
+
+
+def _licence(expression: str) -> DisjunctiveLicense | LicenseExpression:
+    """CycloneDX has one licence of the list by its id, and all else as an expression."""
+    if " " in expression or expression.startswith("LicenseRef-"):
+        return LicenseExpression(expression)
+    return DisjunctiveLicense(id=expression)
 
 
 def write_licences(folder: Path, packages: Iterable[Package]) -> None:

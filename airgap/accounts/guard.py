@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airgap.accounts.caller import ANONYMOUS, Caller
 from airgap.accounts.service import Accounts
 from airgap.core.errors import AirgapError, Unauthorized
+from airgap.db.away import AWAY, away
 from airgap.http.error_answers import error_response
 from airgap.monitoring.trace import Trace
 from airgap.monitoring.web import KindOf
@@ -32,6 +33,9 @@ OPEN_PATHS = frozenset(
         "/api/docs",
         "/openapi.json",
         "/api/auth/token",
+        "/api/auth/oidc/login",
+        "/api/auth/oidc/callback",
+        "/api/auth/oidc/token",
         "/api/auth/register",  # the route itself asks who may
         "/auth/token",
         "/auth/register",
@@ -67,6 +71,9 @@ class Guard:
             charge = await self._begin_charge(caller, scope, trace)
         except AirgapError as error:
             await _refuse(error, scope, receive, send)
+            return
+        except AWAY as error:
+            await _refuse(away(error), scope, receive, send)
             return
         scope["caller"] = caller
         trace.caller = f"{caller.id} {caller.name}" if caller is not ANONYMOUS else caller.id
@@ -110,7 +117,7 @@ class Guard:
             return ANONYMOUS
         try:
             caller = await self.accounts.identify(credential)
-        except Unauthorized:
+        except (Unauthorized, *AWAY):  # a probe with a login is answered whatever the database does
             if required:
                 raise
             return ANONYMOUS

@@ -31,9 +31,22 @@ def install(app: FastAPI, settings: Settings, engine: Engine, kind_of: KindOf) -
         service.parts.append(logins)
         for room in (router, other_names):
             app.include_router(room, dependencies=security(True))
+        _install_sign_in(app, settings, accounts)
         metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics", "/api/metrics"})
         app.add_middleware(Guard, accounts=accounts, kind_of=kind_of, open_paths=metrics_open)
     return (_observer(audit, engine),) if audit else ()
+
+
+def _install_sign_in(app: FastAPI, settings: Settings, accounts: Accounts) -> None:
+    """Signing in at the site's issuer, where there is one. What is off is not even imported."""
+    features = app.state.service.features
+    features["password_login"] = None if settings.password_login else "PASSWORD_LOGIN=0"
+    features["sign_in"] = None if settings.oidc_issuer else "OIDC_ISSUER is not set"
+    if settings.oidc_issuer:
+        from airgap.accounts import sign_in, sign_in_routes
+
+        app.state.sign_in = sign_in.SignIn(settings, accounts)
+        app.include_router(sign_in_routes.router)
 
 
 def open_audit_log(settings: Settings) -> AuditLog | None:

@@ -33,4 +33,10 @@ _pages_are_taken_beforehand = statements(
     (SELECT 'key:' || id FROM api_keys WHERE pages_per_day IS NULL)""",
 )
 
-STEPS: tuple[Step, ...] = (_release_0_1_0, _pages_are_taken_beforehand)
+# Persons of the site's issuer: a digest of the issuer and of its own name of them.
+_persons_of_an_issuer = statements(
+    "ALTER TABLE users ADD COLUMN subject VARCHAR(64)",
+    "CREATE UNIQUE INDEX ix_users_subject ON users (subject)",
+)
+
+STEPS: tuple[Step, ...] = (_release_0_1_0, _pages_are_taken_beforehand, _persons_of_an_issuer)

@@ -123,8 +123,21 @@ async def may_register(request: Request) -> Caller:
     raise Forbidden("Only an administrator may register accounts (REGISTRATION=admin).")
 
 
-@other_names.post("/auth/register", status_code=201, include_in_schema=False)
-@router.post("/register", status_code=201, summary="Make an account")
+async def passwords_are_on(request: Request) -> None:
+    """Raise `Forbidden` where the site has people sign in at its issuer alone."""
+    settings: Settings = request.app.state.service.settings
+    if not settings.password_login:
+        raise Forbidden(
+            "This server takes no passwords (PASSWORD_LOGIN=0).",
+            "Sign in at /api/auth/oidc/login in a browser; machines use an API key.",
+        )
+
+
+_WITH_PASSWORDS = [Depends(passwords_are_on)]
+
+
+@other_names.post("/auth/register", status_code=201, include_in_schema=False, dependencies=_WITH_PASSWORDS)
+@router.post("/register", status_code=201, summary="Make an account", dependencies=_WITH_PASSWORDS)
 async def register(
     request: Request,
     body: Registration,
@@ -139,8 +152,8 @@ async def register(
     return _user(user)
 
 
-@other_names.post("/auth/token", include_in_schema=False)
-@router.post("/token", summary="Log in: name and password for a bearer token")
+@other_names.post("/auth/token", include_in_schema=False, dependencies=_WITH_PASSWORDS)
+@router.post("/token", summary="Log in: name and password for a bearer token", dependencies=_WITH_PASSWORDS)
 async def token(
     request: Request,
     accounts: AccountsDep,
@@ -181,7 +194,12 @@ async def usage(caller: CallerDep) -> None:
     )
 
 
-@router.post("/password", status_code=204, summary="Change my password, which ends my other logins")
+@router.post(
+    "/password",
+    status_code=204,
+    summary="Change my password, which ends my other logins",
+    dependencies=_WITH_PASSWORDS,
+)
 async def password(
     request: Request,
     body: PasswordChange,

@@ -25,7 +25,7 @@ from airgap.accounts.credentials import (
 )
 from airgap.accounts.limits import Rates
 from airgap.accounts.store import ApiKey, Store, User
-from airgap.core.errors import Conflict, InvalidOption, NotFound, QuotaExceeded, Unauthorized
+from airgap.core.errors import Conflict, Forbidden, InvalidOption, NotFound, QuotaExceeded, Unauthorized
 from airgap.monitoring import metrics
 from config import Settings
 
@@ -196,6 +196,40 @@ class Accounts:
         if self._passwords.is_outdated(user.password_hash):
             await self._rehash(user, password)
         return self._tokens.issue(user.id, user.token_version), self._tokens.seconds, user
+
+    async def of_subject(self, subject: str, name: str, role: Role, *, create: bool) -> tuple[User, bool]:
+        """The account of a person of the issuer's, with this role from now on, and whether it is new.
+
+        Raises `Forbidden` for one that has ended, or that cannot be made.
+        """
+        user = await asyncio.to_thread(self._store.user_of, subject)
+        is_new = user is None
+        if user is None:
+            user = await self._made_for(subject, name, role, create)
+        elif user.role != role:
+            await asyncio.to_thread(self._store.set_role, user.id, role)
+        if not user.active:
+            raise Forbidden("The account of this person has ended.")
+        return user, is_new
+
+    async def _made_for(self, subject: str, name: str, role: Role, create: bool) -> User:
+        if not create:
+            raise Forbidden("There is no account for this person.")
+        try:
+            user = await asyncio.to_thread(self._store.add_user, _checked_name(name), "", role, subject)
+        except (Conflict, InvalidOption) as error:
+            raise Forbidden(
+                "No account can be made for this person: its name is taken, or is none for an account."
+            ) from error
+        metrics.USERS.inc()
+        return user
+
+    async def login_of(self, user_id: int) -> tuple[str, int]:
+        """A token for somebody who was identified, and its seconds. Raises `Unauthorized`."""
+        user = await asyncio.to_thread(self._store.user, user_id)
+        if user is None or not user.active:
+            raise Unauthorized("The login is not valid, or has ended.")
+        return self._tokens.issue(user.id, user.token_version), self._tokens.seconds
 
     async def label(self, name: str) -> str:
         """What a log may call the account of this name; a name that is nobody's by a keyed digest."""

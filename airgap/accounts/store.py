@@ -46,6 +46,7 @@ _users = Table(
     Column("active", Boolean, nullable=False, default=True),
     Column("token_version", Integer, nullable=False, default=0),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("subject", String(64), unique=True, index=True),
 )
 _keys = Table(
     "api_keys",
@@ -63,7 +64,10 @@ _keys = Table(
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`token_version` goes up when all logins of the user are to end."""
+    """`token_version` goes up when all logins of the user are to end.
+
+    `subject` says whose account it is at the site's issuer; None for one with a password of its own.
+    """
 
     id: int
     name: str
@@ -72,6 +76,7 @@ class User:
     active: bool
     token_version: int
     created_at: datetime
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +114,10 @@ class Store:
     def close(self) -> None:
         self._engine.dispose()
 
-    def add_user(self, name: str, password_hash: str, role: Role) -> User:
-        """Raises `Conflict` when the name is taken."""
+    def add_user(self, name: str, password_hash: str, role: Role, subject: str | None = None) -> User:
+        """Raises `Conflict` when the name or the subject is taken. An empty hash is no password's."""
         row = {"name": name, "password_hash": password_hash, "role": role, "created_at": _now()}
+        row["subject"] = subject
         try:
             with self._engine.begin() as connection:
                 connection.execute(insert(_users).values(row))
@@ -126,6 +132,12 @@ class Store:
 
     def user(self, user_id: int) -> User | None:
         return self._user(_users.c.id == user_id)
+
+    def user_of(self, subject: str) -> User | None:
+        return self._user(_users.c.subject == subject)
+
+    def set_role(self, user_id: int, role: Role) -> None:
+        self._update_user(user_id, role=role)
 
     def users(self) -> list[User]:
         with self._engine.connect() as connection:

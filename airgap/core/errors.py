@@ -10,6 +10,7 @@
     │   ├── UrlFetchFailed            url_fetch_failed     an allowed URL did not give a file
     │   └── ClientGone 499            client_gone          nobody waits for the answer; seen in logs alone
     ├── Unauthorized 401          unauthorized         no valid login or key
+    │   └── SignInFailed              sign_in_failed       the issuer's answer, or the browser's, is not valid
     ├── Forbidden 403             forbidden            a valid login without the right
     │   └── UrlRefused                url_refused          a URL that this site does not fetch
     ├── NotFound 404              not_found            nothing of this id that the caller may see
@@ -29,9 +30,11 @@
     ├── FeatureDisabled 501       feature_disabled
     ├── EngineUnavailable 503     engine_unavailable
     │   ├── EngineBusy 503            engine_busy          with Retry-After
+    │   ├── DatabaseUnavailable 503   database_unavailable with Retry-After
     │   ├── JobsUnavailable 503       jobs_unavailable     the jobs' database or folder cannot be used
     │   ├── TooManyJobs 503           too_many_jobs        with Retry-After
     │   └── StorageFull 503           storage_full         with Retry-After
+    ├── IssuerUnavailable 503     issuer_unavailable   the site's issuer of logins gives no proper answer
     ├── PageTimeout 504           page_timeout
     ├── EngineFailed 500          engine_failed        reading broke; the page is lost, not the server
     ├── PageRenderFailed 500      page_render_failed   only inside a page's `error`
@@ -111,6 +114,11 @@ class Unauthorized(AirgapError):
     code = "unauthorized"
     status = 401
     default_remedy = "Send `Authorization: Bearer …` with a token from /api/auth/token, or an API key."
+
+
+class SignInFailed(Unauthorized):
+    code = "sign_in_failed"
+    default_remedy = "Begin again at /api/auth/oidc/login, in one browser that keeps cookies."
 
 
 class Forbidden(AirgapError):
@@ -222,6 +230,11 @@ class EngineBusy(EngineUnavailable):
     default_remedy = "Try again after the seconds named in the Retry-After header."
 
 
+class DatabaseUnavailable(EngineUnavailable):
+    code = "database_unavailable"
+    default_remedy = "Try again soon; the site checks the server of DATABASE_URL, or the disk under DATA_DIR."
+
+
 class JobsUnavailable(EngineUnavailable):
     code = "jobs_unavailable"
     default_remedy = "Try again soon; GET / says why jobs cannot be taken."
@@ -235,6 +248,12 @@ class TooManyJobs(EngineUnavailable):
 class StorageFull(EngineUnavailable):
     code = "storage_full"
     default_remedy = "Try again later, or have the site make room in DATA_DIR."
+
+
+class IssuerUnavailable(AirgapError):
+    code = "issuer_unavailable"
+    status = 503
+    default_remedy = "Try again soon; the site checks OIDC_ISSUER, and the server's log says more."
 
 
 class PageTimeout(AirgapError):

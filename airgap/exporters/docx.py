@@ -2,7 +2,8 @@
 
 The page's text flows; its places on the paper are not kept. Every page begins a new one, and a page
 that could not be read says so. Running headers, footers and page numbers are those of the pages' sections, as
-they were printed; in a document with more of them than `MAX_SECTIONS` they stay in the text.
+they were printed, and a section has its pages' size; in a document with more of them than `MAX_SECTIONS`
+headers and footers stay in the text, and all pages have the size of the first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import docx
 import docx.section
 import docx.table
 import docx.text.paragraph
+from docx.enum.section import WD_ORIENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_BREAK
 from docx.oxml import OxmlElement
 from docx.oxml.table import CT_Tbl
@@ -34,15 +36,22 @@ from airgap.exporters.html_tables import Cell, Table
 from airgap.exporters.images import jpeg_bytes, page_figures
 from airgap.exporters.lines import xml_text
 from airgap.exporters.markdown import failure_reason
-from airgap.exporters.page_size import page_dpi
+from airgap.exporters.page_size import A4_LONG_SIDE, page_dpi, page_points
 from airgap.exporters.rich_text import Depths, Paragraph, Run, inline, rich_text
 from airgap.exporters.text import table_text
 from airgap.exporters.unread import blocks_with_marks
 
 MAX_SECTIONS = 400
 """Every one is two files in the DOCX, and slow to open."""
+SAME_SIZE = 0.05
+"""By how much of its sides a page may differ from the one before and count as being of its size."""
+MAX_POINTS = 1584.0  # Word's own limit
+MARGIN = 0.12
+"""The widest margin, in shares of the page's side."""
 MOST_BULLETS = 2
 """How deep Word's own styles of lists go, from 0."""
+A4 = (595.28, A4_LONG_SIDE)
+SIDES = ("left", "right", "top", "bottom")
 MAX_COLUMNS = 63  # Word's own limit
 MAX_CELLS = 20_000
 EMU_PER_INCH = 914_400
@@ -50,6 +59,8 @@ EMU_PER_INCH = 914_400
 PlacedCell = tuple[int, int, Cell]
 Running = tuple[tuple[str, ...], tuple[str, ...]]
 """The texts of a page's headers and of its footers."""
+Size = tuple[float, float]
+"""Width and height of a page in points."""
 
 
 def to_docx(document: Document, source: Source | None = None) -> bytes:
@@ -60,15 +71,16 @@ def to_docx(document: Document, source: Source | None = None) -> bytes:
     properties.author = "Airgap OCR"
     properties.comments = ""
     properties.title = xml_text(source.name)[:255] if source is not None else ""
-    running = _running(document)
-    for index, page in enumerate(document.pages):
-        if index and running[index] == running[index - 1]:
+    sections = _sections(document, source)
+    for index, (page, (running, size)) in enumerate(zip(document.pages, sections, strict=True)):
+        if index and sections[index] == sections[index - 1]:
             word.paragraph().add_run().add_break(WD_BREAK.PAGE)
         elif index:
-            word.end_section(running[index - 1])
-        _page(word, page, source, bool(running[index]))
-    if running:
-        word.set_running(running[-1])
+            word.end_section(sections[index - 1][0])
+        word.set_size(size)
+        _page(word, page, source, bool(running))
+    if sections:
+        word.set_running(sections[-1][0])
     buffer = io.BytesIO()
     word.document.save(buffer)
     return buffer.getvalue()
@@ -89,9 +101,20 @@ class Word:
         self.depths = Depths()
         self.keeps_with_next = False
         self._style_ids = {style.name: style.style_id for style in self.document.styles}
-        section: Any = self.document.sections[0]
-        self.width = section.page_width - section.left_margin - section.right_margin
-        self.height = section.page_height - section.top_margin - section.bottom_margin
+        self.width = self.height = Emu(0)
+        self._margins = {side: getattr(self.document.sections[0], f"{side}_margin") for side in SIDES}
+
+    def set_size(self, size: Size) -> None:
+        """Give the last section's pages their size; from here on text and figures have its room."""
+        section: Any = docx.section.Section(self._end, self.document.part)
+        scale = min(1.0, MAX_POINTS / max(size))
+        width, height = (Pt(side * scale) for side in size)
+        section.page_width, section.page_height = width, height
+        section.orientation = WD_ORIENT.LANDSCAPE if width > height else WD_ORIENT.PORTRAIT
+        for side, length in zip(SIDES, (width, width, height, height), strict=True):
+            setattr(section, f"{side}_margin", min(self._margins[side], int(MARGIN * length)))
+        self.width = Emu(width - section.left_margin - section.right_margin)
+        self.height = Emu(height - section.top_margin - section.bottom_margin)
 
     def paragraph(self, style: str | None = None) -> Any:
         """A new paragraph at the end."""
@@ -157,16 +180,36 @@ class Word:
                 column += span
 
 
-def _running(document: Document) -> list[Running | None]:
-    """Of each page the headers and the footers that its section has; None where they stay in the text."""
+def _sections(document: Document, source: Source | None) -> list[tuple[Running | None, Size]]:
+    """Of each page the headers and the footers that its section has, None where they stay in the text, and
+    the size of its paper."""
     found = []
     for page in document.pages:
         parts = [(part_of(block, page), block.text) for block in page.blocks]
         header = tuple(text for part, text in parts if part == "header")
         footer = tuple(text for part, text in parts if part == "footer")
         found.append((header, footer))
-    sections = sum(before != after for before, after in pairwise(found))
-    return [None] * len(found) if sections > MAX_SECTIONS else [*found]
+    sizes = _sizes(document, source)
+    sections = list(zip(found, sizes, strict=True))
+    if sum(before != after for before, after in pairwise(sections)) > MAX_SECTIONS:
+        return [(None, sizes[0]) for _ in found]
+    return [*sections]
+
+
+def _sizes(document: Document, source: Source | None) -> list[Size]:
+    """Of each page the size of its paper; nearly the same is the same."""
+    sizes: list[Size] = []
+    for page in document.pages:
+        size = page_points(page, source) if page.width and page.height else None
+        is_same = size is None or (
+            sizes and all(_alike(*sides) for sides in zip(size, sizes[-1], strict=True))
+        )
+        sizes.append((sizes[-1] if sizes else A4) if is_same or size is None else size)
+    return sizes
+
+
+def _alike(one: float, other: float) -> bool:
+    return abs(one - other) < SAME_SIZE * other
 
 
 def _page(word: Word, page: Page, source: Source | None, set_apart: bool) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from airgap.settings.section import Section
+from airgap.settings.section import CommaSeparated, Section
 
 _SQLITE = ("sqlite:", "sqlite+aiosqlite:", "sqlite+pysqlite:")
 
@@ -43,6 +44,55 @@ class AccountSettings(Section):
     audit_log: bool | None = Field(
         None, description="Keep the hash-chained audit log under DATA_DIR. Unset: where accounts are on."
     )
+
+    password_login: bool = Field(
+        True, description="Take names and passwords. Off: people sign in at OIDC_ISSUER alone."
+    )
+    oidc_issuer: str | None = Field(
+        None,
+        description="The site's issuer of logins (OpenID Connect), as it calls itself: "
+        "`https://login.example.org/realms/site`. No other host is spoken to.",
+    )
+    oidc_client_id: str | None = Field(None, description="What the issuer calls this server.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="This server's secret at the issuer; none for a public client."
+    )
+    oidc_scopes: str = Field("openid profile", description="What is asked of the issuer.")
+    oidc_username_claim: str = Field(
+        "preferred_username", description="Which claim names the account that is made for a person."
+    )
+    oidc_groups_claim: str = Field("groups", description="Which claim lists a person's groups.")
+    oidc_admin_groups: CommaSeparated = Field((), description="Who is in one of them is an administrator.")
+    oidc_user_groups: CommaSeparated = Field(
+        (), description="Who is in one of them may come in. None: all whom the issuer lets in."
+    )
+    oidc_create_users: bool = Field(True, description="Make an account at a person's first sign-in.")
+    oidc_redirect_uri: str | None = Field(
+        None,
+        description="Where the issuer sends browsers back to, `https://HOST/api/auth/oidc/callback`. "
+        "Unset: the host that the browser asked.",
+    )
+    oidc_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that the issuer's own is checked against. Unset: certifi's."
+    )
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_secure(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://unset")
+        if not parts.hostname or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+            raise ValueError("is no address such as `https://login.example.org`")
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("must be https: whoever is in between could let anybody in")
+        return value
+
+    @model_validator(mode="after")
+    def _has_an_issuer(self) -> AccountSettings:
+        if self.oidc_issuer and not (self.oidc_client_id and self.auth_enabled):
+            raise ValueError("OIDC_ISSUER needs OIDC_CLIENT_ID, and AUTH_ENABLED=1")
+        if self.auth_enabled and not (self.password_login or self.oidc_issuer):
+            raise ValueError("PASSWORD_LOGIN=0 without OIDC_ISSUER lets nobody in")
+        return self
 
     @field_validator("database_url")
     @classmethod

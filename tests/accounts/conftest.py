@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,13 @@ Login = Callable[..., dict[str, str]]
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server of our own."""
+    with own_postgresql() as (url, _):
+        yield url
+
+
+@contextmanager
+def own_postgresql() -> Iterator[tuple[str, list[str]]]:
+    """A PostgreSQL server: its URL, and the command line that `start` and `stop` are put after."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         pytest.skip("PostgreSQL is not installed")
@@ -39,14 +47,12 @@ def postgresql() -> Iterator[str]:
     subprocess.run(run, check=True, capture_output=True, cwd=folder)
     options = f"-p {port} -h 127.0.0.1 -k {folder} -F"
     control = [*as_user, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-    started = [*control, "-o", options, "-l", str(folder / "log"), "start"]
-    subprocess.run(started, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+    control += ["-o", options, "-l", str(folder / "log")]
+    subprocess.run([*control, "start"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
     try:
-        yield f"postgresql://airgap@127.0.0.1:{port}/postgres"
+        yield f"postgresql://airgap@127.0.0.1:{port}/postgres", control
     finally:
-        subprocess.run(
-            [*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL, cwd=folder
-        )
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd=folder)
         shutil.rmtree(folder)
 
 

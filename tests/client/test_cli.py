@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import httpx
 import pymupdf
 import pytest
 from PIL import Image
@@ -211,6 +213,16 @@ def test_a_folder_that_cannot_be_written_is_found_before_reading(tmp_path: Path)
         assert "Nothing can be written to" in result.stderr
 
 
+def wait_for_pages(server: str, reading: bool) -> None:
+    """Return once the server reads pages, or reads none any more."""
+    for _ in range(1200):
+        metrics = httpx.get(f"{server}/metrics").text
+        if (float(re.findall(r"^ocr_pages_reading (\S+)", metrics, re.M)[0]) > 0) is reading:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"waited in vain: {reading=}")
+
+
 @pytest.mark.parametrize("options", [("-o", "out"), ("--stream",), ("--job", "-o", "out")])
 def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
     options: tuple[str, ...], server: str, tmp_path: Path
@@ -218,6 +230,7 @@ def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
     files = [str(SAMPLES / "table.png"), str(SAMPLES / "booklet.pdf")]
     command = [sys.executable, "-m", "airgap.client", "send", *files, "--service", server, "--prompt", "hang"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+    wait_for_pages(server, False)
     with subprocess.Popen(
         [*command, *options], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     ) as sending:
@@ -226,7 +239,7 @@ def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
         if "--job" in options:
             said.append(sending.stderr.readline())
             assert "Job: " in said[-1]
-        time.sleep(1)  # until it waits for the answer
+        wait_for_pages(server, True)
         sending.send_signal(signal.SIGINT)
         said.append(sending.communicate(timeout=60)[1])
     assert sending.returncode == 130

@@ -69,6 +69,7 @@ def repository(root: Path) -> Path:
     wheel(root / "build" / "wheelhouse-cpu")
     (root / "web" / "dist").mkdir(parents=True)
     (root / "web" / "dist" / "index.html").write_text("<!doctype html>")
+    shutil.copy(source / "web" / "package-lock.json", root / "web")
     git = ["git", "-c", "user.name=n", "-c", "user.email=e@example.invalid", "-c", "commit.gpgsign=false"]
     for arguments in (
         ["init", "-q"],

@@ -7,11 +7,12 @@ import json
 import shutil
 import subprocess
 import zipfile
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pytest
 
-from deploy import bundle, sbom
+from deploy import bundle, licences, sbom
 from tests.conftest import ROOT
 from tests.deploy import factory
 
@@ -102,15 +103,74 @@ def test_it_holds_what_a_closed_machine_needs(sealed):
     } == names
 
 
-def test_the_bill_of_materials_lists_python_and_debian_packages(sealed):
+def test_the_bill_of_materials_lists_the_packages_of_python_debian_and_the_page(sealed):
     bom = json.loads((sealed / "sbom" / "cpu.cdx.json").read_text())
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
-    assert {component["purl"] for component in bom["components"]} == {
+    found = {component["purl"]: component for component in bom["components"]}
+    react = found.pop("pkg:npm/react@" + locked("react"))
+    assert react["licenses"] == [{"license": {"id": "MIT"}}]
+    assert len(react["hashes"][0]["content"]) == 128
+    assert "pkg:npm/%40tanstack/react-virtual@" + locked("@tanstack/react-virtual") in found
+    assert not any(purl.startswith("pkg:npm/vite") for purl in found)
+    assert {purl for purl in found if not purl.startswith("pkg:npm")} == {
         "pkg:pypi/tiny@1.0",
         "pkg:deb/debian/base-files@12.4%2Bdeb12u11",
     }
     with (sealed / "licences" / "cpu" / "packages.csv").open() as file:
-        assert [row["licence"] for row in csv.DictReader(file)] == ["MIT", "see its copyright file"]
+        licence = {row["name"]: row["licence"] for row in csv.DictReader(file)}
+    assert (licence["tiny"], licence["base-files"]) == ("MIT", "LicenseRef-Debian-base-files-copyright")
+    assert licence["dompurify"] == "(MPL-2.0 OR Apache-2.0)"
+
+
+def locked(name: str) -> str:
+    """The version of a package of the page."""
+    lock = json.loads((ROOT / "web" / "package-lock.json").read_text())
+    return str(lock["packages"][f"node_modules/{name}"]["version"])
+
+
+@pytest.mark.parametrize(
+    ("said", "spdx"),
+    [
+        ("MIT License", "MIT"),
+        ("Apache 2.0", "Apache-2.0"),
+        ("bsd-3-clause", "BSD-3-Clause"),
+        ("GPL-2+", "GPL-2.0-or-later"),
+        ("LGPL-2.1", "LGPL-2.1-only"),
+        ("MPL-2.0 AND MIT", "MPL-2.0 AND MIT"),
+        ("BSD License", None),
+        ("Copyright (c) 2005-2025, somebody", None),
+    ],
+)
+def test_what_a_package_says_is_an_spdx_expression_or_none(said, spdx):
+    assert licences.spdx_of(said) == spdx
+
+
+def test_every_locked_python_package_here_has_an_spdx_licence():
+    for line in (ROOT / "deploy" / "lock" / "requirements-cpu.lock").read_text().splitlines():
+        name = line.partition("==")[0]
+        if line.startswith("#"):
+            continue
+        try:
+            package = metadata(name)
+        except PackageNotFoundError:
+            continue
+        classifiers = [
+            one.rsplit(" :: ", 1)[-1] for one in package.get_all("Classifier", []) if "License" in one
+        ]
+        fields = [package[field] for field in ("License-Expression", "License") if field in package]
+        said = (*fields, *classifiers)
+        assert "see-its-text" not in licences.of_python(name, said), name
+
+
+def test_a_debian_copyright_file_names_its_licences():
+    text = (
+        b"Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+        b"Files: *\nLicense: GPL-2+ or Artistic\n\nFiles: a\nLicense: Expat\n\nLicense: my own\n words\n"
+    )
+    assert licences.of_debian("x", text) == (
+        "(Artistic-1.0-Perl OR GPL-2.0-or-later) AND LicenseRef-my-own AND MIT"
+    )
+    assert licences.of_debian("x", None) == "LicenseRef-Debian-x-copyright"
 
 
 def test_a_whole_bundle_is_accepted_anywhere(copy, workshop):

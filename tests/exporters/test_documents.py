@@ -10,6 +10,8 @@ from pathlib import Path
 
 import docx
 import pytest
+from docx.enum.section import WD_ORIENT
+from docx.shared import Emu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -203,6 +205,24 @@ def test_docx_holds_headings_paragraphs_tables_and_figures() -> None:
     ]
     assert len(word.inline_shapes) == 3
     assert word.inline_shapes[0].width / word.inline_shapes[0].height == pytest.approx(80 / 60, rel=0.02)
+
+
+def test_docx_has_the_pages_sizes() -> None:
+    """A4, a page scanned a little askew, a table on its side, a receipt, and more than Word can do."""
+    sizes = ((595, 842), (600, 835), (842, 595), (227, 600), (3000, 4000))
+    pages = [
+        Page(number, 100, 100, width_pt=width, height_pt=height, blocks=(block(),))
+        for number, (width, height) in enumerate(sizes, 1)
+    ]
+    word = docx.Document(io.BytesIO(export("docx", document(*pages))))
+    found = [
+        (round(Emu(one.page_width or 0).pt), round(Emu(one.page_height or 0).pt)) for one in word.sections
+    ]
+    assert found == [(595, 842), (842, 595), (227, 600), (1188, 1584)]
+    assert [one.orientation for one in word.sections][:2] == [WD_ORIENT.PORTRAIT, WD_ORIENT.LANDSCAPE]
+    receipt = word.sections[2]
+    margins = (receipt.left_margin or 0) + (receipt.right_margin or 0)
+    assert margins < (receipt.page_width or 0) / 3
 
 
 def test_docx_of_hostile_text_opens_and_links_nowhere() -> None:

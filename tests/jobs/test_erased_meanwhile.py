@@ -1,4 +1,4 @@
-"""Jobs that are erased while their last workflow is still ending: no trouble, and the log does not say so."""
+"""A job that is erased while its last workflow is still ending is no trouble, and the log is silent of it."""
 
 from __future__ import annotations
 

@@ -10,12 +10,20 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.mutants.changes import Change
 
-CHILDREN = {"airgap/exporters/searchable_pdf_child.py": "airgap/exporters/searchable_pdf.py"}
+ROOT = Path(__file__).resolve().parents[2]
+_WRITER = "airgap/exporters/searchable_pdf.py"
+CHILDREN = {
+    "airgap/exporters/searchable_pdf_child.py": _WRITER,
+    "airgap/exporters/ocrmypdf_plugin.py": _WRITER,
+    "airgap/exporters/shown_text.py": _WRITER,
+    "airgap/exporters/pdf_forms.py": _WRITER,
+}
 """What runs in bounded children, where nothing can measure, and who has it run there."""
 
 
@@ -65,18 +73,26 @@ class Covering:
         A line that only an import runs is looked after by the functions which use its name, and by whatever
         uses the file: by all tests of the test files that do, the quickest first.
         """
-        path = CHILDREN.get(change.path, change.path)
-        wanted = set(range(change.line, change.last_line + 1)) if path == change.path else set[int]()
+        path = change.path
+        wanted = range(change.line, change.last_line + 1)
         own = set[str]().union(*(self._lines[path][line] for line in wanted))
         served = set[str]().union(*(self._served[path][line] for line in wanted))
+        if path in CHILDREN:
+            served |= self._callers(CHILDREN[path])
         if own or (served and _inside_a_function(source, change.line)):
-            return self._ordered(change.path, own) + self._ordered(change.path, served - own)
+            return self._ordered(path, own) + self._ordered(path, served - own)
         touching = {test.partition("::")[0] for tests in self._lines[path].values() for test in tests}
         found = [test for test in self.seconds if test.partition("::")[0] in touching]
         users = set[str]().union(*(self._lines[path][line] for line in _users(source, change.line)))
         return sorted(
             found, key=lambda test: (self.seconds[test] > 0.1, test not in users, self.seconds[test])
         )
+
+    def _callers(self, path: str) -> set[str]:
+        """The tests that call a function of a file."""
+        source = (ROOT / path).read_bytes()
+        called = (tests for line, tests in self._lines[path].items() if _inside_a_function(source, line))
+        return set[str]().union(*called)
 
     def _ordered(self, path: str, tests: set[str]) -> list[str]:
         """By file: those of the file's own room first, then the quick ones."""
@@ -131,10 +147,11 @@ def _lines_with(names: set[str], tree: ast.AST) -> set[int]:
     }
 
 
-def covering(tree: Path, cache: Path, files: Iterable[str]) -> Covering:
+def covering(tree: Path, cache: Path, files: Iterable[str], at_once: int) -> Covering:
     """The map of these test files, measured where one of them or what it runs has changed."""
     cache.mkdir(parents=True, exist_ok=True)
-    return Covering([_measured(tree, file, cache) for file in files])
+    with ThreadPoolExecutor(at_once) as pool:
+        return Covering(pool.map(lambda file: _measured(tree, file, cache), files))
 
 
 def _measured(tree: Path, file: str, cache: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from airgap.layout.lines import Reading, TextLine
 UNACCENTED = frozenset({"en"})
 """Languages whose words go without accents, but for what they borrow."""
 LATIN_SHARE = 0.005
-"""Accents among a page's Latin letters below which its language has none: in English 0.0005, in Italian and
-German 0.01 to 0.02, in other languages of Europe more."""
+"""Letters that English lacks among a page's Latin ones below which its language has none: in English 0.0005,
+in Italian and German 0.01 to 0.02, in other languages of Europe more."""
 SAMPLE_LINES, FEWEST_LETTERS = 12, 60
 SURE, AS_LIKELY = 0.5, 0.1
 """An accent is doubtful if its letter has a probability below `SURE`, or the bare letter more than
@@ -63,7 +63,11 @@ class Alphabet:
 
 def has_accents(texts: Sequence[str]) -> bool:
     """Whether texts are of a language with accents; so where they are too short to tell."""
-    letters = "".join(texts)
-    accents = sum(bare(letter) is not None for letter in letters)
-    latin = accents + sum(letter.isascii() and letter.isalpha() for letter in letters)
-    return latin < FEWEST_LETTERS or accents > LATIN_SHARE * latin
+    latin = [letter for letter in "".join(texts) if is_latin_letter(letter)]
+    own = sum(not letter.isascii() for letter in latin)
+    return len(latin) < FEWEST_LETTERS or own > LATIN_SHARE * len(latin)
+
+
+@cache
+def is_latin_letter(character: str) -> bool:
+    return character.isalpha() and unicodedata.name(character, "").startswith("LATIN")

@@ -197,10 +197,20 @@ class _Page:
         """Regions in reading order; tables, equations and figures stand in them as insets."""
         networks = self._reader.layout
         if networks is None:
-            return PageLayout(self._view, self._lines).regions()
+            return PageLayout(self._view, self._lines, part=self._part).regions()
         areas = networks.areas.find(self._view.straight)
         self._reader.check()
-        return PageLayout(self._view, self._lines, areas, networks.tables.plan).regions()
+        return PageLayout(self._view, self._lines, areas, networks.tables.plan, self._part).regions()
+
+    def _part(self, line: TextLine, x0: float, x1: float) -> TextLine:
+        """The piece of a line between two x of the straightened page, with a quadrilateral of its own."""
+        quad = self._quads[line.index]
+        across = np.array([x0 - line.x0, x1 - line.x0]) / max(1.0, line.width)
+        upper, lower = (quad[a] + across[:, None] * (quad[b] - quad[a]) for a, b in ((0, 1), (3, 2)))
+        piece = np.array([upper[0], upper[1], lower[1], lower[0]], self._quads.dtype)
+        index = len(self._quads)
+        self._quads = np.concatenate([self._quads, piece[None]])
+        return TextLine((x0, line.y0, x1, line.y1), index, lambda: self._submit(index), self._settle)
 
     def _placed(self, piece: Piece) -> ReadPiece:
         lines = tuple(

@@ -42,6 +42,7 @@ def test_texts_tell_whether_their_language_has_accents() -> None:
     assert not has_accents([ENGLISH])
     assert has_accents([GERMAN])
     assert has_accents(["Total"]), "too short to tell"
+    assert has_accents([ENGLISH + " Łódź, straße, blåbær"]), "letters of their own count as accents do"
     assert not has_accents([ENGLISH * 5, "a Café"]), "what English borrows makes it no other language"
 
 

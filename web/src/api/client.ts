@@ -46,7 +46,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
   const headers = new Headers(init.headers);
   if (token && !headers.has("Authorization")) headers.set("Authorization", `Bearer ${token}`);
   if (!headers.has("Accept")) headers.set("Accept", "application/json");
-  const response = await reached(fetch(path, { ...init, headers, credentials: "omit" }));
+  const response = await reached(fetch(path, { credentials: "omit", ...init, headers }));
   if (response.ok) return response;
   const error = await problemOf(response);
   if (response.status === 401 && path !== "/api/auth/token") refused();

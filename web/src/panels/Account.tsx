@@ -4,7 +4,7 @@ import { describe, json, post, request } from "../api/client";
 import { clearDrafts } from "../state/drafts";
 import { say } from "../state/messages";
 import { cancelAll } from "../state/reader";
-import { login, logout, type Me, service } from "../state/service";
+import { has, login, logout, type Me, service, takesPasswords } from "../state/service";
 import { useStore } from "../state/store";
 import { useTexts } from "../texts";
 import { explained, sayProblem } from "../texts/problems";
@@ -25,39 +25,50 @@ interface ApiKey {
 
 export function Login() {
   const { t, language } = useTexts();
-  const [problem, setProblem] = useState("");
+  const { root, signInProblem } = useStore(service);
+  const [refused, setRefused] = useState("");
+  const problem = refused || (signInProblem && explained({ code: signInProblem, message: "", remedy: "" }, t, language).message);
   const submit = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    login(field(form, "username"), field(form, "password")).catch((error: unknown) => setProblem(explained(describe(error), t, language).message));
+    login(field(form, "username"), field(form, "password")).catch((error: unknown) => setRefused(explained(describe(error), t, language).message));
   };
   return (
     <Dialog title={t("login.title")}>
-      <form onSubmit={submit} className="stack">
-        <label>
-          {t("username")}
-          <input name="username" autoComplete="username" required autoFocus />
-        </label>
-        <label>
-          {t("password")}
-          <input name="password" type="password" autoComplete="current-password" required />
-        </label>
-        {problem && (
-          <p className="note failed" role="alert">
-            {problem}
-          </p>
-        )}
-        <button type="submit" className="primary">
-          {t("login")}
-        </button>
-      </form>
+      {problem && (
+        <p className="note failed" role="alert">
+          {problem}
+        </p>
+      )}
+      {has(root, "sign_in") && (
+        <p className="stack">
+          <button type="button" className="primary" autoFocus={!takesPasswords(root)} onClick={() => location.assign("/api/auth/oidc/login")}>
+            {t("login.issuer")}
+          </button>
+        </p>
+      )}
+      {takesPasswords(root) && (
+        <form onSubmit={submit} className="stack">
+          <label>
+            {t("username")}
+            <input name="username" autoComplete="username" required autoFocus />
+          </label>
+          <label>
+            {t("password")}
+            <input name="password" type="password" autoComplete="current-password" required />
+          </label>
+          <button type="submit" className="primary">
+            {t("login")}
+          </button>
+        </form>
+      )}
     </Dialog>
   );
 }
 
 export function Account({ onClose }: { onClose: () => void }) {
   const { t } = useTexts();
-  const { me } = useStore(service);
+  const { me, root } = useStore(service);
   if (!me) return null;
   const leave = (): void => {
     cancelAll();
@@ -75,7 +86,7 @@ export function Account({ onClose }: { onClose: () => void }) {
       </p>
       <Keys />
       {me.role === "admin" && <Users me={me} />}
-      <Password />
+      {takesPasswords(root) && <Password />}
     </Dialog>
   );
 }

@@ -1,6 +1,6 @@
 /** What the server says of itself, whether it answers, and who is logged in. */
 
-import { ApiError, hasToken, json, onLost, onRefused, request, setToken } from "../api/client";
+import { ApiError, describe, hasToken, json, onLost, onRefused, request, setToken } from "../api/client";
 import type { Info, Service } from "../api/types";
 import { Store } from "./store";
 
@@ -17,6 +17,8 @@ export interface ServiceState {
   me: Me | null;
   wantsLogin: boolean;
   unreachable: boolean;
+  /** The code of what kept somebody from signing in at the site's issuer; empty where nothing did. */
+  signInProblem: string;
 }
 
 export const service = new Store<ServiceState>({
@@ -25,6 +27,7 @@ export const service = new Store<ServiceState>({
   me: null,
   wantsLogin: false,
   unreachable: false,
+  signInProblem: "",
 });
 
 const SOON_MS = 3000;
@@ -40,7 +43,24 @@ export function start(): void {
     service.update((s) => ({ ...s, unreachable: true }));
     askIn(SOON_MS);
   });
-  void look();
+  void comeBack().then(look);
+}
+
+/** Take up the login where the browser has just come back from the site's issuer. */
+async function comeBack(): Promise<void> {
+  const code = new URLSearchParams(location.search).get("sign_in");
+  if (code === null) return;
+  history.replaceState(null, "", location.pathname + location.hash);
+  if (code !== "ok") {
+    service.update((s) => ({ ...s, signInProblem: code }));
+    return;
+  }
+  try {
+    const fetched = await json<{ access_token: string }>("/api/auth/oidc/token", { method: "POST", credentials: "same-origin" });
+    setToken(fetched.access_token);
+  } catch (error) {
+    service.update((s) => ({ ...s, signInProblem: describe(error).code }));
+  }
 }
 
 /** Ask now, whenever the next time was to be. */
@@ -95,6 +115,11 @@ export function logout(): void {
 /** The prompts by name; none where the engine takes none. */
 export function promptsOf(info: Info | null): Record<string, string> {
   return info?.engine.supports_prompt ? info.prompts : {};
+}
+
+/** Whether names and passwords are taken; a server that does not say takes them. */
+export function takesPasswords(root: Service | null): boolean {
+  return root?.features["password_login"]?.available ?? true;
 }
 
 /** Whether a feature is on; one that the server does not name is not there. */
