@@ -106,10 +106,7 @@ class Reader:
             self.requests -= 1
 
     async def recognize(
-        self,
-        source: Source,
-        options: ReadOptions,
-        on_page: Callable[[Page], None] | None = None,
+        self, source: Source, options: ReadOptions, on_page: Callable[[Page], None] | None = None
     ) -> Document:
         """Read all pages of `source`. `on_page` is called with each by itself, in order, for progress.
 

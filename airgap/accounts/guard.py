@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airgap.accounts.caller import ANONYMOUS, Caller
 from airgap.accounts.service import Accounts
 from airgap.core.errors import AirgapError, Unauthorized
+from airgap.db.away import AWAY, away
 from airgap.http.error_answers import error_response
 from airgap.monitoring.trace import Trace
 from airgap.monitoring.web import KindOf
@@ -71,6 +72,9 @@ class Guard:
         except AirgapError as error:
             await _refuse(error, scope, receive, send)
             return
+        except AWAY as error:
+            await _refuse(away(error), scope, receive, send)
+            return
         scope["caller"] = caller
         trace.caller = f"{caller.id} {caller.name}" if caller is not ANONYMOUS else caller.id
 
@@ -113,7 +117,7 @@ class Guard:
             return ANONYMOUS
         try:
             caller = await self.accounts.identify(credential)
-        except Unauthorized:
+        except (Unauthorized, *AWAY):  # a probe with a login is answered whatever the database does
             if required:
                 raise
             return ANONYMOUS

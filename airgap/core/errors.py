@@ -30,6 +30,7 @@
     ├── FeatureDisabled 501       feature_disabled
     ├── EngineUnavailable 503     engine_unavailable
     │   ├── EngineBusy 503            engine_busy          with Retry-After
+    │   ├── DatabaseUnavailable 503   database_unavailable with Retry-After
     │   ├── JobsUnavailable 503       jobs_unavailable     the jobs' database or folder cannot be used
     │   ├── TooManyJobs 503           too_many_jobs        with Retry-After
     │   └── StorageFull 503           storage_full         with Retry-After
@@ -227,6 +228,11 @@ class EngineUnavailable(AirgapError):
 class EngineBusy(EngineUnavailable):
     code = "engine_busy"
     default_remedy = "Try again after the seconds named in the Retry-After header."
+
+
+class DatabaseUnavailable(EngineUnavailable):
+    code = "database_unavailable"
+    default_remedy = "Try again soon; the site checks the server of DATABASE_URL, or the disk under DATA_DIR."
 
 
 class JobsUnavailable(EngineUnavailable):

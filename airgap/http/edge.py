@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airgap.core.errors import AirgapError, BadRequest, InvalidOption
+from airgap.db.away import AWAY, away
 from airgap.http.bodies import BodyLimit
 from airgap.http.error_answers import error_response
 from airgap.http.forwarded import Forwarded
@@ -69,6 +70,8 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OSError, _os_error)
+    for kind in AWAY:
+        app.add_exception_handler(kind, _database_away)
     app.add_middleware(Reservation, room=Room(settings.data_dir), refuse=error_response)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, max_mb=settings.max_upload_mb)
     if settings.cors_allow_origins:
@@ -124,6 +127,10 @@ async def _os_error(request: Request, error: Exception) -> JSONResponse:
         raise error
     log.error("request %s found no room on the disk: %s", request_id_of(request), error)
     return error_response(no_room(), request_id_of(request))
+
+
+async def _database_away(request: Request, error: Exception) -> JSONResponse:
+    return error_response(away(error), request_id_of(request))
 
 
 def _code(status: int) -> str:

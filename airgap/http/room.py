@@ -25,11 +25,11 @@ KEPT_FREE = 64 << 20
 COPIES = 2
 """A form's file lies on the disk as it came, and as the file that is read."""
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error says that the disk has no room."""
+    """Whether an error says that the disk takes nothing more: it is full, or has become read-only."""
     return isinstance(error, OSError) and error.errno in _FULL
 
 

@@ -29,7 +29,7 @@ from airgap.jobs.plan import Plan, Spec
 
 SCHEMA_VERSION = 1
 _PAGES_PER_FOLDER = 1000
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK}
 _ERASED = ".erased-"
 _INCOMING = ".incoming-"

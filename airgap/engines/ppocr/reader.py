@@ -20,6 +20,7 @@ from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
+from airgap.engines.ppocr.raised import with_raised
 from airgap.engines.ppocr.scripts import Tesseract, is_foreign, is_rule
 from airgap.layout.code import code_of
 from airgap.layout.furniture import number_places
@@ -260,7 +261,9 @@ class _Page:
         settled = self.foreign.settle(line, reading, self._region_lines.get(line.index, [line]))
         if settled is None:
             is_read = reading.confidence >= MIN_CONFIDENCE and not is_rule(reading.text)
-            return self._alphabet.settled(reading) if is_read else Reading("", 0.0)
+            if not is_read:
+                return Reading("", 0.0)
+            return with_raised(lambda: self._strip(line.index, STRIP_HEIGHT), self._alphabet.settled(reading))
         return settled
 
     def _unreadable_pieces(self) -> Iterator[ReadPiece]:

@@ -324,6 +324,8 @@ export const en = {
   "remedy.feature_disabled": "Choose another way, or ask the administrator.",
   "problem.engine_unavailable": "No page can be read right now.",
   "remedy.engine_unavailable": "Wait until the dot at the top is green, then read again.",
+  "problem.database_unavailable": "The server's database does not answer.",
+  "remedy.database_unavailable": "Try again soon; if it stays so, ask the site's administrator.",
   "problem.engine_busy": "The server has as much to do as it can take.",
   "remedy.engine_busy": "Read again in a minute.",
   "problem.jobs_unavailable": "Jobs cannot be taken right now.",

@@ -324,6 +324,8 @@ export const ru: Texts = {
   "remedy.feature_disabled": "Выберите другой способ или обратитесь к администратору.",
   "problem.engine_unavailable": "Сейчас страницы не читаются.",
   "remedy.engine_unavailable": "Дождитесь зелёной точки вверху и прочитайте снова.",
+  "problem.database_unavailable": "База данных сервера не отвечает.",
+  "remedy.database_unavailable": "Попробуйте позже; если не поможет, обратитесь к администратору.",
   "problem.engine_busy": "Сервер занят до предела.",
   "remedy.engine_busy": "Прочитайте снова через минуту.",
   "problem.jobs_unavailable": "Сейчас задания не принимаются.",

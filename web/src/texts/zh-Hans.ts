@@ -323,6 +323,8 @@ export const zhHans: Texts = {
   "remedy.feature_disabled": "请改用其他方式，或联系管理员。",
   "problem.engine_unavailable": "目前无法识别页面。",
   "remedy.engine_unavailable": "请等顶部的圆点变绿后再识别。",
+  "problem.database_unavailable": "服务器的数据库没有响应。",
+  "remedy.database_unavailable": "请稍后再试；如仍如此，请联系系统管理员。",
   "problem.engine_busy": "服务器目前繁忙。",
   "remedy.engine_busy": "请于一分钟后再试。",
   "problem.jobs_unavailable": "目前无法接受作业。",

@@ -323,6 +323,8 @@ export const zhHant: Texts = {
   "remedy.feature_disabled": "請改用其他方式，或洽管理員。",
   "problem.engine_unavailable": "目前無法辨識頁面。",
   "remedy.engine_unavailable": "請等頂端的圓點變綠後再辨識。",
+  "problem.database_unavailable": "伺服器的資料庫沒有回應。",
+  "remedy.database_unavailable": "請稍後再試；若仍如此，請洽系統管理員。",
   "problem.engine_busy": "伺服器目前忙碌。",
   "remedy.engine_busy": "請於一分鐘後再試。",
   "problem.jobs_unavailable": "目前無法接受作業。",

@@ -1,0 +1,23 @@
+"""A database that is away: gone, stopped, locked, or on a disk that cannot be written."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from airgap.core.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+AWAY = (OperationalError, InterfaceError, NoConnection)
+"""What SQLAlchemy raises then. Each call has its own connection, so that the next one may find it back."""
+
+RETRY_SECONDS = 5
+
+
+def away(error: Exception) -> DatabaseUnavailable:
+    """What a request is told; the log says what the database said, without the statement."""
+    log.error("the database is away: %s", str(getattr(error, "orig", error)).splitlines()[0][:300])
+    return DatabaseUnavailable("The server's database does not answer.", retry_after=RETRY_SECONDS)

@@ -1,0 +1,57 @@
+"""A clock that is set forward or back by a day: jobs go on, and logins end when their time is over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.accounts.conftest import ADMIN, SECRET_KEY
+from tests.jobs.conftest import MakeServer
+from tests.jobs.helpers import done, pdf, picture
+
+pytestmark = pytest.mark.faults
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="Debian's faketime is not installed")
+@pytest.mark.parametrize("jump", ["+1d", "-1d"])
+def test_a_day_more_or_less(
+    make_server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: str
+) -> None:
+    now = tmp_path / "now"
+    now.write_text("+0")
+    for name, value in {
+        "LD_PRELOAD": str(LIBRARY),
+        "FAKETIME_TIMESTAMP_FILE": str(now),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_RESET": "1",
+    }.items():
+        monkeypatch.setitem(os.environ, name, value)
+    server = make_server(
+        FAKE_SECONDS_PER_PAGE="0.1",
+        AUTH_ENABLED="1",
+        SECRET_KEY=SECRET_KEY,
+        BOOTSTRAP_USER=ADMIN[0],
+        BOOTSTRAP_PASS=ADMIN[1],
+    ).start()
+    form = {"username": ADMIN[0], "password": ADMIN[1]}
+
+    def log_in() -> None:
+        token = server.client.post("/api/auth/token", data=form).raise_for_status().json()["access_token"]
+        server.client.headers["Authorization"] = f"Bearer {token}"
+
+    log_in()
+    job = server.submit(pdf(40))["id"]
+    server.wait(job, lambda found: done(found) >= 4)
+    now.write_text(jump)
+    if jump == "+1d":
+        assert server.client.get("/api/auth/me").status_code == 401
+    log_in()
+    answer = server.client.post("/ocr/image/simple", files={"file": ("a.png", picture())})
+    assert answer.status_code == 200
+    assert server.finish(job)["ledger"]["ok"] == 40
+    assert server.finish(server.submit(pdf(3))["id"])["ledger"]["ok"] == 3
+    assert len(server.result(job)) > 1
