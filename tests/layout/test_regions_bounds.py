@@ -286,6 +286,13 @@ def test_many_columns_are_read_one_after_another() -> None:
     assert [id(o) for o in found] == [id(o) for lines in columns for o in lines]
 
 
+def test_what_stands_above_columns_low_on_the_page_is_read_before_them() -> None:
+    above, below = line(0, 560, 860), line(0, 960, 860)
+    columns = [*column(0, 400, 12, top=600, pitch=26), *column(460, 860, 12, top=600, pitch=26)]
+    found = [o for region in regions([below, *columns, above]) for o in region.lines]
+    assert (found[0], found[-1]) == (above, below)
+
+
 # --- line numbers --------------------------------------------------------------------------------
 
 
