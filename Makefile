@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs test-vllm test-clients bench-gpu verify-model wheel bundle image test-image mutants coverage clean
+.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs soak attacks test-vllm test-clients bench-gpu verify-model wheel bundle image test-image mutants coverage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,13 @@ test-jobs: $(VENV)/.dev ## jobs of 300 pages whose server is killed twenty times
 
 bench-jobs: $(VENV)/.dev ## what durable jobs cost, and how long people wait for them
 	$(BIN)/python -m benchmarks.jobs
+
+soak: $(VENV)/.dev ## disks, databases and clocks taken away, then many clients in 4 GB (root): [SOAK="--clients 200 --minutes 20 --documents 1000"]
+	$(BIN)/python -m pytest -q -m faults $(LAST_FAILED) tests/faults
+	$(BIN)/python -m benchmarks.soak $(or $(SOAK),--clients 24 --minutes 3 --documents 60)
+
+attacks: $(VENV)/.dev ## the attacks of tests/attacks twice over on one server in 4 GB (root): answers and memory meanwhile
+	$(BIN)/python -m benchmarks.attacks
 
 test-vllm: ## the engines that need torch, on tiny checkpoints, in an environment of their own (3 GB)
 	tests/vllm/setup_env.sh .venv-vllm

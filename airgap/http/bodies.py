@@ -10,11 +10,13 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from email.message import Message as Header
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic_core import from_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airgap.core.errors import AirgapError, BadRequest, RequestTimeout, TooLarge, UploadTooLarge
@@ -31,6 +33,10 @@ BODY_SECONDS = 60.0
 JSON_DEPTH = 64
 JSON_TOKENS = 200_000
 """Most brackets, commas and strings of a JSON body: what its objects take in memory is bounded by them."""
+
+JSON_TEXT_BYTES = 16 << 20
+"""Most bytes of one JSON string that is not plain ASCII, as base64 is: in memory each of its characters takes
+as much as the widest, up to four bytes."""
 
 _CHARSETS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1"})
 _TOKEN = re.compile(rb'["\[\]{},]')
@@ -107,6 +113,8 @@ class Structure:
         self._tokens = 0
         self._in_string = False
         self._carried = b""
+        self._length = 0
+        self._is_plain = True
 
     def feed(self, piece: bytes) -> None:
         """Raises `TooLarge`."""
@@ -119,6 +127,7 @@ class Structure:
 
     def _string(self, data: bytes, at: int) -> int:
         end = _STRING.match(data, at)
+        self._measure(data[at : end.end() if end else at])
         at = end.end() if end else at
         if at < len(data) and data[at : at + 1] == b"\\":  # its other half comes with the next piece
             self._carried = b"\\"
@@ -126,12 +135,19 @@ class Structure:
         self._in_string = at >= len(data)
         return at + 1
 
+    def _measure(self, part: bytes) -> None:
+        """Count a part of the string that is being read."""
+        self._length += len(part)
+        self._is_plain = self._is_plain and part.isascii() and b"\\u" not in part
+        if self._length > JSON_TEXT_BYTES and not self._is_plain:
+            raise TooLarge(f"The JSON has a text of more than {JSON_TEXT_BYTES >> 20} MiB.")
+
     def _between(self, data: bytes, at: int) -> int:
         for token in _TOKEN.finditer(data, at):
             self._tokens += 1
             sign = token.group()
             if sign == b'"':
-                self._in_string = True
+                self._in_string, self._length, self._is_plain = True, 0, True
                 return token.end()
             if sign in b"[{":
                 self._depth += 1
@@ -165,7 +181,7 @@ class JsonRoute(APIRoute):
 
 def parsed(body: bytes) -> Any:
     """The JSON of a body. Raises `BadRequest` for half a character, and what `json.loads` raises."""
-    found = json.loads(body)
+    found = _loaded(body)
     if _SURROGATE.search(body):
         try:
             json.dumps(found, ensure_ascii=False).encode()
@@ -174,6 +190,15 @@ def parsed(body: bytes) -> Any:
                 "A text in the JSON holds half a character (a lone surrogate).", "Send whole characters."
             ) from error
     return found
+
+
+def _loaded(body: bytes) -> Any:
+    """What `json.loads` makes of a body, which turns it into text first: with one character of four bytes in
+    it, into one of four times its size."""
+    if not body.isascii():
+        with suppress(ValueError):
+            return from_json(body)
+    return json.loads(body)
 
 
 def _content_type(headers: dict[bytes, bytes]) -> Header:

@@ -133,6 +133,16 @@ def test_a_large_json_of_a_stranger_is_not_taken(target: Target) -> None:
     assert_refused(answer, 413, "upload_too_large")
 
 
+@pytest.mark.parametrize("widest", ["x", "😀"], ids=["plain", "wide"])
+def test_one_very_long_text(target: Target, widest: str) -> None:
+    """Each character of a text takes as much memory as its widest."""
+    text = b"x" * (190 << 20) + widest.encode()
+    body = b'{"messages": [{"role": "user", "content": "' + text + b'"}], "prompt": 1}'
+    answer = target.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
+    assert 400 <= answer.status_code < 500 or answer.status_code == 200
+    assert target.post("/v1/chat/completions", json={"messages": []}).json()["error"]
+
+
 def test_wrong_passwords_at_once(target: Target) -> None:
     form = {"username": "nobody", "password": "wrong"}
     answers = at_once(lambda _: target.stranger.post("/api/auth/token", data=form), 20 * min(3, TIMES))

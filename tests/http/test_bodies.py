@@ -61,6 +61,32 @@ def test_json_may_have_so_many_parts_and_no_more(unit: bytes) -> None:
         fed(unit * (JSON_TOKENS // tokens + 2))
 
 
+@pytest.mark.parametrize("wide", ["é".encode(), "中".encode(), "😀".encode(), b"\\u4e2d"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_wide_text_may_be_so_long_and_no_longer(
+    wide: bytes, first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "JSON_TEXT_BYTES", 1000)
+
+    def body(length: int) -> bytes:
+        plain = b"x" * (length - len(wide))
+        return b'{"a": "' + (wide + plain if first else plain + wide) + b'", "b": "' + wide + b'"}'
+
+    for size in (7, 4096):
+        fed(body(1000), size)
+        with pytest.raises(TooLarge):
+            fed(body(1001), size)
+        fed(b'{"image": "' + b"A" * 5000 + b'", "prompt": "' + wide + b'"}', size)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": "中😀", "b": [1, 2.5, null]}', '{"a": "é", "a": 2}', '["é", 1e400, NaN]']
+)
+def test_a_wide_body_is_parsed_as_a_plain_one(text: str) -> None:
+    plain = bodies.parsed(json.dumps(json.loads(text)).encode())
+    assert repr(bodies.parsed(text.encode())) == repr(plain)
+
+
 def test_every_route_with_a_json_body_parses_it_on_a_thread(tmp_path: Path) -> None:
     secret = SecretStr("s" * 40)
     app = create_app(Settings(backend="fake", auth_enabled=True, secret_key=secret, data_dir=tmp_path))

@@ -18,6 +18,7 @@ from airgap.core.document import UNREADABLE, Box, Line
 from airgap.engines.ppocr.alphabet import Alphabet
 from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
+from airgap.engines.ppocr.long_pictures import parts
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from airgap.engines.ppocr.raised import with_raised
@@ -122,6 +123,10 @@ class PageReader:
         return view, self._detect(view.pixels), Finding(0, score, {})
 
     def _detect(self, picture: Picture) -> Quads:
+        found = [self._detect_part(part) + np.array(start, np.float32) for start, part in parts(picture)]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _detect_part(self, picture: Picture) -> Quads:
         self.check()
         quads = self.networks.detector.detect(picture, DETECTION_SIDE)
         longest = max(picture.shape[:2])
