@@ -247,7 +247,7 @@ def gutter(gap: int = 60, top: float = 0) -> bool:
 
 
 def test_a_gutter_has_a_least_width_and_a_least_length() -> None:
-    assert first(range(-6, 0), gutter) == -3
+    assert first(range(-24, 0), gutter) == -HEIGHT
     assert first(range(224, 230), lambda top: not gutter(top=top)) == 227
 
 
