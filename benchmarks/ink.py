@@ -32,7 +32,7 @@ from airgap.engines.ppocr.engine import RapidOcrEngine
 from airgap.exporters.json_export import page_from_dict, page_to_dict
 from benchmarks.pages import TruthPage, read_pages
 from process.accounting import account_for
-from process.ink_ledger import places_of, take_account
+from process.ink_ledger import loose_places, places_of, take_account
 from process.left_out import left_out
 from process.marks import Survey, survey
 from process.thin_text import FEWEST_LETTERS, SURE, thin_blocks
@@ -242,7 +242,8 @@ async def measure(engine: RapidOcrEngine, reads: Sequence[Read], count: int, see
     untouched, spent = dict[str, int](), 0.0
     for read in reads:
         started = time.process_time()
-        account = take_account(read.image, places_of(read.page.blocks))
+        blocks = read.page.blocks
+        account = take_account(read.image, places_of(blocks), (), loose_places(blocks))
         spent += time.process_time() - started
         if account.unread:
             untouched[read.name] = len(account.unread)

@@ -21,7 +21,7 @@ from airgap.core.errors import AirgapError
 from airgap.monitoring import metrics
 from process.layer_check import borne_out, samples
 from process.left_out import insert_missing, left_out
-from process.second_look import close_up, insert
+from process.second_look import close_up, close_ups, insert
 from process.second_reader import SecondReader
 from process.work import in_turn
 
@@ -255,14 +255,22 @@ async def _read_again(blocks: tuple[Block, ...], sight: _Sight, again: Again | N
     account = await in_turn(take_account, sight.seen, places, whole.missing, loose_places(blocks))
     if not account.unread:
         return replace(whole, account=account)
-    close = await in_turn(close_up, sight.image, account.unread, places)
-    name, read = await again(close.picture)
-    found = close.blocks(read, name)
+    name, found = await _looked_at_again(sight.image, account.unread, places, again)
     if not (found or whole.filled):
         return replace(whole, account=account)
     blocks = insert(whole.blocks, found)
     missing = tuple(box for box in whole.missing if not any(_is_in(box, block.boxes) for block in found))
     return _Reading(blocks, places_of(blocks), whole.filled + len(found), name, missing)
+
+
+async def _looked_at_again(
+    image: Image, unread: Sequence[Box], places: Sequence[Box], again: Again
+) -> tuple[str, list[Block]]:
+    name, found = "", list[Block]()
+    for close in await in_turn(lambda: list(close_ups(image, unread, places))):
+        name, read = await again(close.picture)
+        found += close.blocks(read, name)
+    return name, found
 
 
 async def _completed(

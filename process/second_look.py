@@ -17,7 +17,8 @@ from airgap.core.document import Block, Box, Line
 from airgap.layout.insertion import place_among
 from airgap.layout.literal import escaped
 
-MOST_PLACES = 400
+MOST_PLACES, MOST_IN_ONE = 400, 16
+"""Places that are looked at again at most, and how many of them in one picture."""
 
 _ROW_HEIGHT = 40
 """Pixels that a row of text is to be tall in the picture."""
@@ -117,6 +118,13 @@ def close_up(image: Image.Image, places: Sequence[Box], read: Sequence[Box]) -> 
         piece = piece.resize((cut_out.width, cut_out.height), Image.Resampling.BICUBIC)
         picture.paste(piece, (_BETWEEN, cut_out.top))
     return CloseUp(picture, tuple(cut_outs))
+
+
+def close_ups(image: Image.Image, places: Sequence[Box], read: Sequence[Box]) -> Iterator[CloseUp]:
+    """`close_up` of so many places at a time as an engine still sees well in one picture."""
+    places = places[:MOST_PLACES]
+    for start in range(0, len(places), MOST_IN_ONE):
+        yield close_up(image, places[start : start + MOST_IN_ONE], read)
 
 
 def _piece(image: Image.Image, cut_out: _CutOut, read: Sequence[Box]) -> Image.Image:

@@ -109,7 +109,6 @@ def _warnings(result: dict[str, object], active: str) -> tuple[str, ...]:
 
 def _page_job(page: Page, index: int) -> dict[str, object]:
     """What the child needs of a page, in plain values; `index` counts in the PDF, from 0."""
-    lines = [line for _, lines in page_lines(page) for line in lines]
     return {
         "index": index,
         "width": page.width,
@@ -118,8 +117,10 @@ def _page_job(page: Page, index: int) -> dict[str, object]:
             {
                 "box": _corners(line.box),
                 "turn": line.turn,
+                "within": None if line.exact else _corners(Box.around(block.boxes)),
                 "words": [(word.text, _corners(word.box)) for word in line.words()],
             }
+            for block, lines in page_lines(page)
             for line in lines
         ],
     }

@@ -1,13 +1,14 @@
 """Which lines that were read a PDF page shows as text of its own, so that they need not be laid beneath it.
 
 A line is there when the characters that the page draws in its place are the line's. Their places alone
-do not tell: a font without a usable Unicode map draws letters that nobody can search for.
+do not tell: a font without a usable Unicode map draws letters that nobody can search for. Of a block whose
+lines are not known, because a person corrected it or the engine knows none, each word is looked for.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pymupdf
@@ -27,10 +28,31 @@ _Squares = dict[tuple[int, int], list[tuple[_Point, str]]]
 def unseen(page: dict[str, Any], shown: pymupdf.Page) -> list[dict[str, Any]]:
     """The lines of `page` (as `searchable_pdf` sends it) but for those that `shown` has as text."""
     squares: _Squares = {}
-    for (x, y), character in _characters(page, shown):
+    characters = list(_characters(page, shown))
+    for (x, y), character in characters:
         squares.setdefault((int(x // _CELL), int(y // _CELL)), []).append(((x, y), character))
     size = (page["width"], page["height"])
-    return [line for line in page["lines"] if not _is_there(line, squares, size)]
+    exact = [line for line in page["lines"] if not line["within"] and not _is_there(line, squares, size)]
+    return exact + _missing([line for line in page["lines"] if line["within"]], characters)
+
+
+def _missing(
+    lines: Sequence[dict[str, Any]], characters: Sequence[tuple[_Point, str]]
+) -> list[dict[str, Any]]:
+    """Lines whose places were shared out, with those of their words that their block does not show."""
+    texts: dict[tuple[float, ...], str] = {}
+    for box in {tuple(line["within"]) for line in lines}:
+        x0, y0, x1, y1 = box
+        inside = (c for (x, y), c in characters if x0 <= x <= x1 and y0 <= y <= y1)
+        texts[box] = folded("".join(inside))
+    found = [
+        {
+            **line,
+            "words": [word for word in line["words"] if folded(word[0]) not in texts[tuple(line["within"])]],
+        }
+        for line in lines
+    ]
+    return [line for line in found if line["words"]]
 
 
 def _characters(page: dict[str, Any], shown: pymupdf.Page) -> Iterator[tuple[_Point, str]]:

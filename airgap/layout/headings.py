@@ -102,6 +102,8 @@ def _levels(headings: Sequence[_Heading]) -> list[int]:
         h.own for h, rank in zip(headings, ranks, strict=True) if rank == 0 and not (h.style and h.style[1])
     )
     first = min(top, key=lambda level: (-top[level], level), default=min(h.own for h in headings))
+    if ranks[0] == 0 and ranks.count(0) == 1 and len(headings) > 1:
+        first = 1  # one larger than all others, before them
     by_size = [first + rank for rank in ranks]
     of_style = _levels_of_styles(headings, by_size, styles)
     return [

@@ -20,7 +20,7 @@ from airgap.layout.quads import Picture
 from airgap.layout.regions import Region, insert_figure, regions, rows
 from airgap.layout.rulings import Drawing, Grid, Ink, Place, find_figures, find_grids, is_drawn, is_inside
 from airgap.layout.running_text import stacked_share
-from airgap.layout.tables import RuledTable, plan_table
+from airgap.layout.tables import RuledTable, parted_at_rules, plan_table
 from airgap.layout.view import View
 from airgap.layout.wide_tables import clean_grid, widened
 
@@ -43,7 +43,10 @@ OF_ROWS = frozenset({"title", "figure_caption", "table_caption"})
 
 
 class PageLayout:
-    """Lays one page out, once. `plan` has the table network look at a picture; None where there is none."""
+    """Lays one page out, once. `plan` has the table network look at a picture; None where there is none.
+
+    `part` gives a line's piece between two x of the straightened page, to be read by itself.
+    """
 
     def __init__(
         self,
@@ -51,11 +54,13 @@ class PageLayout:
         lines: Sequence[TextLine],
         areas: Sequence[Area] = (),
         plan: Callable[[Picture], TablePlan] | None = None,
+        part: Callable[[TextLine, float, float], TextLine] | None = None,
     ) -> None:
         self._view = view
         self._lines = lines
         self._areas = _without_idle_titles(areas, lines)
         self._plan = plan
+        self._part = part
         self._items: list[TextLine] = []
 
     def regions(self) -> list[Region]:
@@ -86,18 +91,31 @@ class PageLayout:
         self._items = [item for item in self._items if id(item) not in taken]
         self._items.append(inset)
 
+    def _replace(self, lines: Sequence[TextLine], others: Sequence[TextLine]) -> None:
+        gone = {id(line) for line in lines}
+        self._items = [item for item in self._items if id(item) not in gone] + list(others)
+
     def _take_ruled_tables(self, ink: Ink, drawing: Drawing) -> list[Grid]:
         grids = []
         for grid in find_grids(ink, self._lines):
             inside = [line for line in self._loose() if grid.holds(line)]
             table = None if drawing.fills(grid.place) else plan_table(grid, inside)
             if table is not None:
-                self._put(self._better(grid.place, inside, table))
+                self._put(self._better(grid.place, table) or self._ruled(grid, inside, table))
                 grids.append(grid)
         return grids
 
-    def _better(self, place: Place, inside: list[TextLine], table: RuledTable) -> Inset:
-        """The ruled table, or the network's of that place where lines share cells: rules were missed."""
+    def _ruled(self, grid: Grid, inside: list[TextLine], table: RuledTable) -> Inset:
+        """The ruled table, its lines cut where they run over a rule."""
+        parted = inside if self._part is None else parted_at_rules(grid, inside, self._part)
+        again = plan_table(grid, parted)
+        if again is None:
+            return _table(grid.place, inside, table)
+        self._replace(inside, parted)
+        return _table(grid.place, parted, again)
+
+    def _better(self, place: Place, table: RuledTable) -> Inset | None:
+        """The network's table of a place where lines share cells of the ruled one: rules were missed."""
         poor = beside_share([lines for row in table.rows for lines, _, _ in row])
         if poor > MAX_BESIDE:
             over = [area for area in self._areas if area.label == "table" and area.share_of(place) > COVERED]
@@ -106,7 +124,7 @@ class PageLayout:
             other = self._planned(spot, lines)
             if other is not None:
                 return _table(spot.place, lines, other)
-        return _table(place, inside, table)
+        return None
 
     def _take_tables(self, grids: Sequence[Grid]) -> list[Place]:
         """Take those that the network sees, too; the places of all tables."""

@@ -25,6 +25,8 @@ MIN_LINES_IN_COLUMN = 3
 MAX_CANDIDATES = 24
 EDGE = 0.2
 """How far a detected line reaches beyond its ink at either end, in line heights."""
+BESIDE = 6
+"""How many lines before and after one, from top to bottom, may stand beside it."""
 LIES_OVER = 0.4
 """Share of a word's width by which its box may lie over its neighbour's: of a short one, `EDGE` is much."""
 COLUMN_STACK = 8
@@ -105,9 +107,8 @@ def find_gutter(lines: list[TextLine], height: float) -> _Gutter | None:
 
 def _candidates(lines: list[TextLine], height: float) -> list[_Gutter]:
     by_top = sorted(lines, key=lambda line: line.y0)
-    edges = [0.0 if isinstance(line, Inset) else EDGE * line.height for line in by_top]
-    x0 = np.array([line.x0 + edge for line, edge in zip(by_top, edges, strict=True)])
-    x1 = np.array([line.x1 - edge for line, edge in zip(by_top, edges, strict=True)])
+    inks = [_ink(by_top, index) for index in range(len(by_top))]
+    x0, x1 = (np.array(ends) for ends in zip(*inks, strict=True))
     strip, slack = 0.5 * height, 0.1 * height
     places = np.unique(np.round(np.concatenate([x1 - slack, x0 - strip + slack])))
     found: dict[tuple[int, int, int], _Gutter] = {}
@@ -124,6 +125,24 @@ def _candidates(lines: list[TextLine], height: float) -> list[_Gutter]:
                 if key not in found or found[key].score < gutter.score:
                     found[key] = gutter
     return list(found.values())
+
+
+def _ink(by_top: Sequence[TextLine], index: int) -> tuple[float, float]:
+    """Where a line's ink begins and ends: two lines of one row do not share what both boxes cover."""
+    line = by_top[index]
+    if isinstance(line, Inset):
+        return line.x0, line.x1
+    left = right = EDGE * line.height
+    for other in by_top[max(0, index - BESIDE) : index + BESIDE + 1]:
+        level = min(line.y1, other.y1) - max(line.y0, other.y0)
+        shared = min(line.x1, other.x1) - max(line.x0, other.x0)
+        if other is line or isinstance(other, Inset) or level < 0.5 * line.height or shared > line.height:
+            continue
+        if other.x0 < line.x0:
+            left = max(left, EDGE * line.height + shared)
+        else:
+            right = max(right, EDGE * line.height + shared)
+    return line.x0 + left, line.x1 - right
 
 
 def _clear_runs(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -40,10 +40,11 @@ class _Edge:
 
 def with_running_heads(pages: Sequence[Page]) -> tuple[Page, ...]:
     """The pages, their text blocks labelled header, footer and page_number where the document shows it."""
-    edges = list(_edges(pages))
     least = max(MIN_PAGES, MIN_SHARE * sum(bool(page.blocks) for page in pages))
+    edges = list(_edges(pages, {"text"}))
     labels = {(edge.page, edge.block): "page_number" for edge in _numbers(pages, edges, least)}
-    for edge in _repeated(edges, least):
+    alike = [*_repeated(edges, least), *_repeated(_edges(pages, {"page_number"}), least, counting=False)]
+    for edge in alike:
         labels.setdefault((edge.page, edge.block), "header" if edge.upper else "footer")
     changed = {page for page, _ in labels}
     return tuple(
@@ -58,10 +59,10 @@ def _labelled(index: int, page: Page, labels: dict[tuple[int, int], str]) -> Ite
         yield replace(block, label=label) if label else block
 
 
-def _edges(pages: Sequence[Page]) -> Iterator[_Edge]:
+def _edges(pages: Sequence[Page], labels: Collection[str]) -> Iterator[_Edge]:
     for index, page in enumerate(pages):
         for number, block in enumerate(page.blocks):
-            if block.label != "text" or not block.boxes or not 0 < len(block.text) <= MAX_LENGTH:
+            if block.label not in labels or not block.boxes or not 0 < len(block.text) <= MAX_LENGTH:
                 continue
             box = Box.around(block.boxes)
             upper = box.y1 <= EDGE * page.height
@@ -70,10 +71,12 @@ def _edges(pages: Sequence[Page]) -> Iterator[_Edge]:
                 yield _Edge(index, number, upper, block.text.strip(), place)
 
 
-def _repeated(edges: Sequence[_Edge], least: float) -> Iterator[_Edge]:
+def _repeated(edges: Iterable[_Edge], least: float, *, counting: bool = True) -> Iterator[_Edge]:
+    """Those that say the same; unless `counting` is False, numbers in them may differ."""
     alike: defaultdict[tuple[bool, str], list[_Edge]] = defaultdict(list)
     for edge in edges:
-        alike[edge.upper, _NUMBER.sub("0", folded(edge.text))].append(edge)
+        text = folded(edge.text)
+        alike[edge.upper, _NUMBER.sub("0", text) if counting else text].append(edge)
     for group in alike.values():
         yield from _at_one_place(group, least)
 

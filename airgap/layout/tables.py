@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, pairwise
 from statistics import mean, median
 
+from airgap.core.folding import folded
 from airgap.layout.lines import Row, TextLine, runs_to_the_left
 from airgap.layout.literal import escaped_cell
 from airgap.layout.regions import rows as text_rows
@@ -28,6 +29,11 @@ WORDS_CAPACITY = 14.0
 WORDS_LEVEL, FIGURES_LEVEL = 0.85, 0.5
 """How many of the cells have a line on each printed row, for these to be rows of a table: columns of
 figures may have gaps, while words that are merely wrapped stand level here and there as well."""
+LEAST_PART = 0.6
+"""How far a line must reach beyond a rule for there to be text on the other side, in line heights."""
+RULE_WIDTH = 0.1
+LIKE_A_RULE = frozenset("[]|")
+"""What a rule is read as; not letters, figures and the signs around them, though it may be read so."""
 PROSE_CAPACITY, PROSE_LINES = 18.0, 6
 """A cell with so many lines of so many characters is a framed text."""
 
@@ -177,6 +183,51 @@ class RuledTable:
         step = -1 if runs_to_the_left(texts) else 1
         body = ("".join(_cell(*cell) for cell in row[::step]) for row in self.rows)
         return f"<table>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
+
+
+def parted_at_rules(
+    grid: Grid, lines: Sequence[TextLine], part: Callable[[TextLine, float, float], TextLine]
+) -> list[TextLine]:
+    """The lines, those that run over a rule between two cells in their parts on either side.
+
+    `part` gives the piece of a line between two x. A rule at a line's end that was read as a sign is cut off.
+    A line whose parts do not say what it says stays whole: what looks like a rule may be a letter's stroke.
+    """
+    result = []
+    for line in lines:
+        row = min(len(grid.ys) - 2, max(0, bisect_right(grid.ys, line.middle) - 1))
+        between = [x for column, x in enumerate(grid.xs[1:-1]) if grid.right_of[row, column]]
+        within = [x for x in (grid.xs[0], *between, grid.xs[-1]) if line.x0 < x < line.x1]
+        least = LEAST_PART * line.height
+        rules = [x for x in within if line.x0 + least < x < line.x1 - least]
+        first = max((x for x in within if x <= line.x0 + least), default=line.x0)
+        last = min((x for x in within if x >= line.x1 - least), default=line.x1)
+        if rules or (within and _begins_or_ends_in_a_rule(line, first, last)):
+            inset = RULE_WIDTH * line.height
+            edges = pairwise([first, *rules, last])
+            parts = [part(line, a + inset * (a > line.x0), b - inset * (b < line.x1)) for a, b in edges]
+            result += parts if _say_the_same(line, parts) else [line]
+        else:
+            result.append(line)
+    return result
+
+
+def _say_the_same(line: TextLine, parts: Sequence[TextLine]) -> bool:
+    """Whether nothing of a line but rules is lost or changed by cutting it; waits for all."""
+    futures = [member.start() for member in parts]
+    said = folded("".join(future.result().text for future in futures))
+    whole = folded(line.start().result().text)
+    return bool(said) and _without_rules(said) == _without_rules(whole)
+
+
+def _without_rules(text: str) -> str:
+    return "".join(character for character in text if character not in LIKE_A_RULE)
+
+
+def _begins_or_ends_in_a_rule(line: TextLine, first: float, last: float) -> bool:
+    """Whether a sign that looks like a rule was read where there is one; waits for the line."""
+    text = line.start().result().text
+    return (first > line.x0 and text[:1] in LIKE_A_RULE) or (last < line.x1 and text[-1:] in LIKE_A_RULE)
 
 
 def plan_table(grid: Grid, lines: Sequence[TextLine]) -> RuledTable | None:

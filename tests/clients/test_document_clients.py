@@ -148,12 +148,20 @@ SETTINGS: dict[str, Any] = {
     "rag.pdf_extract_images": "",
     "rag.datalab_marker_api_key": KEY,
     "rag.datalab_marker_api_base_url": "{url}/marker/upload",
+    "rag.datalab_marker_additional_config": "",
+    "rag.datalab_marker_use_llm": False,
+    "rag.datalab_marker_skip_cache": False,
+    "rag.datalab_marker_force_ocr": False,
+    "rag.datalab_marker_paginate": False,
+    "rag.datalab_marker_strip_existing_ocr": False,
+    "rag.datalab_marker_disable_image_extraction": False,
+    "rag.datalab_marker_format_lines": False,
     "rag.datalab_marker_output_format": "markdown",
 }
 
 
 @pytest.fixture(scope="module")
-def loader(open_webui: Path) -> Any:
+def loader(open_webui: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Open WebUI's `Loader`; around its files stands only what they ask of the rest of Open WebUI."""
 
     def module(name: str, **members: Any) -> types.ModuleType:
@@ -181,7 +189,7 @@ def loader(open_webui: Path) -> Any:
         MINERU_MAX_MARKDOWN_BYTES=None,
         REQUESTS_VERIFY=True,
     )
-    module("open_webui.config", UPLOAD_DIR="")
+    module("open_webui.config", UPLOAD_DIR=str(tmp_path_factory.mktemp("uploads")))
     module("open_webui.utils").__path__ = [str(package / "utils")]
     module(
         "open_webui.utils.headers",

@@ -209,3 +209,28 @@ async def test_a_listing_on_a_dark_screen_keeps_its_indentation(engine: RapidOcr
     assert [len(line) - len(line.lstrip()) for line in lines] == [
         len(line) - len(line.lstrip()) for line in program
     ]
+
+
+async def test_items_of_a_list_keep_how_deep_they_stand(engine: RapidOcrEngine) -> None:
+    words = [("- One of the outer items of a list", 110), ("- Two, an inner item", 170), ("- Three", 110)]
+    page = written([(text, x, 200 + 50 * row, 26) for row, (text, x) in enumerate(words)])
+    found = await read(engine, page)
+    assert [block.text.partition("-")[0] for block in found.blocks] == ["", "  ", ""]
+
+
+async def test_a_line_that_runs_over_a_rule_is_read_in_its_cells(engine: RapidOcrEngine) -> None:
+    page = Image.new("RGB", (900, 600), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(24)
+    edges = (100, 200, 275, 350, 425)
+    for row in range(7):
+        draw.line((edges[0], 100 + 36 * row, edges[-1], 100 + 36 * row), fill="black", width=2)
+    for x in edges:
+        draw.line((x, 100, x, 316), fill="black", width=2)
+    rows = [("Goods", "2022", "2023", "2024"), *((f"Kind {n}", "12345", "67890", "24680") for n in "ABCDE")]
+    for row, cells in enumerate(rows):
+        for x, cell in zip(edges, cells, strict=False):
+            draw.text((x + 4, 103 + 36 * row), cell, fill="black", font=font)
+    found = await read(engine, page)
+    table = next(block.text for block in found.blocks if block.label == "table")
+    for kind in "ABCDE":
+        assert f"<td>Kind {kind}</td><td>12345</td><td>67890</td><td>24680</td>" in table

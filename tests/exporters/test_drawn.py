@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -33,23 +34,15 @@ def places(
 ) -> tuple[int, ...] | None:
     """The box around all pixels of a colour, its right and lower end included."""
     x0, y0, x1, y1 = box or (0, 0, *image.size)
-    found = [(x, y) for y in range(y0, y1) for x in range(x0, x1) if image.getpixel((x, y)) == colour]
-    if not found:
-        return None
-    xs, ys = zip(*found, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
+    ys, xs = np.nonzero((np.asarray(image)[y0:y1, x0:x1] == colour).all(axis=2))
+    return (x0 + xs.min(), y0 + ys.min(), x0 + xs.max(), y0 + ys.max()) if len(xs) else None
 
 
 def inked_places(image: Image.Image, *ground: Pixel) -> tuple[int, ...]:
     """The box around all pixels that are none of the ground's."""
-    found = [
-        (x, y)
-        for y in range(image.height)
-        for x in range(image.width)
-        if image.getpixel((x, y)) not in ground
-    ]
-    xs, ys = zip(*found, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
+    inked = np.all([(np.asarray(image) != colour).any(axis=2) for colour in ground], axis=0)
+    ys, xs = np.nonzero(inked)
+    return xs.min(), ys.min(), xs.max(), ys.max()
 
 
 # --- labels --------------------------------------------------------------------------------------

@@ -256,7 +256,11 @@ def test_what_is_read_of_a_table() -> None:
         [("A <b>x</b>", True), ("b in nerc", False)],
         [("1 < 2", False), ("d e", False)],
     ]
+    bare = Cell()
+    assert (bare.text, bare.rowspan, bare.colspan, bare.header) == ("", 1, 1, False)
     assert parse_table("<td>a").rows == [[Cell("a")]]
+    inline = "".join(f"<{tag}>x</{tag}>" for tag in ("b", "strong", "i", "em", "u", "sub", "sup"))
+    assert parse_table(f"<td>{inline}<br><div>y</div>").rows[0][0].text == f"{inline}<br>y"
     assert parse_table("</table></table><tr><td>a").rows == [[Cell("a")]]
     assert parse_table("x<tr>y<td>a</td>z").rows == [[Cell("a")]]
 

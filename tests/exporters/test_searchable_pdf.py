@@ -248,6 +248,24 @@ def test_an_older_text_layer_is_replaced_and_visible_text_is_not_doubled() -> No
         assert TEXTS["en"][1] in text
 
 
+def test_corrected_words_are_found_where_the_page_has_text_of_its_own(tmp_path: Path) -> None:
+    """A page that was born digital, one of whose numbers a person corrected: the rest is not doubled."""
+    data = make_pdf(
+        draw=lambda page: page.insert_text((40, 60), "Total 24.9 EUR, due on Friday", fontsize=11)
+    )
+    with pymupdf.open(stream=data) as pdf:
+        size = pdf[0].rect
+    box = Box(30, 40, 400, 80)
+    corrected = Block("text", "Total 24.91 EUR, due on Friday", (box,))
+    page = Page(1, round(size.width), round(size.height), "ok", (corrected,))
+    path = tmp_path / "corrected.pdf"
+    export_file("pdf", document(page), pdf_source(data), path)
+    with pymupdf.open(path) as pdf:
+        (hit,) = pdf[0].search_for("24.91")
+        assert box.x0 <= hit.x0 < hit.x1 <= box.x1
+        assert len(pdf[0].search_for("Total")) == len(pdf[0].search_for("Friday")) == 1
+
+
 def test_a_pdf_that_cannot_become_pdfa_says_so(tmp_path: Path) -> None:
     data = make_pdf(draw=lambda page: page.insert_text((60, 600), "a font that is not embedded"))
     path = tmp_path / "s.pdf"

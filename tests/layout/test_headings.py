@@ -51,6 +51,19 @@ def test_sizes_found_a_little_apart_are_one_kind() -> None:
     assert set(marks(*(page(heading("Words", size)) for size in sizes))) == {"##"}
 
 
+def test_one_larger_than_all_others_before_them_is_the_title() -> None:
+    assert marks(page(heading("The whole", 60)), page(heading("One", 40), heading("Two", 40))) == [
+        "#",
+        "##",
+        "##",
+    ]
+    assert marks(page(heading("One", 40), heading("Inserted", 60), heading("Two", 40))) == [
+        "###",
+        "##",
+        "###",
+    ]
+
+
 def test_a_document_without_a_title_begins_where_its_pages_do() -> None:
     assert marks(page(heading("Only")), page(heading("Another"))) == ["##", "##"]
 

@@ -152,3 +152,11 @@ def test_a_conversation_is_read_from_top_to_bottom() -> None:
     times = [line(x + 240, 66 + 90 * n, x + 300) for n, x in enumerate(lefts)]
     [region] = regions([*said, *times])
     assert [row[0].y0 for row in region.rows] == sorted(line.y0 for line in (*said, *times))
+
+
+def test_columns_whose_boxes_meet_in_one_row_stay_columns() -> None:
+    """As found on a typeset page: the boxes of one row reach into each other by half a line's height."""
+    left = [line(146, 100 + 20 * row, 632, f"a{row}") for row in range(20)]
+    right = [line(639, 100 + 20 * row, 1127, f"b{row}") for row in range(20)]
+    left[9], right[9] = line(146, 280, 636, "a9"), line(625, 280, 1127, "b9")
+    assert order([*left, *right]) == [*names("a", 20), *names("b", 20)]

@@ -42,6 +42,13 @@ def test_numbers_that_count_with_the_pages_are_page_numbers() -> None:
     assert labels(found) == ["page_number"] * 4
 
 
+def test_a_year_on_every_page_is_no_page_number() -> None:
+    made = pages(3, lambda n: block("2024", 30, "page_number"), lambda n: block(str(n), 960, "page_number"))
+    found = with_running_heads(made)
+    assert labels(found) == ["header"] * 3
+    assert labels(found, 1) == ["page_number"] * 3
+
+
 @pytest.mark.parametrize(
     "edge",
     [

@@ -9,7 +9,7 @@ import pytest
 from airgap.layout.lines import TextLine
 from airgap.layout.quads import Picture
 from airgap.layout.rulings import Drawing, Grid, Ink, find_figures, find_grids
-from airgap.layout.tables import plan_table, with_numbers_apart
+from airgap.layout.tables import parted_at_rules, plan_table, with_numbers_apart
 from airgap.layout.view import View
 
 XS, YS = (100, 400, 600, 800), (100, 160, 220, 280)
@@ -209,3 +209,45 @@ def test_numbers_that_count_up_are_a_column_of_their_own() -> None:
     assert [[line.text for line in cell] for cell in parted[-1]] == [[], ["Average"], ["0.5"]]
     years = [row(i, f"{2019 + 3 * i} report") for i in range(6)]
     assert with_numbers_apart(years) is years
+
+
+def parts_of(*lines: TextLine) -> list[tuple[str, float, float]]:
+    """What becomes of lines in the grid of three by three: each piece says a share of the text."""
+    (grid,) = grids(ruled_page())
+
+    def part(line: TextLine, x0: float, x1: float) -> TextLine:
+        first, last = (round(len(line.text) * (x - line.x0) / line.width) for x in (x0, x1))
+        return TextLine.known((x0, line.y0, x1, line.y1), line.text[first:last].strip("[|"))
+
+    return [(one.text, round(one.x0, -1), round(one.x1, -1)) for one in parted_at_rules(grid, lines, part)]
+
+
+def test_a_line_is_cut_at_the_rules_that_it_runs_over() -> None:
+    line = TextLine.known((120, 175, 780, 195), "a" * 14 + "|" + "b" * 9 + "|" + "c" * 8)
+    assert parts_of(line) == [("a" * 14, 120, 400), ("b" * 9, 400, 600), ("c" * 8, 600, 780)]
+
+
+def test_a_line_that_would_lose_letters_stays_whole() -> None:
+    (grid,) = grids(ruled_page())
+    line = TextLine.known((120, 175, 780, 195), "Returned")
+    lost = TextLine.known((120, 175, 400, 195), "Ret")
+    assert parted_at_rules(grid, [line], lambda *_: lost) == [line]
+
+
+def test_a_line_within_its_cell_or_at_a_rule_is_left_whole() -> None:
+    inside, touching = cell(1, 0, "inside"), TextLine.known((396, 175, 590, 195), "touching")
+    assert parts_of(inside, touching) == [("inside", 120, 190), ("touching", 400, 590)]
+
+
+def test_a_rule_that_was_read_as_a_sign_is_cut_off() -> None:
+    before = TextLine.known((392, 175, 590, 195), "[Kind A")
+    after = TextLine.known((410, 235, 608, 255), "Kind B|")
+    assert parts_of(before, after) == [("Kind A", 400, 590), ("Kind B", 410, 600)]
+
+
+def test_a_line_in_a_cell_over_two_columns_is_left_whole() -> None:
+    picture = ruled_page()
+    picture[YS[1] + 6 : YS[2] - 6, XS[1] - 5 : XS[1] + 6] = 250
+    (grid,) = grids(picture)
+    line = TextLine.known((120, 175, 580, 195), "over both")
+    assert parted_at_rules(grid, [line], lambda *_: cell(0, 0, "cut")) == [line]

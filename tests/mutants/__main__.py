@@ -194,7 +194,8 @@ def main() -> int:
     for name in asked.of:
         sampled = sample(name, asked.sample, asked.seed)
         sampled = [c for c in sampled if last is None or f"{c.path}:{_text(c)}: {c}" in last]
-        known = covering(BUILD / "tree", BUILD / "coverage", test_files(BUILD / "tree", MODULES[name][1]))
+        tests = test_files(BUILD / "tree", MODULES[name][1])
+        known = covering(BUILD / "tree", BUILD / "coverage", tests, asked.workers)
         check_unchanged(sampled, known, workers)
         results += tried(name, sampled, known, workers, asked.workers)
     workers.close()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,11 @@ def _lines_with(names: set[str], tree: ast.AST) -> set[int]:
     }
 
 
-def covering(tree: Path, cache: Path, files: Iterable[str]) -> Covering:
+def covering(tree: Path, cache: Path, files: Iterable[str], at_once: int) -> Covering:
     """The map of these test files, measured where one of them or what it runs has changed."""
     cache.mkdir(parents=True, exist_ok=True)
-    return Covering([_measured(tree, file, cache) for file in files])
+    with ThreadPoolExecutor(at_once) as pool:
+        return Covering(pool.map(lambda file: _measured(tree, file, cache), files))
 
 
 def _measured(tree: Path, file: str, cache: Path) -> dict[str, Any]:

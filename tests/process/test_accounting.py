@@ -25,7 +25,7 @@ from process.image_process import normalise
 from process.left_out import insert_missing, left_out
 from process.pages import Limits, open_source
 from process.pipeline import BLANK_PAGE, Reader
-from process.second_look import close_up
+from process.second_look import close_up, close_ups
 from process.second_reader import SecondReader
 
 WORDS = ("Alpha first line", "Bravo second line", "Carol third line", "Delta fourth line")
@@ -334,6 +334,14 @@ def test_a_close_up_shows_places_alone_and_knows_its_way_back() -> None:
     assert found.boxes[0].x1 == pytest.approx(lines[2].box.x1, abs=4)
     assert normalise(close.picture).mode == "RGB"
     assert replace(found, engine=None).engine is None
+
+
+def test_many_places_are_looked_at_in_pictures_that_an_engine_sees_well() -> None:
+    image, lines = sheet()
+    places = [Box(80, 10 * number, 300, 10 * number + 20) for number in range(60)]
+    closes = list(close_ups(image, places, [line.box for line in lines]))
+    assert [cut_out.place for close in closes for cut_out in close.cut_outs] == places
+    assert max(close.picture.height for close in closes) < 2240
 
 
 def test_cells_of_a_table_and_words_in_angle_brackets_are_found() -> None:

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 
 import { formatPercent, text } from "../src/texts";
-import { explained, warningText } from "../src/texts/problems";
+import { explained, reasonText, warningText } from "../src/texts/problems";
 import { readable } from "../src/viewer/live";
 import { type Cells, cellsOf, parseTable, withColumn, withoutColumn, withoutRow, withRow, withText, writeTable } from "../src/viewer/tables";
 
@@ -74,4 +74,15 @@ test("warnings are said in the page's language", () => {
   expect(warningText("3 lines left out as unreadable: why", text, "ru")).toBe("Lines were left out as unreadable: 3");
   expect(warningText("The answer reached `max_tokens` and was cut; raise it.", text, "ru")).toBe(text("warning.cut"));
   expect(warningText("a warning of the future", text, "ru")).toBe("a warning of the future");
+  const unread = "12 % of the ink that looks like text was not read, in 3 places; `unread` says where.";
+  expect(warningText(unread, text, "ru")).toBe(text("warning.unread", { share: "12", places: "3" }));
+  const misread = "The page may be misread: the engine's mean confidence is 0.61. Check it by eye.";
+  expect(warningText(misread, text, "ru")).toBe(text("warning.misread", { value: "0.61" }));
+  expect(warningText("What deepseek_ocr left out in 1 place was read by rapidocr and put there.", text, "ru")).toContain("1");
+});
+
+test("why a job waits or failed is said in the page's words", () => {
+  expect(reasonText("disk_full", text)).toBe(text("reason.disk_full"));
+  expect(reasonText("the result could not be written: too large", text)).toBe(text("reason.unwritten"));
+  expect(reasonText("what the server may say one day", text)).toBe("what the server may say one day");
 });

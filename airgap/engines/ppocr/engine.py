@@ -228,7 +228,13 @@ def _page_read(page: _Page, reader: PageReader, seconds: float) -> PageRead:
     raw = "".join(page.raw)
     parsed = deepseek_ocr.parse(raw, page.width, page.height)
     blocks = tuple(
-        replace(block, boxes=piece.boxes, confidence=piece.confidence, lines=piece.lines)
+        replace(
+            block,
+            text=_indent(piece.text) + block.text,
+            boxes=piece.boxes,
+            confidence=piece.confidence,
+            lines=piece.lines,
+        )
         for block, piece in zip(parsed.blocks, page.pieces, strict=True)
     )
     confidence = _mean_confidence(blocks)
@@ -242,6 +248,11 @@ def _page_read(page: _Page, reader: PageReader, seconds: float) -> PageRead:
         warnings=(*parsed.warnings, *reader.warnings, *doubt),
         status="degraded" if reader.degraded or doubt else "ok",
     )
+
+
+def _indent(text: str) -> str:
+    """The spaces before an item of a list, which the markup has no place for."""
+    return text[: len(text) - len(text.lstrip(" "))]
 
 
 def unsure(confidence: float) -> str:

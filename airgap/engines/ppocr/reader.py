@@ -18,8 +18,10 @@ from airgap.core.document import UNREADABLE, Box, Line
 from airgap.engines.ppocr.alphabet import Alphabet
 from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
+from airgap.engines.ppocr.long_pictures import parts
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
+from airgap.engines.ppocr.raised import with_raised
 from airgap.engines.ppocr.scripts import Tesseract, is_foreign, is_rule
 from airgap.layout.code import code_of
 from airgap.layout.furniture import number_places
@@ -121,6 +123,10 @@ class PageReader:
         return view, self._detect(view.pixels), Finding(0, score, {})
 
     def _detect(self, picture: Picture) -> Quads:
+        found = [self._detect_part(part) + np.array(start, np.float32) for start, part in parts(picture)]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _detect_part(self, picture: Picture) -> Quads:
         self.check()
         quads = self.networks.detector.detect(picture, DETECTION_SIDE)
         longest = max(picture.shape[:2])
@@ -191,10 +197,20 @@ class _Page:
         """Regions in reading order; tables, equations and figures stand in them as insets."""
         networks = self._reader.layout
         if networks is None:
-            return PageLayout(self._view, self._lines).regions()
+            return PageLayout(self._view, self._lines, part=self._part).regions()
         areas = networks.areas.find(self._view.straight)
         self._reader.check()
-        return PageLayout(self._view, self._lines, areas, networks.tables.plan).regions()
+        return PageLayout(self._view, self._lines, areas, networks.tables.plan, self._part).regions()
+
+    def _part(self, line: TextLine, x0: float, x1: float) -> TextLine:
+        """The piece of a line between two x of the straightened page, with a quadrilateral of its own."""
+        quad = self._quads[line.index]
+        across = np.array([x0 - line.x0, x1 - line.x0]) / max(1.0, line.width)
+        upper, lower = (quad[a] + across[:, None] * (quad[b] - quad[a]) for a, b in ((0, 1), (3, 2)))
+        piece = np.array([upper[0], upper[1], lower[1], lower[0]], self._quads.dtype)
+        index = len(self._quads)
+        self._quads = np.concatenate([self._quads, piece[None]])
+        return TextLine((x0, line.y0, x1, line.y1), index, lambda: self._submit(index), self._settle)
 
     def _placed(self, piece: Piece) -> ReadPiece:
         lines = tuple(
@@ -250,7 +266,9 @@ class _Page:
         settled = self.foreign.settle(line, reading, self._region_lines.get(line.index, [line]))
         if settled is None:
             is_read = reading.confidence >= MIN_CONFIDENCE and not is_rule(reading.text)
-            return self._alphabet.settled(reading) if is_read else Reading("", 0.0)
+            if not is_read:
+                return Reading("", 0.0)
+            return with_raised(lambda: self._strip(line.index, STRIP_HEIGHT), self._alphabet.settled(reading))
         return settled
 
     def _unreadable_pieces(self) -> Iterator[ReadPiece]:

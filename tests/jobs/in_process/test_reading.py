@@ -15,7 +15,7 @@ from airgap.core.engine import Events
 from airgap.core.errors import EngineBusy, EngineUnavailable, QuotaExceeded, StorageFull
 from airgap.engines.fake import FakeEngine
 from airgap.jobs import reading as module
-from airgap.jobs.plan import Plan, PlannedInput
+from airgap.jobs.plan import Plan, PlannedInput, Spec
 from airgap.jobs.quota import Quota
 from airgap.jobs.reading import DISK_FULL, Opened, RunRead
 from airgap.jobs.store import StoredPage
@@ -73,8 +73,8 @@ async def test_only_its_generation_opens_a_job_and_only_while_it_goes_on(house: 
 
 async def test_a_jobs_share_is_of_the_places_of_all_servers(house: House) -> None:
     """Two pages at once and two drawn ahead; of 40 runs those go on that its share allows."""
-    places = house.reading.places
-    assert places == 4
+    assert house.reading.places == 4
+    pages = pdf(160)
 
     async def width(servers: int, jobs: int, priority: str = "normal") -> int:
         for n in range(1, 9):
@@ -85,7 +85,7 @@ async def test_a_jobs_share_is_of_the_places_of_all_servers(house: House) -> Non
         for n in range(2, 1 + jobs):
             house.tables.add(job(n))
         house.store.erase(JOB)
-        house.add(1, [pdf(160)], priority=priority)
+        house.add(1, [pages], priority=priority)
         opened = await house.reading.open(JOB, 0)
         assert (len(opened.first), house.row().runs) == (house.row().width, 40)
         return house.row().width
@@ -332,7 +332,8 @@ async def test_news_is_not_waited_for_without_end(house: House) -> None:
 
 async def test_specs_and_plans_are_remembered_for_a_while(house: House) -> None:
     for number in range(1, 67):
-        house.add(number, [])
+        house.folder(number).path.mkdir()
+        house.folder(number).write_spec(Spec(job(number).id, "me", ()))
         house.folder(number).write_plan(Plan((PlannedInput(1, 1),), 1))
         await house.reading._load(job(number).id)
     assert list(house.reading._known) == [job(number).id for number in range(3, 67)]

@@ -8,7 +8,7 @@ import { say } from "../state/messages";
 import { has, service } from "../state/service";
 import { useStore } from "../state/store";
 import { formatNumber, formatSeconds, type Language, useTexts } from "../texts";
-import { sayProblem } from "../texts/problems";
+import { reasonText, sayProblem } from "../texts/problems";
 import { Dialog } from "./Dialog";
 
 const POLL_MS = 1000;
@@ -64,7 +64,7 @@ function JobRow({ job, onClose, onOpen }: { job: Job } & Props) {
         <span className="muted">{timeOf(job.created_at, language)}</span>
         <span className="muted">{t("job.files", { count: job.files })}</span>
         <Badge job={job} />
-        {job.reason && <span className="muted">{job.reason}</span>}
+        {job.reason && <span className="muted">{reasonText(job.reason, t)}</span>}
       </div>
       <progress max={ledger.expected ?? 1} value={ledger.expected ? done : 0} aria-label={t("pages_of", { done, total })} />
       <div className="row wrap muted">

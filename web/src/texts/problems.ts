@@ -41,16 +41,36 @@ const WARNINGS: [RegExp, Key][] = [
   [/^The engine \S+ read this page/, "warning.engine"],
   [/^The engine \S+ (is not available|could not read)/, "warning.engine_lost"],
   [/fake engine|engine `?fake/i, "warning.fake"],
+  [/^(?<share>\d+) % of the ink that looks like text was not read, in (?<places>\d+) place/, "warning.unread"],
+  [/^What \S+ left out in (?<places>\d+) places? was read by/, "warning.filled"],
+  [/^What was left out on the page was not read again/, "warning.not_filled"],
+  [/it was not compared with the page's ink/, "warning.not_compared"],
+  [/^Nothing was read on this page/, "warning.nothing_read"],
+  [/^The page may be misread: .* is (?<value>\d\.\d+)/, "warning.misread"],
+];
+
+const REASONS: [RegExp, Key][] = [
+  [/^disk_full$/, "reason.disk_full"],
+  [/^more than \d+ pages/, "reason.too_many_pages"],
+  [/^no page could be read$/, "reason.nothing_read"],
+  [/^the result could not be written/, "reason.unwritten"],
+  [/^erased$/, "reason.erased"],
 ];
 
 /** A page's warning in the page's language; one that is not known here stays as the server wrote it. */
 export function warningText(warning: string, t: Translate, language: Language): string {
-  if (language === "en") return warning;
-  for (const [pattern, key] of WARNINGS) {
-    const found = pattern.exec(warning);
+  return language === "en" ? warning : translated(warning, WARNINGS, t);
+}
+
+/** Why a job failed or waits, in the page's language; one that is not known here stays. */
+export const reasonText = (reason: string, t: Translate): string => translated(reason, REASONS, t);
+
+function translated(words: string, known: readonly [RegExp, Key][], t: Translate): string {
+  for (const [pattern, key] of known) {
+    const found = pattern.exec(words);
     if (found) return t(key, found.groups ?? {});
   }
-  return warning;
+  return words;
 }
 
 /** What a block is, in the page's language; a label that is not known here stays. */
