@@ -73,6 +73,7 @@ def one_round(target: Target) -> list[str]:
                 attack(target)
             except AssertionError as error:
                 wrong.append(f"{name}: {error}")
+            time.sleep(1)  # for what is over at once, too
         over = watch.peak() - idle.peak()
         if over > test_attacks.MOST_MB:
             wrong.append(f"{name}: {over:.0f} MiB over idle")

@@ -6,6 +6,7 @@ counted as they come.
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -78,6 +79,13 @@ class _Bounded:
         if size > MAX_READ:
             raise TooLarge("The ZIP's directory is too large.", "Send several smaller archives.")
         return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Raises `BadZipFile` for a place before the file's beginning, as a damaged directory names one."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            raise zipfile.BadZipFile("a place that is not in the file") from error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -70,7 +70,7 @@ def attacked(
     try:
         wait_until_ready(url, process, log)
         with (
-            httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
+            httpx.Client(base_url=url, timeout=400, trust_env=False) as client,
             httpx.Client(base_url=url, timeout=120, trust_env=False) as stranger,
         ):
             form = {"username": ADMIN[0], "password": ADMIN[1]}

@@ -111,8 +111,8 @@ def test_six_animations_at_once(target: Target) -> None:
 
 def test_large_pages_at_once_do_not_add_up(target: Target) -> None:
     data = gif_of_dots(10_000, 10_000, 1)
-    answers = at_once(lambda _: target.post("/pdf/ocr/simple", files={"file": data}), 3)
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    answers = at_once(lambda _: target.post("/pdf/ocr/simple", files={"file": data}), 2)
+    assert [answer.status_code for answer in answers] == [200, 200]
 
 
 def test_paths_of_strangers_become_no_labels(target: Target) -> None:
