@@ -71,7 +71,7 @@ class Covering:
         """The tests of a change's lines, in the order to run them.
 
         A line that only an import runs is looked after by the functions which use its name, and by whatever
-        uses the file: by all tests of the test files that do, those first that use the name, then the quickest.
+        uses the file: by all tests of the test files that do, those that use the name first.
         """
         path = change.path
         wanted = range(change.line, change.last_line + 1)
