@@ -54,6 +54,11 @@ def pair(
         (0, 40, None),
         (99, 12, 0),
         (100, 12, None),
+        (99, -12, 180),
+        (100, -12, None),
+        (0, -5, None),
+        (0, -39, 180),
+        (0, -40, None),
     ],
 )
 def test_lines_that_follow_each_other_tell_the_turn(dx: float, dy: float, turn: int | None) -> None:

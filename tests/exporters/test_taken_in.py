@@ -157,6 +157,7 @@ def test_every_file_of_an_archive_has_its_checksum(tmp_path: Path) -> None:
         members = {name: hashlib.sha256(opened.read(name)).hexdigest() for name in opened.namelist()}
         kinds = {(info.compress_type, info.external_attr >> 16) for info in opened.infolist()}
     members.pop("manifest.json")
+    assert {name for name in members if "/images/" not in name} == {"a/b/b.md", "a/b/b.json", "a/b/b.raw.mmd"}
     assert manifest["sha256"] == members
     assert kinds == {(zipfile.ZIP_DEFLATED, 0o644)}
     good, bad = manifest["inputs"]

@@ -71,7 +71,7 @@ class Covering:
         """The tests of a change's lines, in the order to run them.
 
         A line that only an import runs is looked after by the functions which use its name, and by whatever
-        uses the file: by all tests of the test files that do, the quickest first.
+        uses the file: by all tests of the test files that do, those that use the name first.
         """
         path = change.path
         wanted = range(change.line, change.last_line + 1)
@@ -84,9 +84,7 @@ class Covering:
         touching = {test.partition("::")[0] for tests in self._lines[path].values() for test in tests}
         found = [test for test in self.seconds if test.partition("::")[0] in touching]
         users = set[str]().union(*(self._lines[path][line] for line in _users(source, change.line)))
-        return sorted(
-            found, key=lambda test: (self.seconds[test] > 0.1, test not in users, self.seconds[test])
-        )
+        return sorted(found, key=lambda test: (test not in users, self.seconds[test]))
 
     def _callers(self, path: str) -> set[str]:
         """The tests that call a function of a file."""
