@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_serializer, model_validator
 
-from airgap.core.document import Document, ReviewDecision, ReviewKind
+from airgap.core.document import Document, Furniture, ReviewDecision, ReviewKind
 from airgap.core.errors import InvalidOption
 from airgap.exporters.json_export import document_from_dict
 
@@ -87,6 +87,7 @@ class PageIn(BaseModel):
     disagreements: list[DisagreementIn] | None = Field(None, max_length=20_000)
     unread: list[BoxIn] = Field([], max_length=20_000)
     coverage: Confidence = None
+    furniture: Furniture = "keep"
     reviews: list[ReviewIn] = Field([], max_length=20_000)
 
     @model_validator(mode="after")

@@ -313,10 +313,11 @@ def _share_of_numbers(lines: list[TextLine]) -> float:
 def _split_line_numbers(lines: list[TextLine], height: float) -> list[Region]:
     """Take a column of printed line numbers, as in court transcripts, out of the lines beside it."""
     grouped = rows(lines)
-    firsts = [row[0] for row in grouped if len(row) >= 2 and row[0].capacity < 8]
+    marks = [row for row in grouped if row[0].capacity < 8]
+    firsts = [row[0] for row in marks if len(row) >= 2]
     if len(firsts) >= 5:
         edge = median(line.x1 for line in firsts)
-        numbers = [row[0] for row in grouped if row[0].x1 < edge + height and row[0].capacity < 8]
+        numbers = [row[0] for row in marks if row[0].x1 < edge + height]
         taken = {id(line) for line in numbers}
         rest = rows([line for line in lines if id(line) not in taken])
         beside_prose = bool(rest) and len(rest) >= 0.8 * sum(len(row) for row in rest)

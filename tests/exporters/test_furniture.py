@@ -12,6 +12,7 @@ import pytest
 
 from airgap.core.document import Block, Box, Document, Line, Page
 from airgap.exporters import export
+from airgap.exporters.document_in import parse_document
 from airgap.exporters.figures import figures
 from airgap.exporters.json_export import page_from_dict, page_to_dict
 from airgap.exporters.markdown import page_markdown
@@ -120,3 +121,10 @@ def test_html_has_them_as_header_and_footer_of_their_page() -> None:
         "footer2",
         "aside2 Feb 2024",
     ]
+
+
+def test_a_document_that_is_sent_back_is_written_as_it_was_asked_for() -> None:
+    whole = Document((replace(PAGE, furniture="drop"),), "e", "m")
+    sent = parse_document(export("json", whole))
+    assert export("markdown", sent) == export("markdown", whole)
+    assert b"Annual report" not in export("markdown", sent)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.deploy import factory
 from tests.image import egress, images
-from tests.image.daemon import answering_engine
+from tests.image.daemon import answering_engine, docker
 from tests.image.sites import Site, make_bundle
 
 OLD, NEW = "1.0.0", "1.1.0"
@@ -28,7 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[None]:
     with answering_engine():
+        before = of_projects()
         yield
+        assert of_projects() == before, "a test left its site behind"
+
+
+def of_projects() -> set[str]:
+    """Containers, volumes and networks that compose has made."""
+    label = "--filter=label=com.docker.compose.project"
+    kinds = (("ps", "-aq"), ("volume", "ls", "-q"), ("network", "ls", "-q"))
+    return {name for kind in kinds for name in docker(*kind, label).split()}
 
 
 @pytest.fixture(scope="session")

@@ -213,5 +213,5 @@ class Site:
     def remove(self) -> None:
         """Leave nothing behind, whatever state the test left it in."""
         if (self.folder / "docker-compose.yml").exists():
-            run("docker", "compose", "down", "--volumes", "--remove-orphans", cwd=self.folder, check=False)
+            self.compose("down", "--volumes", "--remove-orphans")
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -105,21 +105,26 @@ def stick(releases: dict[str, Path], entered_by_all: Path) -> Iterator[Path]:
     run("umount", mounted)
 
 
-def test_a_member_of_docker_installs_from_a_read_only_stick(entered_by_all, stick, monkeypatch):
+@pytest.fixture
+def site_of_nobody(entered_by_all: Path) -> Iterator[Site]:
+    """A folder of the user nobody: ssh-keygen wants one that has a name."""
+    with Site(entered_by_all / "a site", "airgap-member") as place:
+        place.folder.mkdir()
+        os.chown(place.folder, 65534, 65534)
+        yield place
+
+
+def test_a_member_of_docker_installs_from_a_read_only_stick(site_of_nobody, stick, monkeypatch):
     monkeypatch.setenv("COMPOSE_FILE", "/nowhere.yml")  # the caller's own variables decide nothing
-    folder = entered_by_all / "a site"
-    folder.mkdir()  # nobody's: ssh-keygen wants a user that has a name
-    os.chown(folder, 65534, 65534)
     socket_group = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")[7:]).stat().st_gid
     member = ("setpriv", "--reuid=65534", "--regid=65534", f"--groups={socket_group}", "--inh-caps=-all")
-    with Site(folder, "airgap-member") as site:
-        done = site.install_bundle(stick, prefix=member)
-        assert "the page was read" in done.stdout
-        assert (folder / ".env").stat().st_uid == 65534
-        # Its folder is nobody else's business, and a second run of the same bundle changes nothing.
-        before = site.variables
-        site.install(stick / "install.sh", prefix=member)
-        assert site.variables == before
+    done = site_of_nobody.install_bundle(stick, prefix=member)
+    assert "the page was read" in done.stdout
+    assert (site_of_nobody.folder / ".env").stat().st_uid == 65534
+    # Its folder is nobody else's business, and a second run of the same bundle changes nothing.
+    before = site_of_nobody.variables
+    site_of_nobody.install(stick / "install.sh", prefix=member)
+    assert site_of_nobody.variables == before
 
 
 def test_a_changed_byte_is_named_and_nothing_is_loaded(fresh, releases, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airgap.core.document import Block, Box
@@ -78,6 +78,7 @@ def test_where_a_place_is_read(places: tuple[Four, ...], new: Four, index: int) 
     assert order(*places, new=new) == index
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 4), st.data())
 def test_a_cell_taken_out_of_a_grid_goes_back_where_it_was(
     rows: int, columns: int, data: st.DataObject
@@ -90,6 +91,7 @@ def test_a_cell_taken_out_of_a_grid_goes_back_where_it_was(
     assert order(*rest, new=places[taken]) == taken
 
 
+@settings(deadline=None)
 @given(st.integers(2, 6), st.integers(2, 3), st.data())
 def test_a_paragraph_taken_out_of_columns_goes_back_where_it_was(
     rows: int, columns: int, data: st.DataObject

@@ -247,7 +247,7 @@ def gutter(gap: int = 60, top: float = 0) -> bool:
 
 
 def test_a_gutter_has_a_least_width_and_a_least_length() -> None:
-    assert first(range(-6, 0), gutter) == -3
+    assert first(range(-24, 0), gutter) == -HEIGHT
     assert first(range(224, 230), lambda top: not gutter(top=top)) == 227
 
 
@@ -284,6 +284,13 @@ def test_many_columns_are_read_one_after_another() -> None:
     columns = [column(300 * n, 300 * n + 260, 5, top=7 * (n % 3), pitch=26) for n in range(10)]
     found = [o for region in regions([o for lines in columns for o in lines]) for o in region.lines]
     assert [id(o) for o in found] == [id(o) for lines in columns for o in lines]
+
+
+def test_what_stands_above_columns_low_on_the_page_is_read_before_them() -> None:
+    above, below = line(0, 560, 860), line(0, 960, 860)
+    columns = [*column(0, 400, 12, top=600, pitch=26), *column(460, 860, 12, top=600, pitch=26)]
+    found = [o for region in regions([below, *columns, above]) for o in region.lines]
+    assert (found[0], found[-1]) == (above, below)
 
 
 # --- line numbers --------------------------------------------------------------------------------

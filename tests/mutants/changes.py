@@ -248,7 +248,7 @@ def _logs(node: ast.Call) -> bool:
     return (
         isinstance(function, ast.Attribute)
         and isinstance(function.value, ast.Name)
-        and function.value.id == "log"
+        and function.value.id in ("log", "_log")
     )
 
 

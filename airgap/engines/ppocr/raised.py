@@ -28,6 +28,9 @@ CANDIDATE = re.compile(r"(?<=[\w)%\]”\"'.])\d{1,2}(?![\w.,:/%-]*\d)(?!\w)")
 MOST_CHARACTERS = 80
 LOW, HIGH = 0.75, 0.22
 """A raised figure is at most `LOW` times as high as others, and ends at least `HIGH` heights above them."""
+NARROW, FEWEST_OTHERS = 0.85, 2
+"""It is narrower than others, too, where there are others: half of a broken `8` is not. After a figure, two
+others have to be there to be compared with: what touches or breaks is no measure."""
 FEWEST_PIXELS, SAME_GLYPH = 3, 0.5
 
 
@@ -42,7 +45,12 @@ def with_raised(strip: Callable[[], Picture], reading: Reading) -> Reading:
         return reading
     of = dict(zip(printed, glyphs, strict=True))
     tall = np.array([of[place] for place in printed if _is_tall(reading.text[place])])
-    raised = [place for match in found for place in range(*match.span()) if _is_raised(of[place], tall)]
+    raised = [
+        place
+        for match in found
+        for place in range(*match.span())
+        if _is_raised(of[place], tall, FEWEST_OTHERS if reading.text[match.start() - 1].isdigit() else 1)
+    ]
     text = "".join(c.translate(RAISED) if place in raised else c for place, c in enumerate(reading.text))
     return replace(reading, text=text)
 
@@ -69,10 +77,13 @@ def _is_tall(character: str) -> bool:
     return character.isdigit() or character.isupper()
 
 
-def _is_raised(glyph: NDArray[np.int32], tall: Glyphs) -> bool:
-    """Whether a figure stands higher than the line's figures and capitals, and is smaller."""
+def _is_raised(glyph: NDArray[np.int32], tall: Glyphs, fewest: int) -> bool:
+    """Whether a figure is smaller than `fewest` of the line's figures and capitals, and stands higher."""
     others = tall[tall[:, 3] > glyph[3] / LOW]
-    if not len(others):
+    if len(others) < fewest:
         return False
-    height, bottom = np.median(others[:, 3]), np.median(others[:, 1] + others[:, 3])
-    return bool(glyph[3] <= LOW * height and glyph[1] + glyph[3] <= bottom - HIGH * height)
+    width, height, bottom = (
+        np.median(side) for side in (others[:, 2], others[:, 3], others[:, 1] + others[:, 3])
+    )
+    is_small = glyph[3] <= LOW * height and glyph[2] <= NARROW * width
+    return bool(is_small and glyph[1] + glyph[3] <= bottom - HIGH * height)

@@ -74,6 +74,15 @@ def test_an_entry_without_number_or_hash_counts_as_the_next_one(log: AuditLog) -
     assert found(log, lambda _: [*lines[:3], text, *lines[3:]]) == [(4, FOREIGN), (5, FOLLOWS)]
 
 
+def test_a_line_that_is_no_entry_counts_as_one(log: AuditLog) -> None:
+    third, _, fifth, *_ = entries(log)[2:]
+    fifth["prev"] = third["hash"]
+    fifth["hash"] = entry_hash(fifth, log._key)
+    line = json.dumps(fifth, sort_keys=True, separators=(",", ":")) + "\n"
+    told = found(log, lambda lines: [*lines[:3], "nonsense\n", line])
+    assert told == [(4, "is not an entry"), (0, "the log does not hold entry 6 as audit.head knows it")]
+
+
 def test_an_entry_has_to_follow_by_number_and_by_hash(log: AuditLog) -> None:
     made = entries(log)
 
