@@ -11,9 +11,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.faults.conftest import mounted
 from tests.jobs.conftest import MakeServer
-from tests.jobs.helpers import Server, done, pdf, picture, wait_for
+from tests.jobs.helpers import Server, done, pdf, picture
 
 pytestmark = pytest.mark.faults
 
@@ -85,14 +84,3 @@ def remount(disk: Path, how: str) -> None:
         subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
     else:
         subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_a_start_on_a_full_disk_says_why(tmp_path: Path, make_server: MakeServer, disk: Path) -> None:
-    with mounted(tmp_path / "small", "1m") as small:
-        others = fill(small)
-        server = make_server(small / "data")
-        with pytest.raises(pytest.fail.Exception, match="DATA_DIR"):
-            server.start()
-        others.unlink()
-        server.start()
-        wait_for(lambda: server.client.get("/readyz").status_code == 200)

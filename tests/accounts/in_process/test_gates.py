@@ -59,6 +59,7 @@ def test_what_is_open_is_a_short_list() -> None:
     assert {
         "/", "/health", "/healthz", "/readyz", "/ui", "/docs", "/docs/oauth2-redirect", "/redoc", "/api/docs",
         "/openapi.json", "/api/auth/token", "/api/auth/register", "/auth/token", "/auth/register",
+        "/api/auth/oidc/login", "/api/auth/oidc/callback", "/api/auth/oidc/token",
     } == OPEN_PATHS  # fmt: skip
     assert OPEN_PREFIXES == ("/static-offline-docs/", "/ui/")
 
