@@ -20,6 +20,8 @@ Place = tuple[float, float, float, float]
 
 LONG_SIDE = 1600
 """Of the reduced picture; the lengths below are pixels of it."""
+DARK_PAPER = 96
+"""Grey level, of 255, below which half of a page makes it one of light ink on dark paper."""
 MIN_RULE = 50
 MAX_THICKNESS = 8
 DOT_GAP = 5
@@ -81,7 +83,9 @@ class Ink:
             matrix = view.rotation.copy()
             matrix[:, 2] *= scale
             grey = cv2.warpAffine(grey, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-        mask = cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 15)
+        # On a dark screen the paper around light letters would pass for strokes.
+        dark_ink = cv2.bitwise_not(grey) if np.median(grey) < DARK_PAPER else grey
+        mask = cv2.adaptiveThreshold(dark_ink, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 15)
         return cls(grey, mask, scale)
 
 
@@ -101,7 +105,7 @@ def find_grids(ink: Ink, lines: Sequence[TextLine] = ()) -> list[Grid]:
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined)
     grids = []
     for x, y, width, height, _ in stats[1:count]:
-        if width < 2 * MIN_RULE:
+        if width < 2 * MIN_RULE or height < MIN_RULE // 2:
             continue
         part = np.s_[y : y + height, x : x + width]
         grid = _grid(across[part], down[part], (int(x), int(y)), 1 / ink.scale)

@@ -167,7 +167,7 @@ class _Page:
         """Let go of the lines, which know the page: else its picture waits for the cycles' collector."""
         self._lines.clear()
         self._region_lines.clear()
-        del self.foreign
+        del self.foreign, self._alphabet
 
     def pieces(self) -> Iterator[ReadPiece]:
         # The workers read from top to bottom while the layout is found here, after what it asks for itself.
