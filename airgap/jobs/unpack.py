@@ -82,10 +82,9 @@ class _Bounded:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Raises `BadZipFile` for a place before the file's beginning, as a damaged directory names one."""
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as error:
-            raise zipfile.BadZipFile("a place that is not in the file") from error
+        if whence == os.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("a place that is not in the file")
+        return self._file.seek(offset, whence)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

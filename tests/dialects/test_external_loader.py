@@ -43,4 +43,4 @@ def test_what_is_no_document_is_refused_with_a_remedy(api: httpx.Client) -> None
 
 def test_a_file_name_is_never_a_path(api: httpx.Client) -> None:
     (page,) = api.put("/process", content=png(), headers={"X-Filename": "..%2F..%2Fetc%2Fpasswd"}).json()
-    assert page["metadata"]["source"] == "passwd"
+    assert page["metadata"]["source"] == "etc/passwd"

@@ -22,6 +22,7 @@ from airgap.engines.vllm.replicas import create
 from airgap.engines.vllm.share import shares
 from airgap.settings.engines import EngineSettings
 from config import Settings, load_settings
+from process.accounting import NOTHING_READ
 from process.defaults import Defaults
 from process.pipeline import Reader
 from tests.engines.started import started as running
@@ -191,7 +192,7 @@ async def test_an_engine_whose_death_nobody_saw_yet_is_passed_over() -> None:
     two.go.set()
     async with started(one, two) as engine:
         page = await reader_of(engine).read_page([PAGE], ReadOptions())
-    assert (page.status, page.model, page.warnings) == ("ok", "two", ())
+    assert (page.status, page.model, page.warnings) == ("ok", "two", (NOTHING_READ,))
 
 
 async def test_a_full_queue_is_said_and_not_tried_elsewhere() -> None:

@@ -127,6 +127,7 @@ async def test_an_address_that_cannot_be_reached_is_tried_again(hooks: Webhooks,
     said = await hooks._send(Waiting(JOB, "http://elsewhere.example/"), job(1))
     assert said == "UrlRefused"
     gone = Receiver()
+    gone.server.shutdown()
     gone.server.server_close()
     allowed = load_settings(data_dir=tmp_path, webhook_allowlist=(gone.address,), webhook_secret=SECRET)
     assert await Webhooks(allowed, Told())._send(Waiting(JOB, gone.url), job(1)) == "ConnectError"  # type: ignore[arg-type]
