@@ -130,7 +130,7 @@ def _grid(across: Mask, down: Mask, origin: tuple[int, int], scale: float) -> Gr
     height, width = across.shape
     ys = _edges(np.count_nonzero(across, axis=1), 0.3 * width, height)
     xs = _edges(np.count_nonzero(down, axis=0), 0.3 * height, width)
-    if not (len(ys) <= MAX_EDGES and 3 <= len(xs) <= MAX_EDGES):
+    if not (2 <= len(ys) <= MAX_EDGES and 3 <= len(xs) <= MAX_EDGES):
         return None
     rows, columns = len(ys) - 1, len(xs) - 1
     right_of, below = np.ones((rows, columns), bool), np.ones((rows, columns), bool)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from airgap.layout import rulings
 from airgap.layout.lines import TextLine
 from airgap.layout.quads import Picture
 from airgap.layout.rulings import (
@@ -277,3 +278,10 @@ def test_a_table_is_drawn_on_from_a_share_of_what_is_no_stroke() -> None:
     fill(half, 240, 60, 400, 80)
     assert drawing(half).fills((200, 0, 400, 100)), "16 of 100"
     assert not drawing(half).fills((200, 0, 640, 100)), "7 of 100"
+
+
+def test_a_rule_midway_in_a_strip_of_lines_makes_no_grid_without_rows() -> None:
+    across, down = np.zeros((25, 240), np.uint8), np.zeros((25, 240), np.uint8)
+    across[12] = 255
+    down[:, [0, 120, 239]] = 255
+    assert rulings._grid(across, down, (0, 0), 1.0) is None
