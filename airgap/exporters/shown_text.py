@@ -8,7 +8,8 @@ lines are not known, because a person corrected it or the engine knows none, eac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pymupdf
@@ -22,6 +23,8 @@ _CELL = 64
 """Pixels; characters are looked up by squares of so many."""
 
 _Point = tuple[float, float]
+_Rectangle = tuple[float, ...]
+"""x0, y0, x1, y1."""
 _Squares = dict[tuple[int, int], list[tuple[_Point, str]]]
 
 
@@ -32,27 +35,19 @@ def unseen(page: dict[str, Any], shown: pymupdf.Page) -> list[dict[str, Any]]:
     for (x, y), character in characters:
         squares.setdefault((int(x // _CELL), int(y // _CELL)), []).append(((x, y), character))
     size = (page["width"], page["height"])
-    exact = [line for line in page["lines"] if not line["within"] and not _is_there(line, squares, size)]
-    return exact + _missing([line for line in page["lines"] if line["within"]], characters)
 
+    @cache
+    def said_in(block: _Rectangle) -> str:
+        return folded("".join(character for place, character in characters if _is_in(place, block)))
 
-def _missing(
-    lines: Sequence[dict[str, Any]], characters: Sequence[tuple[_Point, str]]
-) -> list[dict[str, Any]]:
-    """Lines whose places were shared out, with those of their words that their block does not show."""
-    texts: dict[tuple[float, ...], str] = {}
-    for box in {tuple(line["within"]) for line in lines}:
-        x0, y0, x1, y1 = box
-        inside = (c for (x, y), c in characters if x0 <= x <= x1 and y0 <= y <= y1)
-        texts[box] = folded("".join(inside))
-    found = [
-        {
-            **line,
-            "words": [word for word in line["words"] if folded(word[0]) not in texts[tuple(line["within"])]],
-        }
-        for line in lines
-    ]
-    return [line for line in found if line["words"]]
+    def missing(line: dict[str, Any]) -> list[Any]:
+        if line["within"]:
+            said = said_in(tuple(line["within"]))
+            return [word for word in line["words"] if folded(word[0]) not in said]
+        return [] if _is_there(line, squares, size) else line["words"]
+
+    left = ({**line, "words": missing(line)} for line in page["lines"])
+    return [line for line in left if line["words"]]
 
 
 def _characters(page: dict[str, Any], shown: pymupdf.Page) -> Iterator[tuple[_Point, str]]:
@@ -80,10 +75,15 @@ def _is_there(line: dict[str, Any], squares: _Squares, size: _Point) -> bool:
     return (wanted & found).total() >= SAME * wanted.total()
 
 
-def _inside(box: tuple[float, float, float, float], squares: _Squares) -> Iterator[str]:
+def _inside(box: _Rectangle, squares: _Squares) -> Iterator[str]:
     x0, y0, x1, y1 = box
     for column in range(int(x0 // _CELL), int(x1 // _CELL) + 1):
         for row in range(int(y0 // _CELL), int(y1 // _CELL) + 1):
-            for (x, y), character in squares.get((column, row), ()):
-                if x0 <= x <= x1 and y0 <= y <= y1:
+            for place, character in squares.get((column, row), ()):
+                if _is_in(place, box):
                     yield character
+
+
+def _is_in(place: _Point, box: _Rectangle) -> bool:
+    x0, y0, x1, y1 = box
+    return x0 <= place[0] <= x1 and y0 <= place[1] <= y1

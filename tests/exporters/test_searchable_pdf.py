@@ -266,6 +266,21 @@ def test_corrected_words_are_found_where_the_page_has_text_of_its_own(tmp_path: 
         assert len(pdf[0].search_for("Total")) == len(pdf[0].search_for("Friday")) == 1
 
 
+def test_corrected_words_keep_their_place_among_the_lines(tmp_path: Path) -> None:
+    """A scan: a corrected block stands between two that the engine read, and is copied between them."""
+
+    def read(text: str, top: float) -> Block:
+        box = Box(40, top, 200, top + 20)
+        return Block("text", text, (box,), lines=(Line(text, box, 0.9),))
+
+    corrected = Block("text", "second", (Box(40, 100, 200, 120),))
+    page = Page(1, 600, 400, "ok", (read("first", 40), corrected, read("third", 160)))
+    path = tmp_path / "order.pdf"
+    export_file("pdf", document(page), picture_source(page), path)
+    with pypdfium2.PdfDocument(path) as pdf:
+        assert pdf[0].get_textpage().get_text_range().split() == ["first", "second", "third"]
+
+
 def test_a_pdf_that_cannot_become_pdfa_says_so(tmp_path: Path) -> None:
     data = make_pdf(draw=lambda page: page.insert_text((60, 600), "a font that is not embedded"))
     path = tmp_path / "s.pdf"
