@@ -8,7 +8,7 @@ themselves, and JSON, keep the tables as they were printed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
@@ -18,6 +18,7 @@ from airgap.core.document import Block, Box, Document, Page
 from airgap.core.folding import folded
 from airgap.exporters.furniture import is_furniture
 from airgap.exporters.html_tables import Cell, Table, split_tables
+from airgap.layout.tables import span_attributes
 
 SAME_HEADING = 0.85
 """Of two rows, how alike what they say must be for them to be one heading that is printed again."""
@@ -58,12 +59,14 @@ def continued_tables(document: Document) -> list[Continuation]:
     found = []
     for index in range(1, len(document.pages)):
         before, after = document.pages[index - 1], document.pages[index]
-        last, first = _last_table(before), _first_table(after)
+        last = _first_table(before, reversed(range(len(before.blocks))))
+        first = _first_table(after, range(len(after.blocks)))
         if last is None or first is None:
             continue
-        headings = _headings_repeated(before, last, after, first)
+        same_measure = _same_measure(before, last[0], after, first[0])
+        headings = _headings_repeated(last[1], first[1], same_measure)
         if headings is not None:
-            found.append(Continuation(index, first, index - 1, last, headings))
+            found.append(Continuation(index, first[0], index - 1, last[0], headings))
     return found
 
 
@@ -85,41 +88,37 @@ def with_joined_tables(document: Document) -> Document:
     """The document with each such table whole where it begins, and a note where it goes on."""
     blocks = {index: list(page.blocks) for index, page in enumerate(document.pages)}
     begins: dict[tuple[int, int], tuple[int, int]] = {}
+    wholes: dict[tuple[int, int], list[Sequence[Cell]]] = {}
     for one in continued_tables(document):
+        here = one.page, one.block
         page, block = begins.get((one.of_page, one.of_block), (one.of_page, one.of_block))
-        whole, more = _table(blocks[page][block]), _table(blocks[one.page][one.block])
-        if whole is None or more is None or _cells(whole) + _cells(more) > MAX_CELLS:
+        whole = wholes.get((page, block)) or _rows(blocks[page][block])
+        more = _rows(blocks[one.page][one.block])
+        if _cells(whole) + _cells(more) > MAX_CELLS:
             continue
-        rows = [*whole.rows, *more.rows[one.headings :]]
-        blocks[page][block] = replace(blocks[page][block], text=_to_html(rows))
+        wholes[page, block], begins[here] = [*whole, *more[one.headings :]], (page, block)
         note = NOTE.format(page=document.pages[page].number)
         blocks[one.page][one.block] = Block(NOTE_LABEL, note, blocks[one.page][one.block].boxes)
-        begins[one.page, one.block] = page, block
     if not begins:
         return document
+    for (page, block), rows in wholes.items():
+        blocks[page][block] = replace(blocks[page][block], text=_to_html(rows))
     pages = tuple(replace(page, blocks=tuple(blocks[index])) for index, page in enumerate(document.pages))
     return replace(document, pages=pages)
 
 
-def _last_table(page: Page) -> int | None:
-    return next(_tables(page, reversed(range(len(page.blocks)))), None)
-
-
-def _first_table(page: Page) -> int | None:
-    return next(_tables(page, range(len(page.blocks))), None)
-
-
-def _tables(page: Page, order: Sequence[int] | Iterator[int]) -> Iterator[int]:
-    """The table that no text stands before, in an order of a page's blocks."""
+def _first_table(page: Page, order: Iterable[int]) -> tuple[int, Table] | None:
+    """The table that no text stands before, in an order of a page's blocks, and the index of its block."""
     if page.status == "failed":
-        return
+        return None
     for index in order:
         block = page.blocks[index]
-        if _table(block) is not None:
-            yield index
-            return
+        table = _table(block)
+        if table is not None:
+            return index, table
         if not (is_furniture(block) or _is_remark(block)):
-            return
+            return None
+    return None
 
 
 def _is_remark(block: Block) -> bool:
@@ -137,10 +136,15 @@ def _table(block: Block) -> Table | None:
     return table if isinstance(table, Table) and table.rows else None
 
 
-def _headings_repeated(before: Page, last: int, after: Page, first: int) -> int | None:
+def _rows(block: Block) -> Sequence[Sequence[Cell]]:
+    table = _table(block)
+    return table.rows if table is not None else ()
+
+
+def _headings_repeated(one: Table, other: Table, same_measure: bool) -> int | None:
     """How many rows of headings the second table has again; None where it is another table."""
-    one, other = _table(before.blocks[last]), _table(after.blocks[first])
-    if one is None or other is None or one.placed()[1] != other.placed()[1] or one.placed()[1] < 2:
+    columns = one.placed()[1]
+    if columns != other.placed()[1] or columns < 2:
         return None
     repeated = 0
     depth = _heading_depth(one.rows[0])
@@ -151,8 +155,8 @@ def _headings_repeated(before: Page, last: int, after: Page, first: int) -> int 
     if repeated and repeated < len(other.rows):
         return repeated
     has_headings = any(cell.header for cell in other.rows[0])
-    alike = _same_measure(before, last, after, first) and _kinds(one) == _kinds(other)
-    return 0 if alike and not has_headings and any(_kinds(one)) else None
+    kinds = _kinds(one)
+    return 0 if same_measure and not has_headings and any(kinds) and kinds == _kinds(other) else None
 
 
 def _heading_depth(first: Sequence[Cell]) -> int:
@@ -188,8 +192,8 @@ def _kinds(table: Table) -> tuple[bool, ...]:
     return tuple(count > NUMERIC * max(1, all_) for count, all_ in zip(figures, filled, strict=True))
 
 
-def _cells(table: Table) -> int:
-    return sum(len(row) for row in table.rows)
+def _cells(rows: Sequence[Sequence[Cell]]) -> int:
+    return sum(len(row) for row in rows)
 
 
 def _to_html(rows: Sequence[Sequence[Cell]]) -> str:
@@ -199,6 +203,4 @@ def _to_html(rows: Sequence[Sequence[Cell]]) -> str:
 
 def _cell_html(cell: Cell) -> str:
     tag = "th" if cell.header else "td"
-    spans = f' rowspan="{cell.rowspan}"' if cell.rowspan > 1 else ""
-    spans += f' colspan="{cell.colspan}"' if cell.colspan > 1 else ""
-    return f"<{tag}{spans}>{cell.text}</{tag}>"
+    return f"<{tag}{span_attributes(cell.rowspan, cell.colspan)}>{cell.text}</{tag}>"

@@ -30,6 +30,7 @@ from airgap.exporters.markdown import failure_reason
 from airgap.exporters.outline import MAX_ENTRIES, title_of
 from airgap.exporters.rich_text import Depths, Paragraph, Run, inline, rich_text
 from airgap.exporters.unread import blocks_with_marks
+from airgap.layout.tables import span_attributes
 
 MAX_FIGURE_SIDE = 1600
 
@@ -184,8 +185,7 @@ def _table(table: Table) -> str:
     rows: list[list[str]] = [[] for _ in range(height)]
     for row, _, cell in placed:
         tag = "th" if cell.header else "td"
-        spans = f' rowspan="{cell.rowspan}"' if cell.rowspan > 1 else ""
-        spans += f' colspan="{cell.colspan}"' if cell.colspan > 1 else ""
+        spans = span_attributes(cell.rowspan, cell.colspan)
         rows[row].append(f'<{tag}{spans} dir="auto">{_runs(inline(cell.text))}</{tag}>')
     return "<table>\n" + "".join(f"<tr>{''.join(row)}</tr>\n" for row in rows) + "</table>\n"
 

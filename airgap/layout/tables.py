@@ -146,9 +146,13 @@ def to_html(cells: Cells) -> str:
 
 def _cell(lines: Sequence[TextLine], rowspan: int = 1, colspan: int = 1) -> str:
     text = " ".join(line.text for line in lines if line.text)
+    return f"<td{span_attributes(rowspan, colspan)}>{escaped_cell(text)}</td>"
+
+
+def span_attributes(rowspan: int, colspan: int) -> str:
+    """What a cell's element says of how far it goes, in HTML."""
     spans = f' rowspan="{rowspan}"' if rowspan > 1 else ""
-    spans += f' colspan="{colspan}"' if colspan > 1 else ""
-    return f"<td{spans}>{escaped_cell(text)}</td>"
+    return spans + (f' colspan="{colspan}"' if colspan > 1 else "")
 
 
 @dataclass
