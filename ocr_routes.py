@@ -23,13 +23,12 @@ from airgap.core.errors import UnsupportedMedia
 from airgap.core.opening import FIRST_FRAME
 from airgap.dialects.markup import answer_of, filter_for
 from airgap.exporters.annotated import annotate, crop_blocks
+from airgap.exporters.boxes import BoxJson, box_to_list
 from airgap.exporters.json_export import (
     BlockJson,
-    BoxJson,
     DisagreementJson,
     UsageJson,
     block_to_dict,
-    box_to_list,
     disagreements_to_list,
     usage_to_dict,
 )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from airgap.core.document import FIGURE_LABELS, Block, Box
-from process.marks import LOOSE, READ, SMALLER, Layer, Marks, Sheet, Survey, share_covered, survey
+from process.marks import LOOSE, READ, SMALLER, Layer, Marks, Sheet, Survey, middles_in, share_covered, survey
 from process.writing import (
     TALLEST,
     Row,
@@ -138,12 +138,10 @@ def _unread(
 
 def _is_small(marks: Marks, loose: Sequence[Box], sheet: Sheet) -> NDArray[np.bool_]:
     """Whether marks are too low to be what a loose place around them was read as."""
-    across, down = sheet.scale
-    x, y = (marks[:, 0] + marks[:, 2] / 2) * across, (marks[:, 1] + marks[:, 3] / 2) * down
+    heights = marks[:, 3] * sheet.scale[1]
     small = np.ones(len(marks), np.bool_)
     for box in loose:
-        inside = (x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)
-        small &= ~inside | (marks[:, 3] * down < _LOW * box.height)
+        small &= ~middles_in(marks, box, sheet) | (heights < _LOW * box.height)
     return small
 
 

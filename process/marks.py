@@ -150,6 +150,14 @@ def _shrunk(grey: Grey) -> Grey:
     return grey if size == grey.shape[::-1] else cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
 
 
+def middles_in(marks: Marks, box: Box, sheet: Sheet) -> NDArray[np.bool_]:
+    """Of each mark whether its middle lies in a place of the page, in page pixels."""
+    across, down = sheet.scale
+    x, y = (marks[:, 0] + marks[:, 2] / 2) * across, (marks[:, 1] + marks[:, 3] / 2) * down
+    inside: NDArray[np.bool_] = (x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)
+    return inside
+
+
 def _corners(place: Box, scale: tuple[float, float]) -> tuple[tuple[int, int], tuple[int, int]]:
     """A place in pixels of the working size, the last ones included."""
     across, down = scale

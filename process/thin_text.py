@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airgap.core.document import FIGURE_LABELS, Block, Box
-from process.marks import Marks, Sheet, Survey
+from process.marks import Marks, Sheet, Survey, middles_in
 from process.word_widths import Words, fullness, rows_of, skipped_rows, slope_of, words_of
 from process.writing import like_letters, quantile
 
@@ -100,7 +100,7 @@ def _owners(marks: Marks, blocks: Sequence[Block], sheet: Sheet) -> NDArray[np.i
     owners, sizes = np.full(len(marks), -1, np.int32), np.full(len(marks), np.inf)
     for index, block in enumerate(blocks):
         for box in block.boxes:
-            inside = _is_inside(marks, box, sheet) & (box.area < sizes)
+            inside = middles_in(marks, box, sheet) & (box.area < sizes)
             owners[inside], sizes[inside] = index, box.area
     return owners
 
@@ -108,16 +108,9 @@ def _owners(marks: Marks, blocks: Sequence[Block], sheet: Sheet) -> NDArray[np.i
 def _parts(marks: Marks, boxes: Sequence[Box], sheet: Sheet) -> Iterable[Marks]:
     """The marks of each place; a paragraph may go on in the next column."""
     for box in boxes:
-        inside = _is_inside(marks, box, sheet)
+        inside = middles_in(marks, box, sheet)
         yield marks[inside]
         marks = marks[~inside]
-
-
-def _is_inside(marks: Marks, box: Box, sheet: Sheet) -> NDArray[np.bool_]:
-    across, down = sheet.scale
-    x, y = (marks[:, 0] + marks[:, 2] / 2) * across, (marks[:, 1] + marks[:, 3] / 2) * down
-    inside: NDArray[np.bool_] = (x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)
-    return inside
 
 
 def _place(row: Marks, scale: tuple[float, float]) -> Box:

@@ -17,12 +17,11 @@ from airgap.core.document import AnswerShape, Document, Page, PageStatus
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import BadRequest, InvalidOption
 from airgap.dialects.found_values import FoundValue, Scalar, found_values
+from airgap.exporters.boxes import BoxJson, box_to_list
 from airgap.exporters.json_export import (
-    BoxJson,
     ErrorJson,
     LedgerJson,
     ReadingJson,
-    box_to_list,
     error_to_dict,
     ledger_to_dict,
     reading_to_dict,

@@ -22,16 +22,15 @@ from airgap.core.opening import Opening
 from airgap.dialects.inputs import fetcher_of, file_of, opened_picture, plain_prompt
 from airgap.dialects.references import TrussFields, truss_fields
 from airgap.dialects.url_fetch import Fetcher
+from airgap.exporters.boxes import BoxJson, box_to_list
 from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
 from airgap.exporters.json_export import (
     BlockJson,
-    BoxJson,
     ErrorJson,
     LedgerJson,
     ReadingJson,
     UsageJson,
     block_to_dict,
-    box_to_list,
     error_to_dict,
     ledger_to_dict,
     reading_to_dict,

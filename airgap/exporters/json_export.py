@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, NotRequired
+from typing import Any, Final, Literal, NotRequired
 
-from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
 from airgap.core.document import (
@@ -27,6 +26,7 @@ from airgap.core.document import (
     PageStatus,
     Usage,
 )
+from airgap.exporters.boxes import BoxJson, box_to_list
 from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
 from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.reviews import (
@@ -38,9 +38,6 @@ from airgap.exporters.reviews import (
 )
 
 SCHEMA_VERSION: Final = 1
-
-BoxJson = Annotated[list[float], Field(min_length=4, max_length=4)]
-"""`[x0, y0, x1, y1]` in page pixels."""
 
 
 class UsageJson(TypedDict):
@@ -273,11 +270,6 @@ def block_to_dict(block: Block) -> BlockJson:
         ],
         "engine": block.engine,
     }
-
-
-def box_to_list(box: Box) -> BoxJson:
-    """`[x0, y0, x1, y1]`, page pixels, to a hundredth."""
-    return [round(value, 2) for value in (box.x0, box.y0, box.x1, box.y1)]
 
 
 def usage_to_dict(usage: Usage) -> UsageJson:

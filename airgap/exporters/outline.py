@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
 from typing_extensions import TypedDict
 
 from airgap.core.document import Block, Box, Document, Page
+from airgap.exporters.boxes import BoxJson, box_to_list
 from airgap.exporters.furniture import is_furniture
 from airgap.exporters.rich_text import Paragraph, rich_text
 
@@ -40,7 +39,7 @@ class HeadingJson(TypedDict):
     title: str
     page: int
     block: int
-    box: Annotated[list[float], Field(min_length=4, max_length=4)] | None
+    box: BoxJson | None
 
 
 def outline(document: Document) -> list[Heading]:
@@ -85,11 +84,7 @@ def outline_to_list(document: Document) -> list[HeadingJson]:
             "title": heading.title,
             "page": heading.page,
             "block": heading.block,
-            "box": None if heading.box is None else _sides(heading.box),
+            "box": None if heading.box is None else box_to_list(heading.box),
         }
         for heading in outline(document)
     ]
-
-
-def _sides(box: Box) -> list[float]:
-    return [round(side, 2) for side in (box.x0, box.y0, box.x1, box.y1)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
 from typing_extensions import TypedDict
 
 from airgap.core.document import Box, Document, Review, ReviewDecision, ReviewKind
+from airgap.exporters.boxes import BoxJson, box_to_list
 
 
 class ReviewJson(TypedDict):
@@ -18,7 +18,7 @@ class ReviewJson(TypedDict):
     decision: ReviewDecision
     reviewed_by: str | None
     reviewed_at: str
-    box: Annotated[list[float], Field(min_length=4, max_length=4)] | None
+    box: BoxJson | None
 
 
 class ReviewedJson(TypedDict):
@@ -48,7 +48,7 @@ def reviews_to_list(reviews: Iterable[Review]) -> list[ReviewJson]:
             "decision": review.decision,
             "reviewed_by": review.reviewed_by,
             "reviewed_at": review.reviewed_at,
-            "box": None if review.box is None else [round(side, 2) for side in _sides(review.box)],
+            "box": None if review.box is None else box_to_list(review.box),
         }
         for review in reviews
     ]
@@ -57,7 +57,3 @@ def reviews_to_list(reviews: Iterable[Review]) -> list[ReviewJson]:
 def reviews_from_list(data: Iterable[Mapping[str, Any]] | None) -> tuple[Review, ...]:
     """The inverse of `reviews_to_list`."""
     return tuple(Review(**{**one, "box": Box(*one["box"]) if one["box"] else None}) for one in data or ())
-
-
-def _sides(box: Box) -> tuple[float, float, float, float]:
-    return box.x0, box.y0, box.x1, box.y1
