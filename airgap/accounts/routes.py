@@ -147,8 +147,8 @@ async def register(
 ) -> Account:
     if body.role == "admin" and not caller.is_admin:
         raise Forbidden("Only an administrator may make administrators.")
-    user = await accounts.register(body.username, body.password, body.role, _client(request))
-    await _note(audit, "register", caller.id, account=f"user:{user.id}")
+    user = await accounts.register(body.username, body.password, body.role, client_of(request))
+    await note(audit, "register", caller.id, account=f"user:{user.id}")
     return _user(user)
 
 
@@ -160,7 +160,7 @@ async def token(
     audit: LoginAuditDep,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
 ) -> Token:
-    client = _client(request)
+    client = client_of(request)
     try:
         issued, seconds, user = await accounts.login(form.username, form.password, client)
     except AirgapError as error:
@@ -213,9 +213,9 @@ async def password(
     try:
         await accounts.change_password(caller, body.old_password, body.new_password)
     except AirgapError as error:
-        await logins.failed("password", caller.name, _client(request), error)
+        await logins.failed("password", caller.name, client_of(request), error)
         raise
-    await _note(audit, "password", caller.id)
+    await note(audit, "password", caller.id)
 
 
 @router.get("/users", summary="All accounts")
@@ -226,7 +226,7 @@ async def users(accounts: AccountsDep, admin: AdminDep) -> list[Account]:
 @router.delete("/users/{username}", status_code=204, summary="End an account, its logins and keys")
 async def end_user(username: str, accounts: AccountsDep, audit: AuditDep, admin: AdminDep) -> None:
     await accounts.deactivate(username)
-    await _note(audit, "deactivate", admin.id, account=username)
+    await note(audit, "deactivate", admin.id, account=username)
 
 
 @router.post("/keys", status_code=201, summary="Make an API key; it is shown this once")
@@ -236,7 +236,7 @@ async def make_key(body: KeyRequest, accounts: AccountsDep, audit: AuditDep, cal
     if (body.requests_per_minute or body.pages_per_day) and not caller.is_admin:
         raise Forbidden("Only an administrator may set a key's rate or quota.")
     made = await accounts.make_key(caller.user_id, body.name, body.requests_per_minute, body.pages_per_day)
-    await _note(audit, "key_made", caller.id, key=made.id)
+    await note(audit, "key_made", caller.id, key=made.id)
     return {"id": made.id, "name": body.name, "key": made.key}
 
 
@@ -248,14 +248,14 @@ async def keys(accounts: AccountsDep, caller: CallerDep) -> list[KeyAnswer]:
 @router.delete("/keys/{key_id}", status_code=204, summary="Revoke an API key")
 async def revoke_key(key_id: str, accounts: AccountsDep, audit: AuditDep, caller: CallerDep) -> None:
     await accounts.revoke_key(caller, key_id)
-    await _note(audit, "key_revoked", caller.id, key=key_id)
+    await note(audit, "key_revoked", caller.id, key=key_id)
 
 
-def _client(request: Request) -> str:
+def client_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def _note(audit: AuditLog | None, event: str, who: str, **details: str) -> None:
+async def note(audit: AuditLog | None, event: str, who: str, **details: str) -> None:
     if audit is not None:
         await audit.note(event, who, **details)
 

@@ -6,10 +6,12 @@ no address, so that it is in no history and in no log.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from airgap.accounts.routes import AuditDep, LoginAuditDep, Token, _client, _note
+from airgap.accounts.routes import AuditDep, LoginAuditDep, Token, client_of, note
 from airgap.accounts.sign_in import BEGUN_SECONDS, ENDED_SECONDS, SignIn
 from airgap.core.errors import AirgapError
 
@@ -32,7 +34,7 @@ def _redirect_uri(request: Request) -> str:
 
 @router.get("/login")
 async def login(request: Request) -> Response:
-    url, begun = await _sign_in(request).begin(_redirect_uri(request), _client(request))
+    url, begun = await _sign_in(request).begin(_redirect_uri(request), client_of(request))
     answer = RedirectResponse(url, 303)
     # The browser comes back from another site: a stricter cookie would stay behind.
     _keep(request, answer, _BEGUN, begun, BEGUN_SECONDS, PREFIX, "lax")
@@ -47,12 +49,12 @@ async def signed_in(request: Request, audit: AuditDep, logins: LoginAuditDep) ->
             request.query_params, request.cookies.get(_BEGUN), _redirect_uri(request)
         )
     except AirgapError as error:
-        await logins.failed("sign_in", "", _client(request), error)
+        await logins.failed("sign_in", "", client_of(request), error)
         answer = RedirectResponse(f"/ui/?sign_in={error.code}", 303)
     else:
         if is_new:
-            await _note(audit, "register", f"user:{user.id} {user.name}", account=f"user:{user.id}")
-        await logins.succeeded("sign_in", user, _client(request))
+            await note(audit, "register", f"user:{user.id} {user.name}", account=f"user:{user.id}")
+        await logins.succeeded("sign_in", user, client_of(request))
         answer = RedirectResponse("/ui/?sign_in=ok", 303)
         _keep(request, answer, _ENDED, ended, ENDED_SECONDS, f"{PREFIX}/token", "strict")
     answer.delete_cookie(_BEGUN, PREFIX)
@@ -69,15 +71,15 @@ async def token(request: Request, response: Response) -> Token:
 
 
 def _keep(
-    request: Request, answer: Response, name: str, value: str, seconds: int, path: str, strictness: str
+    request: Request,
+    answer: Response,
+    name: str,
+    value: str,
+    seconds: int,
+    path: str,
+    samesite: Literal["lax", "strict"],
 ) -> None:
     secure = request.url.scheme == "https"
     answer.set_cookie(
-        name,
-        value,
-        max_age=seconds,
-        path=path,
-        secure=secure,
-        httponly=True,
-        samesite="strict" if strictness == "strict" else "lax",
+        name, value, max_age=seconds, path=path, secure=secure, httponly=True, samesite=samesite
     )

@@ -102,10 +102,11 @@ def _unpacked(filename: str, path: Path, folder: Path) -> Outcome:
     """Unpack the server's ZIP of one input into `folder`, and take its ledger from the manifest."""
     with zipfile.ZipFile(path) as archive:
         (entry,) = json.loads(archive.read("manifest.json"))["inputs"]
+        own = f"{entry['name']}/"
         for info in archive.infolist():
-            if info.is_dir() or not info.filename.startswith(f"{entry['name']}/"):
+            if info.is_dir() or not info.filename.startswith(own):
                 continue
-            parts = PurePosixPath(info.filename.removeprefix(f"{entry['name']}/")).parts
+            parts = PurePosixPath(info.filename.removeprefix(own)).parts
             if ".." in parts or parts[0] == "/":
                 continue
             target = folder.joinpath(*parts)

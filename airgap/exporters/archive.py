@@ -104,14 +104,15 @@ class Archive:
 
     def _claimed(self, filename: str) -> str:
         """A name for an input under which nothing that is written has the name of another entry."""
+        if not self._flat:
+            return self._names.claim_below(filename)
         suffixes = [EXPORTERS[output].suffix for output in self._outputs if output != "images"]
-        while self._flat:
+        while True:
             name = self._names.claim(filename)
             members = {f"{name}{suffix}".casefold() for suffix in (*suffixes, _RAW)}
             if not members & self._members:
                 self._members |= members
                 return name
-        return self._names.claim_below(filename)
 
     def _figures_folder(self) -> str:
         """Where the figures of the input in work go: in one folder they would take each other's place."""

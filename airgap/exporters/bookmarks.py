@@ -15,9 +15,8 @@ MAX_TITLE = 500
 
 def add_bookmarks(pdf: pikepdf.Pdf, job: dict[str, Any]) -> None:
     """Add what `job["outline"]` lists; a PDF that has bookmarks keeps its own alone."""
-    if not job["outline"] or "/First" in pdf.Root.get(
-        "/Outlines", {}
-    ):  # which may be hostile, and is not read
+    # Whether there are bookmarks is all that is asked of them: they may be hostile.
+    if not job["outline"] or "/First" in pdf.Root.get("/Outlines", {}):
         return
     sizes = {page["index"]: (page["width"], page["height"]) for page in job["pages"]}
     with pdf.open_outline() as outline:

@@ -190,21 +190,20 @@ def _sections(document: Document, source: Source | None) -> list[tuple[Running |
         footer = tuple(text for part, text in parts if part == "footer")
         found.append((header, footer))
     sizes = _sizes(document, source)
-    sections = list(zip(found, sizes, strict=True))
+    sections: list[tuple[Running | None, Size]] = list(zip(found, sizes, strict=True))
     if sum(before != after for before, after in pairwise(sections)) > MAX_SECTIONS:
         return [(None, sizes[0]) for _ in found]
-    return [*sections]
+    return sections
 
 
 def _sizes(document: Document, source: Source | None) -> list[Size]:
     """Of each page the size of its paper; nearly the same is the same."""
     sizes: list[Size] = []
     for page in document.pages:
-        size = page_points(page, source) if page.width and page.height else None
-        is_same = size is None or (
-            sizes and all(_alike(*sides) for sides in zip(size, sizes[-1], strict=True))
-        )
-        sizes.append((sizes[-1] if sizes else A4) if is_same or size is None else size)
+        before = sizes[-1] if sizes else A4
+        size = page_points(page, source) if page.width and page.height else before
+        is_same = sizes and all(_alike(*sides) for sides in zip(size, before, strict=True))
+        sizes.append(before if is_same else size)
     return sizes
 
 

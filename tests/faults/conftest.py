@@ -10,9 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.accounts.conftest import ADMIN, SECRET_KEY
 from tests.jobs.conftest import make_server
+from tests.jobs.helpers import Server
 
 __all__ = ["make_server"]
+
+WITH_ACCOUNTS = {
+    "AUTH_ENABLED": "1",
+    "SECRET_KEY": SECRET_KEY,
+    "BOOTSTRAP_USER": ADMIN[0],
+    "BOOTSTRAP_PASS": ADMIN[1],
+}
+
+LOGIN = {"username": ADMIN[0], "password": ADMIN[1]}
+
+
+def log_in(server: Server) -> None:
+    """Have the server's client go on as its administrator."""
+    token = server.client.post("/api/auth/token", data=LOGIN).raise_for_status().json()["access_token"]
+    server.client.headers["Authorization"] = f"Bearer {token}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.accounts.conftest import ADMIN, SECRET_KEY
+from tests.faults.conftest import WITH_ACCOUNTS, log_in
 from tests.jobs.conftest import MakeServer
 from tests.jobs.helpers import done, pdf, picture
 
@@ -31,27 +31,15 @@ def test_a_day_more_or_less(
         "FAKETIME_DONT_RESET": "1",
     }.items():
         monkeypatch.setitem(os.environ, name, value)
-    server = make_server(
-        FAKE_SECONDS_PER_PAGE="0.1",
-        AUTH_ENABLED="1",
-        SECRET_KEY=SECRET_KEY,
-        BOOTSTRAP_USER=ADMIN[0],
-        BOOTSTRAP_PASS=ADMIN[1],
-    ).start()
-    form = {"username": ADMIN[0], "password": ADMIN[1]}
-
-    def log_in() -> None:
-        token = server.client.post("/api/auth/token", data=form).raise_for_status().json()["access_token"]
-        server.client.headers["Authorization"] = f"Bearer {token}"
-
-    log_in()
+    server = make_server(FAKE_SECONDS_PER_PAGE="0.1", **WITH_ACCOUNTS).start()
+    log_in(server)
     job = server.submit(pdf(40))["id"]
     server.wait(job, lambda found: done(found) >= 4)
     now.write_text(jump)
     time.sleep(2)  # the library looks once a second
     if jump == "+1d":
         assert server.client.get("/api/auth/me").status_code == 401
-    log_in()
+    log_in(server)
     answer = server.client.post("/ocr/image/simple", files={"file": ("a.png", picture())})
     assert answer.status_code == 200
     assert server.finish(job)["ledger"]["ok"] == 40

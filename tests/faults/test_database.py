@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.accounts.conftest import ADMIN, SECRET_KEY, own_postgresql
+from tests.accounts.conftest import own_postgresql
+from tests.faults.conftest import LOGIN, WITH_ACCOUNTS, log_in
 from tests.jobs.conftest import MakeServer
 from tests.jobs.helpers import done, pdf, picture, wait_for
 
@@ -34,17 +35,8 @@ def database() -> Iterator[Database]:
 
 
 def test_gone_and_back(make_server: MakeServer, database: Database) -> None:
-    server = make_server(
-        DATABASE_URL=database.url,
-        FAKE_SECONDS_PER_PAGE="0.2",
-        AUTH_ENABLED="1",
-        SECRET_KEY=SECRET_KEY,
-        BOOTSTRAP_USER=ADMIN[0],
-        BOOTSTRAP_PASS=ADMIN[1],
-    ).start()
-    form = {"username": ADMIN[0], "password": ADMIN[1]}
-    token = server.client.post("/api/auth/token", data=form).json()["access_token"]
-    server.client.headers["Authorization"] = f"Bearer {token}"
+    server = make_server(DATABASE_URL=database.url, FAKE_SECONDS_PER_PAGE="0.2", **WITH_ACCOUNTS).start()
+    log_in(server)
     job = server.submit(pdf(40))["id"]
     server.wait(job, lambda found: done(found) >= 4)
     database.stop()
@@ -52,7 +44,7 @@ def test_gone_and_back(make_server: MakeServer, database: Database) -> None:
         answers = [
             server.client.get(f"/jobs/{job}"),
             server.client.post("/ocr/image/simple", files={"file": ("a.png", picture())}),
-            server.client.post("/api/auth/token", data=form),
+            server.client.post("/api/auth/token", data=LOGIN),
             server.client.post("/jobs", files=[("files", ("a.pdf", pdf(2)))]),
         ]
         assert [answer.status_code for answer in answers] == [503] * 4, [answer.text for answer in answers]

@@ -8,7 +8,7 @@ probabilities, and nothing of pictures.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 from airgap.core.languages import is_latin
@@ -41,7 +41,7 @@ def is_doubtful(accented: float, unaccented: float) -> bool:
 class Alphabet:
     """Whether the language of a page has accents: by the hint, else by its longest lines, read once."""
 
-    def __init__(self, lines: Callable[[], Sequence[TextLine]], language: str | None) -> None:
+    def __init__(self, lines: Sequence[TextLine], language: str | None) -> None:
         self._lines = lines
         known = language is not None and is_latin(language)
         self._has_accents = language not in UNACCENTED if known else None
@@ -55,7 +55,7 @@ class Alphabet:
     @property
     def has_accents(self) -> bool:
         if self._has_accents is None:
-            longest = sorted(self._lines(), key=lambda line: (-line.width, line.index))[:SAMPLE_LINES]
+            longest = sorted(self._lines, key=lambda line: (-line.width, line.index))[:SAMPLE_LINES]
             readings = [line.start().result() for line in longest]
             self._has_accents = has_accents([reading.plain or reading.text for reading in readings])
         return self._has_accents

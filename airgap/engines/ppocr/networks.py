@@ -319,9 +319,8 @@ class TextRecognizer:
             )
         self._characters = np.array(["", *characters, " "])
         index = {character: number for number, character in enumerate(characters, 1)}
-        letters = {character: bare(character) for character in characters}
         # Where an accented letter's own number stands, that of its bare one; 0 for all others.
-        self._bare = np.array([0, *(index.get(letters[c] or "", 0) for c in characters), 0])
+        self._bare = np.array([0, *(index.get(bare(c) or "", 0) for c in characters), 0])
 
     def read(self, strip: Picture) -> Reading:
         """The text of one strip of `STRIP_HEIGHT` pixels."""

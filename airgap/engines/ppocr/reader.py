@@ -157,11 +157,11 @@ class _Page:
         self.foreign = ForeignLines(
             self._strip, reader.pool, reader.tesseract, reader.no_tesseract, reader.language
         )
-        self._alphabet = Alphabet(lambda: self._lines, reader.language)
         self._lines = [
             TextLine(place, index, lambda i=index: self._submit(i), self._settle)  # type: ignore[misc]
             for index, place in enumerate(places(view, quads))
         ]
+        self._alphabet = Alphabet(self._lines, reader.language)
 
     def close(self) -> None:
         """Let go of the lines, which know the page: else its picture waits for the cycles' collector."""

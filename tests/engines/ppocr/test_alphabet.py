@@ -21,7 +21,7 @@ def loaded() -> Networks:
 
 def alphabet(*texts: str, language: str | None = None) -> Alphabet:
     lines = [TextLine.known((0, 20.0 * y, 600, 20.0 * y + 15), text, index=y) for y, text in enumerate(texts)]
-    return Alphabet(lambda: lines, language)
+    return Alphabet(lines, language)
 
 
 def test_an_accented_letter_knows_its_bare_one() -> None:

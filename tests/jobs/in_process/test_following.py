@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,14 +28,6 @@ from tests.jobs.in_process.parts import House
 from tests.jobs.in_process.test_rows import job
 
 JOB = job(1).id
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    made = House(tmp_path)
-    yield made
-    await made.reading.close()
-    made.close()
 
 
 # --- files kept open -----------------------------------------------------------------------------

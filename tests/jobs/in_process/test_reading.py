@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,6 @@ from tests.jobs.in_process.parts import House
 from tests.jobs.in_process.test_rows import job
 
 JOB = job(1).id
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    made = House(tmp_path)
-    yield made
-    await made.reading.close()
-    made.close()
 
 
 def stored(number: int, status: Any = "ok") -> StoredPage:
