@@ -232,7 +232,13 @@ def test_ctrl_c_ends_sending_and_says_what_becomes_of_it(
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"}
     wait_for_pages(server, False)
     with subprocess.Popen(
-        [*command, *options], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        [*command, *options],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As in a terminal: what a shell starts in the background ignores Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as sending:
         assert sending.stderr is not None
         said = [sending.stderr.readline()]
