@@ -14,16 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from airgap.core.document import Block, Page
+from airgap.core.document import Block, Line, Page
 
 MAX_LEVEL = 6
 SPREAD = 0.1
 """By how much the height found for a heading may differ from that of others of its kind, either way."""
-APART = 0.88
+APART = 0.85
 """Of two kinds of headings, the smaller against the larger: above it they are one."""
+WITHOUT_DESCENDERS = 0.87
+"""How high a line is found whose letters all stand on it, against one with letters that go below."""
 MIN_NUMBERED = 2
 """Headings that must be numbered alike for their numbers to be believed."""
 MARK = re.compile(r"(#{1,6}) +(?=\S)")
+_DESCENDS = re.compile(r"[gjpqyQçşţ()\[\]{}|,;рущцфд]|[^\x00-\u24ff]")
 _LABELS = frozenset({"title", "sub_title"})
 _DECIMAL = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,5})(?:\.|\\\.)?(?: +(?=\D)|(?=[\u3400-\u9fff]))")
 _STYLES = (
@@ -82,9 +85,15 @@ def _headings(pages: Sequence[Page]) -> Iterator[_Heading]:
         for index, block in enumerate(page.blocks):
             mark = MARK.match(block.text) if block.label in _LABELS and block.lines else None
             if mark is not None:
-                size = median(min(line.box.width, line.box.height) for line in block.lines)
+                size = median(_size(line) for line in block.lines)
                 style = _style(block.text[mark.end() :])
                 yield _Heading(number, index, max(size * scale, 0.1), len(mark[1]), style)
+
+
+def _size(line: Line) -> float:
+    """The height of a line's letters, as if some of them went below the line."""
+    height = min(line.box.width, line.box.height)
+    return height if _DESCENDS.search(line.text) else height / WITHOUT_DESCENDERS
 
 
 def _style(text: str) -> Style | None:

@@ -42,6 +42,13 @@ def test_a_size_has_one_level_on_all_pages() -> None:
     assert marks(*pages) == ["#", "##", "##"]
 
 
+def test_letters_below_the_line_make_no_heading_larger() -> None:
+    """Three titles of 22 points and a heading of 15, as high as their lines are found at 144 dpi."""
+    titles = [heading("The Gettysburg Address", 46), heading("Down the Rabbit-Hole", 40)]
+    last = page(heading("The Planets in Figures", 53), heading("Comparing the diameters", 37))
+    assert marks(*map(page, titles), last) == ["##", "##", "##", "###"]
+
+
 def test_sizes_are_ranked_deeper_than_two() -> None:
     assert marks(page(heading("A", 80, 1), heading("B", 60, 1), heading("C", 40))) == ["#", "##", "###"]
 
