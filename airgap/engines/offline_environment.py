@@ -29,6 +29,8 @@ _OFFLINE = {
     # one of vLLM's kernels reads a plain float of its module, which Triton refuses without this;
     # `vllm.plugin.triton_mend` mends it for our classes, and this is for upstream's
     "TRITON_ALLOW_NON_CONSTEXPR_GLOBALS": "1",
+    # FlashInfer compiles its sampler with nvcc when it is first used; the image has none, and the engine dies
+    "VLLM_USE_FLASHINFER_SAMPLER": "0",
 }
 
 _CACHES = {

@@ -31,6 +31,8 @@ from pathlib import Path
 from benchmarks.gpu.report import report
 
 ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = ROOT / "airgap" / "engines" / "vllm" / "plugin"
+SEARCH_PATH = (str(ROOT), str(PLUGIN), os.environ.get("PYTHONPATH", ""))
 FEW_RUNS = ("--no-probe", "--runs", "gundam:128,gundam:128:confidence")
 
 
@@ -69,7 +71,7 @@ def environment(out: Path, stage: Stage) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_ALLOW_INSECURE_SERIALIZATION": "1",  # for what is timed inside the engine's process
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "airgap" / "engines" / "vllm" / "plugin")]),
+        "PYTHONPATH": os.pathsep.join(filter(None, SEARCH_PATH)),
         "PYTHONUNBUFFERED": "1",
         "VLLM_CACHE_ROOT": str(cache / "vllm"),
         "TRITON_CACHE_DIR": str(cache / "triton"),

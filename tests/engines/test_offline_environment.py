@@ -54,6 +54,12 @@ def test_caches_are_folders_inside_the_given_one_or_the_sites_own(
     assert os.environ["TRITON_CACHE_DIR"] == "/somewhere/else"
 
 
+def test_no_sampler_that_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_USE_FLASHINFER_SAMPLER", "1")
+    set_offline_environment(tmp_path)
+    assert os.environ["VLLM_USE_FLASHINFER_SAMPLER"] == "0"
+
+
 def test_kernels_that_read_plain_numbers_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0")
     set_offline_environment(tmp_path)

@@ -47,6 +47,14 @@ def test_a_stage_on_the_cpu_build(stage: str, said: list[str], tmp_path: Path) -
             assert line["steps_with_a_ban"] > 0
 
 
+def test_what_the_callers_python_finds_is_found_by_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/a/folder/with/vllm")
+    asked = "from benchmarks.gpu.__main__ import *; print(environment(ROOT, STAGES['check'])['PYTHONPATH'])"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip().split(":")[0] == str(ROOT)
+    assert done.stdout.strip().split(":")[-1] == "/a/folder/with/vllm"
+
+
 def test_without_a_gpu_nothing_is_measured(tmp_path: Path) -> None:
     done = bench(tmp_path)
     assert done.returncode == 1

@@ -3,7 +3,7 @@
 One pure function over what the machine says, what the site set and what the model needs, so that every card
 can be tried without having it. What is refused here would else fail minutes later, in the middle of loading.
 
-The sizes of work space are assumptions (none was measured on a GPU); weights and cache are arithmetic.
+The sizes of work space are assumptions (an H200 took half of them); weights and cache are arithmetic.
 Knows no vLLM and no torch.
 """
 
