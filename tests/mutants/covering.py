@@ -79,8 +79,9 @@ class Covering:
         served = set[str]().union(*(self._served[path][line] for line in wanted))
         if path in CHILDREN:
             served |= self._callers(CHILDREN[path])
-        if own or (served and _inside_a_function(source, change.line)):
+        if (own or served) and _inside_a_function(source, change.line):
             return self._ordered(path, own) + self._ordered(path, served - own)
+        # the test that happens to import the file first need not be one that looks
         touching = {test.partition("::")[0] for tests in self._lines[path].values() for test in tests}
         found = [test for test in self.seconds if test.partition("::")[0] in touching]
         users = set[str]().union(*(self._lines[path][line] for line in _users(source, change.line)))

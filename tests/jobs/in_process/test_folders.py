@@ -139,6 +139,18 @@ def test_what_was_left_behind_is_swept_after_an_hour(jobs: JobStore) -> None:
     assert {path.name for path in jobs.root.iterdir()} == {".incoming-new", "c" * 32}
 
 
+def test_what_cannot_be_swept_does_not_keep_the_rest(jobs: JobStore) -> None:
+    jobs.root.mkdir()
+    for name in (".erased-file", ".incoming-file"):
+        (jobs.root / name).write_text("no folder")
+        os.utime(jobs.root / name, (0, 0))
+    (jobs.root / ".erased-x").mkdir()
+    (jobs.root / ".incoming-x").mkdir()
+    os.utime(jobs.root / ".incoming-x", (0, 0))
+    jobs.sweep()
+    assert {path.name for path in jobs.root.iterdir()} == {".erased-file", ".incoming-file"}
+
+
 def test_the_jobs_that_lie_there(jobs: JobStore) -> None:
     jobs.root.mkdir()
     for name, age in (("a" * 32, 100), ("b" * 32, 10), ("c" * 31, 100), ("d" * 33, 100)):

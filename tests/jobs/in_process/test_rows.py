@@ -54,6 +54,15 @@ def test_the_migrations_make_the_tables_that_are_asked(tables: Tables, tmp_path:
     assert made(tmp_path / "jobs.sqlite", set(expected)) == expected
 
 
+def test_closed_tables_hold_no_connection(tmp_path: Path) -> None:
+    opened = Tables(None, tmp_path)
+    assert opened.servers() == []
+    pool = opened.engine.pool
+    assert pool.checkedin() == 1  # type: ignore[attr-defined]
+    opened.close()
+    assert pool.checkedin() == 0  # type: ignore[attr-defined]
+
+
 def test_what_was_added_is_there(tables: Tables) -> None:
     asked = job(reason="r", pages=2, runs=3, width=4, generation=5, started_at=6.0, finished_at=7.0)
     assert tables.add(asked) is None

@@ -148,6 +148,25 @@ async def test_of_several_servers_one_tells(hooks: Webhooks, receiver: Receiver,
     assert (hooks._due(), _read(path)) == ([], None)
 
 
+async def test_between_two_looks_there_is_a_pause(hooks: Webhooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "LOOK_SECONDS", 60)
+    looks: list[float] = []
+    looked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def due() -> list[Path]:
+        looks.append(time.monotonic())
+        loop.call_soon_threadsafe(looked.set)
+        return []
+
+    monkeypatch.setattr(hooks, "_due", due)
+    telling = asyncio.create_task(hooks.start())
+    await asyncio.wait_for(looked.wait(), 20)
+    await asyncio.sleep(0.2)
+    telling.cancel()
+    assert len(looks) == 1
+
+
 async def test_telling_goes_on_until_the_server_stops(
     hooks: Webhooks, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
