@@ -115,7 +115,6 @@ def _lay_text(source: Path, layered: Path, numbers: list[int]) -> None:
         use_threads=True,
         progress_bar=False,
         invalidate_digital_signatures=True,
-        tagged_pdf_mode="ignore",
     )
 
 

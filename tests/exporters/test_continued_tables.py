@@ -95,10 +95,21 @@ def test_what_text_or_a_page_parts_is_two_tables(pages: Sequence[Sequence[Block]
     assert continued_tables(document(*pages)) == []
 
 
-def test_a_remark_that_it_goes_on_parts_no_table() -> None:
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "Table 1 (cont'd)",
+        "Tabelle 1 (Fortsetzung)",
+        "Tableau 1 (suite)",
+        "Таблица 1 (продолжение)",
+        "表1(续)",
+        "表一接上頁",
+    ],
+)
+def test_a_remark_that_it_goes_on_parts_no_table(remark: str) -> None:
     pages = (
         (*BEGINS, text("(continued on the next page)")),
-        (text("Table 1 (cont'd)", "table_caption"), *GOES_ON),
+        (text(remark, "table_caption"), *GOES_ON),
     )
     assert len(continued_tables(document(*pages))) == 1
 

@@ -267,6 +267,8 @@ def test_what_is_read_of_a_table() -> None:
     inline = "".join(f"<{tag}>x</{tag}>" for tag in ("b", "strong", "i", "em", "u", "sub", "sup"))
     assert parse_table(f"<td>{inline}<br><div>y</div>").rows[0][0].text == f"{inline}<br>y"
     assert parse_table("</table></table><tr><td>a").rows == [[Cell("a")]]
+    nested = "<table><tr><td>a<table><tr><td>b</td></tr></table>c</td>"
+    assert parse_table(f"</table></table>{nested}").rows == parse_table(nested).rows == [[Cell("a bc")]]
     assert parse_table("x<tr>y<td>a</td>z").rows == [[Cell("a")]]
 
 

@@ -153,6 +153,18 @@ def test_the_picture_of_a_jpeg_is_byte_for_byte_the_original_and_the_file_is_pdf
             assert metadata.pdfa_status.startswith("2")
 
 
+def test_a_tagged_original_gets_its_layer_too() -> None:
+    with pikepdf.new() as made:
+        made.add_blank_page(page_size=(WIDTH * 72 / DPI, HEIGHT * 72 / DPI))
+        made.Root.MarkInfo = pikepdf.Dictionary(Marked=True)
+        made.Root.StructTreeRoot = pikepdf.Dictionary(Type=pikepdf.Name.StructTreeRoot)
+        made.save(tagged := io.BytesIO())
+    page = read_page()
+    source = PictureSource({}, path=tagged.getvalue(), kind="pdf", media_type="application/pdf")
+    with pymupdf.open(stream=export("pdf", document(page), source)) as pdf:
+        assert_found(pdf, page)
+
+
 def test_a_photo_turned_by_its_exif_is_searched_as_it_is_seen() -> None:
     page = read_page()
     exif = Image.Exif()

@@ -24,10 +24,13 @@ class Writing:
         self._failure = failure
 
     async def run(self, call: str, *, pages: int, target: str, **_: Any) -> None:
+        self._write(call, pages, Path(target))
+
+    def _write(self, call: str, pages: int, target: Path) -> None:
         self.asked.append((call, pages))
         if self._failure:
             raise self._failure
-        Path(target).write_text("a result")
+        target.write_text("a result")
 
 
 def results(path: Path, writing: Writing, row: Job) -> Results:
