@@ -72,7 +72,7 @@ test-vllm: ## the engines that need torch, on tiny checkpoints, in an environmen
 	tests/vllm/setup_env.sh .venv-vllm
 	.venv-vllm/bin/python -m pytest -q $(LAST_FAILED) tests/vllm tests/transformers
 
-test-clients: $(VENV)/.serve ## other people's clients, unmodified, against a server, in an environment of their own (1 GB)
+test-clients: $(VENV)/.serve ## other people's clients, unmodified, against a server, in an environment of their own (2 GB)
 	tests/clients/setup_env.sh .venv-clients
 	SERVER_PYTHON=$(abspath $(BIN)/python) .venv-clients/bin/python -m pytest -q -m clients -o filterwarnings= $(LAST_FAILED) tests/clients
 

@@ -99,7 +99,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a read cost. Tokens are the engine's own; an engine without tokens counts characters."""
+    """What a read cost. Tokens are the engine's own; an engine without tokens says about how many."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0

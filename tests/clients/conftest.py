@@ -18,6 +18,7 @@ from tests.dialects.reference import own_answer
 
 SERVER_PYTHON = os.environ.get("SERVER_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
 KEY = "k"
+SAMPLES = ("booklet.pdf", "english.png", "table.png")
 
 # Nothing is looked up elsewhere: neither prices of models, nor a proxy's settings, nor a server of Tika's.
 os.environ |= {
@@ -43,6 +44,7 @@ class Served:
     url: str
     booklet: dict[str, Any]
     english: dict[str, Any]
+    table: dict[str, Any]
 
     def pages(self) -> list[str]:
         """The booklet's pages as Markdown, figures under their bare names, as other protocols have them."""
@@ -69,7 +71,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         wait_until_ready(url, process, log, start_seconds=300)
         with httpx.Client(base_url=url, timeout=120, trust_env=False) as api:
-            found = [own_answer(api, sample(name).read_bytes()) for name in ("booklet.pdf", "english.png")]
+            found = [own_answer(api, sample(name).read_bytes()) for name in SAMPLES]
         yield Served(url, *found)
     finally:
         process.terminate()

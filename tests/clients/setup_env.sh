@@ -5,7 +5,7 @@
 #
 # Of Open WebUI only the files that load documents are wanted: they are taken out of its wheel, as they are,
 # into DIRECTORY/open_webui_source. Running it again does nothing while neither this script nor the
-# requirements have changed. About 1 GB on disk.
+# requirements have changed. About 2 GB on disk.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"

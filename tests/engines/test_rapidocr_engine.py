@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import threading
 import time
@@ -80,7 +81,7 @@ async def test_a_page_streams_and_its_deltas_are_its_raw(engine: RapidOcrEngine)
     parsed = deepseek_ocr.parse(page.raw, image.width, image.height).blocks
     assert [(b.label, b.text) for b in parsed] == [(b.label, b.text) for b in page.blocks]
     assert (page.status, page.finish_reason, page.warnings) == ("ok", "stop", ())
-    assert page.usage.completion_tokens == sum(len(block.text) for block in page.blocks)
+    assert page.usage.completion_tokens == math.ceil(sum(len(block.text) for block in page.blocks) / 4)
     assert page.confidence is not None
     assert page.confidence > 0.9
 
@@ -163,12 +164,22 @@ async def test_words_on_the_page_cannot_forge_markup(engine: RapidOcrEngine) -> 
     assert "title" in page.blocks[0].text
 
 
-async def test_max_tokens_cuts_after_so_many_characters(engine: RapidOcrEngine) -> None:
+async def test_max_tokens_cuts_after_about_as_much_text_as_a_model_would_write(
+    engine: RapidOcrEngine,
+) -> None:
     deltas, page = await read(engine, sample("traditional_chinese.png", 0.6), ReadOptions(max_tokens=50))
     assert page.finish_reason == "length"
     assert page.usage.completion_tokens == 50
     assert "".join(deltas) == page.raw
-    assert sum(len(block.text) for block in page.blocks) == 50
+    assert 197 < sum(len(block.text.encode()) for block in page.blocks) <= 200
+
+
+async def test_a_models_limit_of_tokens_does_not_cut_a_full_page(engine: RapidOcrEngine) -> None:
+    """What clients set for a model: a page of 4,100 characters is some 1,000 tokens."""
+    _, page = await read(engine, sample("english.png", 0.6), ReadOptions(max_tokens=2048))
+    assert len(text_of(page)) > 4000
+    assert (page.finish_reason, page.status) == ("stop", "ok")
+    assert page.usage.completion_tokens < 2048
 
 
 async def test_without_tesseract_a_russian_page_is_degraded_and_says_why(tmp_path: Path) -> None:
