@@ -14,6 +14,7 @@ import io
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -83,7 +84,7 @@ def main(folder: Path) -> None:
     content = io.BytesIO()
     onnx.save_model(table, content)
     save(content.getvalue(), [1, 3, 488, 488], "table_encoder")
-    halved = {name: value.astype(np.float16) for name, value in weights.items()}
+    halved: dict[str, Any] = {name: value.astype(np.float16) for name, value in weights.items()}
     np.savez_compressed(MODELS / "table_decoder.npz", words=np.array(words), **halved)
 
 

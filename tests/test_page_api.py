@@ -32,4 +32,5 @@ def test_info_tells_the_page_all_that_it_offers(api: httpx.Client) -> None:
     assert not formats["text"]["shows_figures"]
     assert {"en", "zh-Hant"} <= set(info["languages"])
     assert info["page"] == {"drafts": True}
+    assert info["engine"]["formulas"] == "latex"
     assert info["dpi"]["min"] <= info["dpi"]["default"] <= info["dpi"]["max"]

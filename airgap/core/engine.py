@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from PIL.Image import Image
 
 from airgap.core.document import MODES, Block, PageStatus, ReadOptions, ShapeKind, Usage
 from airgap.core.errors import UnsupportedOption
+
+Formulas = Literal["latex", "picture"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Capabilities:
     text_only: bool = False
     languages: tuple[str, ...] | None = None  # None: any
     shapes: tuple[ShapeKind, ...] = ()  # what an answer can be held to
+    formulas: Formulas = "latex"  # as what it gives an equation
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,11 @@ class EngineChoice:
 
 
 def _rapidocr(settings: EngineSettings) -> dict[str, Any]:
-    return {"num_workers": settings.workers, "languages": settings.languages}
+    return {
+        "num_workers": settings.workers,
+        "languages": settings.languages,
+        "formula_model": settings.formula_model_path,
+    }
 
 
 def _all(settings: EngineSettings) -> dict[str, Any]:

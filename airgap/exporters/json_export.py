@@ -28,6 +28,7 @@ from airgap.core.document import (
 )
 from airgap.exporters.boxes import BoxJson, box_to_list
 from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
+from airgap.exporters.formulas import formula_of
 from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.reviews import (
     ReviewedJson,
@@ -60,7 +61,8 @@ class LineJson(TypedDict):
 class BlockJson(TypedDict):
     """A piece of the page: what it is, its text as Markdown, where it stands, how sure the engine is.
 
-    `engine` is there where another than the page's own filled in what that one left out.
+    `engine` is there where another than the page's own filled in what that one left out; `latex` is the
+    formula of an equation that was read as one, without what surrounds it.
     """
 
     label: str
@@ -69,6 +71,7 @@ class BlockJson(TypedDict):
     confidence: float | None
     lines: list[LineJson]
     engine: str | None
+    latex: NotRequired[str]
 
 
 class ErrorJson(TypedDict):
@@ -259,7 +262,7 @@ def disagreements_to_list(found: tuple[Disagreement, ...] | None) -> list[Disagr
 
 def block_to_dict(block: Block) -> BlockJson:
     """All of a block, JSON-ready."""
-    return {
+    said: BlockJson = {
         "label": block.label,
         "text": block.text,
         "boxes": [box_to_list(box) for box in block.boxes],
@@ -270,6 +273,8 @@ def block_to_dict(block: Block) -> BlockJson:
         ],
         "engine": block.engine,
     }
+    formula = formula_of(block)
+    return said if formula is None else {**said, "latex": formula}
 
 
 def usage_to_dict(usage: Usage) -> UsageJson:

@@ -16,6 +16,7 @@ from fastapi.responses import RedirectResponse
 from typing_extensions import TypedDict
 
 from airgap.core.document import MODES
+from airgap.core.engine import Formulas
 from airgap.core.languages import LANGUAGES
 from airgap.core.opening import OPTIONS
 from airgap.core.version import VERSION
@@ -134,7 +135,8 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
 class EngineInfo(TypedDict):
     """What reads, and what can be asked of it; `languages` is null where it takes any.
 
-    `shapes` are those that an answer can be held to, as by `response_format`.
+    `shapes` are those that an answer can be held to, as by `response_format`. `formulas` says whether an
+    equation is given as LaTeX or as a picture alone.
     """
 
     name: str
@@ -147,6 +149,7 @@ class EngineInfo(TypedDict):
     text_only: bool
     languages: list[str] | None
     shapes: NotRequired[list[str]]
+    formulas: NotRequired[Formulas]
 
 
 class FormatInfo(TypedDict):
@@ -251,6 +254,7 @@ def _engine_info(service: Service) -> EngineInfo:
         "text_only": capabilities.text_only,
         "languages": list(capabilities.languages) if capabilities.languages is not None else None,
         "shapes": list(capabilities.shapes),
+        "formulas": capabilities.formulas,
     }
 
 

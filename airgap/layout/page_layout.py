@@ -45,7 +45,8 @@ OF_ROWS = frozenset({"title", "figure_caption", "table_caption"})
 class PageLayout:
     """Lays one page out, once. `plan` has the table network look at a picture; None where there is none.
 
-    `part` gives a line's piece between two x of the straightened page, to be read by itself.
+    `part` gives a line's piece between two x of the straightened page, to be read by itself. `formula` gives
+    the text of an equation's picture, empty where it is to stay one.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class PageLayout:
         areas: Sequence[Area] = (),
         plan: Callable[[Picture], TablePlan] | None = None,
         part: Callable[[TextLine, float, float], TextLine] | None = None,
+        formula: Callable[[Picture], str] | None = None,
     ) -> None:
         self._view = view
         self._lines = lines
         self._areas = _without_idle_titles(areas, lines)
         self._plan = plan
         self._part = part
+        self._formula = formula
         self._items: list[TextLine] = []
 
     def regions(self) -> list[Region]:
@@ -145,12 +148,16 @@ class PageLayout:
     def _planned(self, area: Area, lines: Sequence[TextLine]) -> RuledTable | None:
         if self._plan is None or len(lines) < MIN_TABLE_LINES:
             return None
-        x0, y0 = (max(0, int(value) - MARGIN) for value in area.place[:2])
-        x1, y1 = (int(value) + MARGIN for value in area.place[2:])
-        picture = self._view.straight[y0:y1, x0:x1]
+        picture, start = self._picture(area.place)
         if min(picture.shape[:2]) < MIN_SIDE:
             return None
-        return fitted_table(self._plan(np.ascontiguousarray(picture)), (x0, y0), lines)
+        return fitted_table(self._plan(picture), start, lines)
+
+    def _picture(self, place: Place) -> tuple[Picture, tuple[int, int]]:
+        """A place with a margin, cut out of the straightened page, and where it begins there."""
+        x0, y0 = (max(0, int(value) - MARGIN) for value in place[:2])
+        x1, y1 = (int(value) + MARGIN for value in place[2:])
+        return np.ascontiguousarray(self._view.straight[y0:y1, x0:x1]), (x0, y0)
 
     def _take_equations(self) -> None:
         for area in self._areas:
@@ -158,7 +165,13 @@ class PageLayout:
                 lines = held(area, self._loose())
                 if lines and stacked_share(lines) < MAX_EQUATION_PROSE and is_formula(lines):
                     ordered = [line for row in rows(lines) for line in row]
-                    self._put(Inset(area.place, "equation", ordered))
+                    self._put(self._equation(area.place, ordered))
+
+    def _equation(self, place: Place, lines: list[TextLine]) -> Inset:
+        if self._formula is None:
+            return Inset(place, "equation", lines)
+        read, picture = self._formula, self._picture(place)[0]
+        return Inset(place, "equation", lines, lambda: read(picture))
 
     def _parts(self, region: Region) -> list[Region]:
         """A region's rows in runs of one labelled area each."""

@@ -21,7 +21,7 @@ MAX_TABLE_FAILURES = 5
 """How many beginnings of a table are tried in one run of rows; bounds the work on a long form."""
 BULLET = re.compile(r"^[•●▪◦‣·]\s*(?=\S)")
 ITEM = re.compile(
-    r"^(?:[•●▪◦‣·–—-]|\(?\d{1,2}[.)]|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s*\S"
+    r"^(?:[•●▪◦‣·–—-]|\(?\d{1,2}[.)](?!\d)|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s*\S"
 )
 NUMBERED_HEADING = re.compile(r"[一二三四五六七八九十]{1,3}、[^。；，：！？;,:]{1,18}")
 HYPHENATED = re.compile(r"[^\W\d_][-‐¬]$")

@@ -57,11 +57,13 @@ def fitted_table(
     cells = _filled(plan, origin, lines)
     if beside_share([members for _, members in cells]) > MAX_BESIDE:
         return None
-    grouped: list[list[tuple[list[TextLine], int, int]]] = [[] for _ in range(plan.rows)]
+    begun = sorted({cell.row for cell in plan.cells})
+    grouped: dict[int, list[tuple[list[TextLine], int, int]]] = {row: [] for row in begun}
     for cell, members in cells:
         ordered = [line for row in text_rows(members) for line in row]
-        grouped[cell.row].append((ordered, cell.rowspan, cell.colspan))
-    return RuledTable([row for row in grouped if row])
+        rowspan = sum(cell.row <= row < cell.row + cell.rowspan for row in begun)
+        grouped[cell.row].append((ordered, rowspan, cell.colspan))
+    return RuledTable([*grouped.values()])
 
 
 def beside_share(cells: Sequence[Sequence[TextLine]]) -> float:

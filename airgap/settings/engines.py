@@ -46,6 +46,11 @@ class EngineSettings(WorkSettings):
     languages: CommaSeparated = Field(
         (), description="Languages the site expects, comma-separated codes or names: `ru,chi_tra,German`."
     )
+    formula_model_path: Path | None = Field(
+        None,
+        description="BACKEND=rapidocr: folder on local disk with a model that reads formulas "
+        "(docs/engines.md). Unset: equations are pictures.",
+    )
     gpu_mem_utilization: float = Field(
         0.75, gt=0, le=1, description="Most of the GPU's memory, as a share, that the engine may take."
     )

@@ -32,6 +32,14 @@ PAGE = Page(
 )
 
 
+def test_json_has_the_formula_of_an_equation_without_what_surrounds_it() -> None:
+    texts = {"$$x^2$$": "x^2", "\\[ x \\]": "x", "$$ $$": None, "E = mc2": None, "$$a$$, $$b$$": None}
+    blocks = tuple(Block("equation", text) for text in texts)
+    said = page_to_dict(replace(PAGE, blocks=(*blocks, Block("text", "$$x$$"))))["blocks"]
+    assert [block.get("latex") for block in said] == [*texts.values(), None]
+    assert page_from_dict(page_to_dict(replace(PAGE, blocks=blocks))).blocks == blocks
+
+
 def test_all_is_kept_unless_asked_otherwise() -> None:
     assert page_markdown(PAGE) == "Annual report\n\nWords.\n\n![](images/1_1.jpg)\n\n12"
 

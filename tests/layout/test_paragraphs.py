@@ -54,6 +54,16 @@ def test_an_indent_begins_a_paragraph_and_a_hyphen_holds_one_together() -> None:
     assert {piece.label for piece in found} == {"text"}
 
 
+@pytest.mark.parametrize("number", ["20.42%", "3.1 million", "16.5", "12.03.2020"])
+def test_a_line_that_begins_with_a_decimal_goes_on(number: str) -> None:
+    above, below = (
+        "The slope of the valleys in the region is on average",
+        f"{number}, which is less than before",
+    )
+    [piece] = read(line(above, 100, 0, 800), line(below, 100, PITCH, 790))
+    assert piece.text == f"{above} {below}"
+
+
 def test_text_set_around_a_picture_stays_one_paragraph() -> None:
     found = read(
         line("a line of the full measure goes across all", 100, 0, 800),

@@ -48,6 +48,14 @@ def test_spans_come_out() -> None:
     )
 
 
+def test_a_cell_spans_no_rows_that_are_not_there() -> None:
+    spanned = plan(cell(0, 0, rowspan=4), cell(0, 1), cell(2, 1))
+    lines = [at("item", 0, 0), at("2019", 0, 1), at("2020", 2, 1)]
+    assert html(spanned, *lines) == (
+        '<table><tr><td rowspan="2">item</td><td>2019</td></tr><tr><td>2020</td></tr></table>'
+    )
+
+
 def test_a_line_beside_all_cells_goes_to_the_nearest() -> None:
     table = html(GRID, at("a", 0, 0), at("b", 0, 1), at("c", 1, 0), line("far", 1250, 546, 1290))
     assert table is not None

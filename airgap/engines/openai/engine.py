@@ -169,6 +169,7 @@ class OpenAiEngine:
             shapes=tuple(kind for kind in SHAPE_KINDS if kind in (engine.get("shapes") or ())),
             max_images=1,
             text_only=bool(engine.get("text_only")),
+            formulas="picture" if engine.get("formulas") == "picture" else "latex",
             languages=tuple(map(str, languages)) if isinstance(languages, list) else None,
         )
         if self.settings.max_concurrency is None and isinstance(engine.get("max_concurrency"), int):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL.Image import Image
@@ -89,34 +90,46 @@ class RapidOcrEngine:
     `num_workers`: threads that read lines, and pages at once; by default the cores this process may
     use. `languages`: codes such as `ru` that settle which Tesseract language reads a script that
     several share. `tessdata_dir`: Tesseract's language data, by default where Debian puts them.
+    `formula_model`: a folder with a network that reads formulas; without one equations are pictures.
     """
 
     name = "rapidocr"
     device = "cpu"
-    capabilities = Capabilities(supports_prompt=False, supports_modes=False, max_images=1)
 
     def __init__(
         self,
         num_workers: int | None = None,
         languages: Sequence[str] = (),
         tessdata_dir: str | None = None,
+        formula_model: Path | None = None,
     ) -> None:
         self.model = "PP-OCRv6-small"
-        self.model_digest: str | None = None  # SHA-256 over both networks' files, once they are loaded
+        self.model_digest: str | None = None  # SHA-256 over the networks' files, once they are loaded
+        self.capabilities = Capabilities(
+            supports_prompt=False,
+            supports_modes=False,
+            max_images=1,
+            formulas="picture" if formula_model is None else "latex",
+        )
         self._num_workers = num_workers or len(os.sched_getaffinity(0))
         self.max_concurrency = self._num_workers
         self._languages = tuple(languages)
         self._tessdata_dir = tessdata_dir
+        self._formula_model = formula_model
         self._loaded: _Loaded | None = None
         self._cancellations: set[threading.Event] = set()
 
     async def start(self) -> None:
-        """Load and warm up the networks, off the event loop. Raises `EngineUnavailable`."""
+        """Load and warm up the networks, off the event loop.
+
+        Raises `EngineUnavailable`, and `ConfigurationError` where formulas cannot be read as it was asked.
+        """
         if self._loaded is None:
             self._loaded = await asyncio.to_thread(self._load)
 
     def _load(self) -> _Loaded:
         try:
+            from airgap.engines.ppocr.formula_network import files_of
             from airgap.engines.ppocr.layout_networks import load_layout_networks
             from airgap.engines.ppocr.networks import load_networks, model_digest, model_directory
             from airgap.engines.ppocr.scripts import open_tesseract
@@ -126,11 +139,12 @@ class RapidOcrEngine:
                 "Install it: pip install -r requirements.txt",
             ) from error
         networks = load_networks(model_directory(), self._num_workers)
-        self.model_digest = model_digest(model_directory())
+        formula_files = files_of(self._formula_model) if self._formula_model is not None else []
+        self.model_digest = model_digest(model_directory(), formula_files)
         tesseract, no_tesseract = open_tesseract(self._tessdata_dir, self._languages)
         return _Loaded(
             networks,
-            load_layout_networks(self._num_workers),
+            load_layout_networks(self._num_workers, formula_model=self._formula_model),
             tesseract,
             no_tesseract,
             ThreadPoolExecutor(self._num_workers, thread_name_prefix="ocr-line"),

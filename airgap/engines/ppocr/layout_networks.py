@@ -9,6 +9,7 @@ import numpy as np
 
 from airgap.core.errors import EngineUnavailable
 from airgap.engines.ppocr.area_network import AreaNetwork
+from airgap.engines.ppocr.formula_network import FormulaNetwork
 from airgap.engines.ppocr.table_network import TableNetwork
 
 MODELS = Path(__file__).parent / "models"
@@ -16,16 +17,25 @@ MODELS = Path(__file__).parent / "models"
 
 @dataclass(frozen=True, slots=True)
 class LayoutNetworks:
-    """Both networks, loaded."""
+    """The networks, loaded. `formulas` is None where the site brought no such network."""
 
     areas: AreaNetwork
     tables: TableNetwork
+    formulas: FormulaNetwork | None = None
 
 
-def load_layout_networks(threads: int, folder: Path = MODELS) -> LayoutNetworks:
-    """Load and warm up both networks. Raises `EngineUnavailable` where a file is not as it should be."""
+def load_layout_networks(
+    threads: int, folder: Path = MODELS, formula_model: Path | None = None
+) -> LayoutNetworks:
+    """Load and warm up the networks. Raises `EngineUnavailable` where a file is not as it should be.
+
+    `formula_model`: the folder of one that reads formulas; raises `ConfigurationError` where it holds none.
+    """
+    formulas = FormulaNetwork(formula_model, threads) if formula_model is not None else None
     try:
-        networks = LayoutNetworks(AreaNetwork(folder / "layout.xml", threads), TableNetwork(folder, threads))
+        networks = LayoutNetworks(
+            AreaNetwork(folder / "layout.xml", threads), TableNetwork(folder, threads), formulas
+        )
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise EngineUnavailable(
             "The layout networks, which come with the server, are missing or damaged.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -45,11 +45,11 @@ def model_directory() -> Path:
     return Path(spec.origin).parent / "models"
 
 
-def model_digest(folder: Path) -> str:
-    """SHA-256, in hexadecimal, over the files of both networks, one after the other."""
+def model_digest(folder: Path, others: Sequence[Path] = ()) -> str:
+    """SHA-256, in hexadecimal, over the files of both networks and `others`, one after the other."""
     digest = hashlib.sha256()
-    for name in (DETECTOR_FILE, RECOGNIZER_FILE):
-        digest.update((folder / name).read_bytes())
+    for path in (folder / DETECTOR_FILE, folder / RECOGNIZER_FILE, *others):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -171,6 +171,11 @@ class Network:
         known = self._model.has_rt_info(path)
         return str(self._model.get_rt_info(path).astype(str)).splitlines() if known else []
 
+    @property
+    def inputs(self) -> set[str]:
+        """What the model asks for, by name."""
+        return {port.any_name for port in self._model.inputs}
+
     def run(self, blob: NDArray[Any], digest: Callable[[NDArray[Any]], T]) -> T:
         """What `digest` makes of the network's first output for a batch of one; keeps no view of it."""
         return self.run_all(blob, lambda outputs: digest(outputs[0]))
@@ -181,6 +186,14 @@ class Network:
         try:
             results = request.infer([blob], share_inputs=True, share_outputs=True)
             return digest([output[0] for output in results.values()])
+        finally:
+            self._requests.put(request)
+
+    def answer(self, named: dict[str, NDArray[Any]], output: str, digest: Callable[[NDArray[Any]], T]) -> T:
+        """What `digest` makes of one output, by its name, for inputs by theirs; it keeps no view of it."""
+        request = self._requests.get()
+        try:
+            return digest(request.infer(named, share_inputs=True, share_outputs=True)[output])
         finally:
             self._requests.put(request)
 

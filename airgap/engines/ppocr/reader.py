@@ -6,10 +6,12 @@ read on the workers' pool that all pages share.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from airgap.core.document import UNREADABLE, Box, Line
 from airgap.engines.ppocr.alphabet import Alphabet
 from airgap.engines.ppocr.foreign import ForeignLines
+from airgap.engines.ppocr.formula_network import FormulaNetwork
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
 from airgap.engines.ppocr.long_pictures import parts
 from airgap.engines.ppocr.networks import STRIP_HEIGHT, Networks, cut_strip, narrowed
@@ -32,6 +35,8 @@ from airgap.layout.quads import Picture, Quads, quad_size
 from airgap.layout.regions import Region
 from airgap.layout.rulings import Place, large_lines
 from airgap.layout.view import View, places, sure_slant
+
+log = logging.getLogger(__name__)
 
 DETECTION_SIDE = 1280
 FINE_DETECTION_SIDE = 2240
@@ -92,7 +97,7 @@ class PageReader:
             for piece in page.pieces():
                 self.check()
                 yield piece
-            self.warnings += page.foreign.warnings
+            self.warnings += [*page.foreign.warnings, *page.warnings()]
             self.degraded = bool(page.foreign.unreadable)
         finally:
             page.close()
@@ -162,6 +167,7 @@ class _Page:
             for index, place in enumerate(places(view, quads))
         ]
         self._alphabet = Alphabet(self._lines, reader.language)
+        self._unsure_formulas = 0
 
     def close(self) -> None:
         """Let go of the lines, which know the page: else its picture waits for the cycles' collector."""
@@ -193,6 +199,12 @@ class _Page:
                 yield self._placed(piece)
         yield from self._unreadable_pieces()
 
+    def warnings(self) -> list[str]:
+        """What there is to say of equations, once all pieces are handed out."""
+        count = self._unsure_formulas
+        said = "An equation was" if count == 1 else f"{count} equations were"
+        return [f"{said} not read as a formula for sure; the picture stands for it."] if count else []
+
     def _lay_out(self) -> list[Region]:
         """Regions in reading order; tables, equations and figures stand in them as insets."""
         networks = self._reader.layout
@@ -200,7 +212,20 @@ class _Page:
             return PageLayout(self._view, self._lines, part=self._part).regions()
         areas = networks.areas.find(self._view.straight)
         self._reader.check()
-        return PageLayout(self._view, self._lines, areas, networks.tables.plan, self._part).regions()
+        formula = partial(self._formula, networks.formulas) if networks.formulas is not None else None
+        return PageLayout(self._view, self._lines, areas, networks.tables.plan, self._part, formula).regions()
+
+    def _formula(self, network: FormulaNetwork, picture: Picture) -> str:
+        """The Markdown of a formula that fills a picture; empty, with a warning, where that is not sure."""
+        try:
+            found = network.read(picture, self._reader.check)
+        except RuntimeError:
+            log.exception("the model of FORMULA_MODEL_PATH broke on a picture")
+            found = None
+        if found is not None and found.is_sure:
+            return f"$${found.latex}$$"
+        self._unsure_formulas += 1
+        return ""
 
     def _part(self, line: TextLine, x0: float, x1: float) -> TextLine:
         """The piece of a line between two x of the straightened page, with a quadrilateral of its own."""
