@@ -14,6 +14,7 @@ from airgap.accounts import limits as rates
 from airgap.accounts import login_audit, service, weak_passwords
 from airgap.core import errors
 from airgap.core.errors import AirgapError
+from airgap.dialects import openai_request
 from airgap.http import bodies, protocol, room
 from airgap.jobs import reading, unpack
 from config import Settings
@@ -63,6 +64,9 @@ LIMITS = (
     Limit("A text in JSON that is not plain ASCII", "The same.",
           "tests/http/test_bodies.py::test_a_wide_text_may_be_so_long_and_no_longer",
           errors.TooLarge, bodies.JSON_TEXT_BYTES, "bytes"),
+    Limit("Text of a chat's message", "The request is refused.",
+          "tests/dialects/test_openai_api.py::test_a_text_may_be_so_long_and_no_longer",
+          errors.TooLarge, openai_request.PROMPT_CHARS, "characters"),
     Limit("Time between two pieces of a body", "The request is given up.",
           "tests/http/test_bodies.py::test_half_a_body_is_not_waited_for",
           errors.RequestTimeout, bodies.BODY_SECONDS, "s"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from airgap.core.document import AnswerShape, ReadOptions
-from airgap.core.errors import BadRequest
+from airgap.core.errors import BadRequest, TooLarge
 from airgap.dialects.inputs import plain_prompt
 from airgap.dialects.markup import Filter, TokenFilter, Untouched, filter_for
 from airgap.http.forms import (
@@ -23,6 +23,8 @@ from airgap.http.shapes import SHAPE_FIELDS, wanted_shape
 from deepseek_ocr import NGRAM_RULES
 
 MAX_IMAGES = 64
+PROMPT_CHARS = 65_536
+"""Most characters of a message's text, which engines take to pieces whole: more than any model here reads."""
 
 
 class ImageUrl(BaseModel):
@@ -64,9 +66,17 @@ class Message(BaseModel):
     content: str | list[Part] | None = None
 
     def text(self) -> str:
+        """Raises `TooLarge`."""
         if isinstance(self.content, str):
-            return self.content
-        return "\n".join(part.text for part in self.content or [] if part.type == "text" and part.text)
+            texts = [self.content]
+        else:
+            texts = [part.text for part in self.content or [] if part.type == "text" and part.text]
+        if sum(map(len, texts)) > PROMPT_CHARS:
+            raise TooLarge(
+                f"The text of the message is longer than {PROMPT_CHARS:,} characters.",
+                "Send less text; pictures and documents go into `image_url` and `file`.",
+            )
+        return "\n".join(texts)
 
     def images(self) -> list[str]:
         if not isinstance(self.content, list):

@@ -77,7 +77,7 @@ class FakeEngine:
             self.running -= 1
 
     async def _read(self, images: Sequence[Image], options: ReadOptions) -> Events:
-        pieces, finish_reason = self._pieces(images, options)
+        pieces, finish_reason = await asyncio.to_thread(self._pieces, images, options)
         if options.prompt == "hang":
             await asyncio.Event().wait()
         if options.prompt == "fail":

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from email.message import Message as Header
-from typing import Any
+from typing import Any, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -37,6 +37,10 @@ JSON_TOKENS = 200_000
 JSON_TEXT_BYTES = 16 << 20
 """Most bytes of one JSON string that is not plain ASCII, as base64 is: in memory each of its characters takes
 as much as the widest, up to four bytes."""
+
+PLAIN_JSON_BYTES = 1 << 20
+"""Most bytes of a JSON body of plain ASCII that Python's own parser reads: of large ones it holds the
+interpreter's lock more than twice as long."""
 
 _CHARSETS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1"})
 _TOKEN = re.compile(rb'["\[\]{},]')
@@ -161,6 +165,15 @@ class Structure:
 class JsonRequest(Request):
     """A request whose JSON is parsed on a thread, and holds no half characters."""
 
+    async def body(self) -> bytes:
+        """As the pieces come: joined at the end, 200 MiB would keep the loop for a while."""
+        if not hasattr(self, "_body"):
+            whole = bytearray()
+            async for piece in self.stream():
+                whole += piece
+            self._body = cast(bytes, whole)  # all that is done with bytes is done with these
+        return self._body
+
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
             self._json = await briefly(parsed, await self.body())
@@ -179,10 +192,10 @@ class JsonRoute(APIRoute):
         return handle_json
 
 
-def parsed(body: bytes) -> Any:
+def parsed(body: bytes | bytearray) -> Any:
     """The JSON of a body. Raises `BadRequest` for half a character, and what `json.loads` raises."""
     found = _loaded(body)
-    if _SURROGATE.search(body):
+    if b"\\u" in body and _SURROGATE.search(body):
         try:
             json.dumps(found, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
@@ -192,10 +205,12 @@ def parsed(body: bytes) -> Any:
     return found
 
 
-def _loaded(body: bytes) -> Any:
-    """What `json.loads` makes of a body, which turns it into text first: with one character of four bytes in
-    it, into one of four times its size."""
-    if not body.isascii():
+def _loaded(body: bytes | bytearray) -> Any:
+    """What `json.loads` makes of a body.
+
+    That one makes text of it first: with one character of four bytes in it, one of four times its size.
+    """
+    if len(body) > PLAIN_JSON_BYTES or not body.isascii():
         with suppress(ValueError):
             return from_json(body)
     return json.loads(body)

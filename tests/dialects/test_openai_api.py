@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 
+from airgap.dialects.openai_request import PROMPT_CHARS
 from tests.dialects.drawing import TEXTS, data_url, png
 
 REMOTE = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}
@@ -194,3 +195,16 @@ def test_what_open_webui_sends(api: httpx.Client) -> None:
     events = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
     text = "".join(event["choices"][0]["delta"].get("content", "") for event in events)
     assert text.split("\n\n")[:2] == list(TEXTS)
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_text_may_be_so_long_and_no_longer(api: httpx.Client, parts: bool) -> None:
+    def answer(length: int) -> httpx.Response:
+        text = "x" * length
+        content = [{"type": "text", "text": text[1:]}, {"type": "text", "text": "x"}] if parts else text
+        return api.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": content}]})
+
+    assert answer(PROMPT_CHARS).status_code == 200
+    refused = answer(PROMPT_CHARS + 1)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too_large")
+    assert refused.json()["error"]["remedy"]

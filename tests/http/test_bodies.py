@@ -87,6 +87,23 @@ def test_a_wide_body_is_parsed_as_a_plain_one(text: str) -> None:
     assert repr(bodies.parsed(text.encode())) == repr(plain)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": "中", "a": [1, 2.5, null, true]}', '["\\ud83d\\ude00", 1e400, NaN, -0.0, 12345678901234567890]'],
+)
+def test_a_large_body_is_parsed_as_a_small_one(text: str) -> None:
+    padding = " " * bodies.PLAIN_JSON_BYTES
+    assert repr(bodies.parsed((text + padding).encode())) == repr(json.loads(text))
+    plain = json.dumps(json.loads(text)) + padding
+    assert repr(bodies.parsed(bytearray(plain.encode()))) == repr(json.loads(text))
+
+
+def test_what_is_no_json_is_said_of_a_large_body_as_of_a_small_one() -> None:
+    for padding in ("", " " * bodies.PLAIN_JSON_BYTES):
+        with pytest.raises(json.JSONDecodeError, match="Expecting"):
+            bodies.parsed(b'{"a": ' + padding.encode() + b"}")
+
+
 def test_every_route_with_a_json_body_parses_it_on_a_thread(tmp_path: Path) -> None:
     secret = SecretStr("s" * 40)
     app = create_app(Settings(backend="fake", auth_enabled=True, secret_key=secret, data_dir=tmp_path))
@@ -215,3 +232,10 @@ def test_half_a_body_is_not_waited_for(impatient_server: str) -> None:
     found = answered(impatient_server, head + b"Connection: close\r\n\r\n{")
     assert found.startswith(b"HTTP/1.1 408")
     assert b"request_timeout" in found
+
+
+def test_json_that_is_not_called_so_is_refused(api: httpx.Client) -> None:
+    for kind in ("text/plain", "application/octet-stream"):
+        answer = api.post("/generate", content=b'{"prompt": "a"}', headers={"Content-Type": kind})
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["error"]["remedy"]
