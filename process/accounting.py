@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL.Image import Image
 
 from airgap.core.document import UNREADABLE, Block, Box, Line, Page, ReadOptions
-from airgap.core.engine import Engine, PageRead
+from airgap.core.engine import Engine, Events, PageRead
 from airgap.core.errors import AirgapError
 from airgap.monitoring import metrics
 from process.layer_check import borne_out, samples
@@ -100,6 +101,17 @@ class Accountant:
         if self._engine.capabilities.supports_prompt and options.prompt not in (None, self._prompt):
             return await account_for_answer(page, image, name, again)
         return await account_for(page, image, name, again)
+
+    async def streamed(self, events: Events, image: Image, options: ReadOptions) -> Events:
+        """The events of one picture's answer; its end says what `account` says of it. Nothing is filled."""
+        async with aclosing(events):
+            async for event in events:
+                yield await self._held(event, image, options) if isinstance(event, PageRead) else event
+
+    async def _held(self, read: PageRead, image: Image, options: ReadOptions) -> PageRead:
+        page = Page(1, *image.size, read.status, read.blocks, engine=read.engine)
+        page = await self.account(page, image, replace(options, fill="off"))
+        return replace(read, status=page.status, warnings=(*read.warnings, *page.warnings))
 
     async def is_blank(self, image: Image, options: ReadOptions) -> bool:
         """Whether a page without contrast has no writing either, for the ledger and for a detector."""

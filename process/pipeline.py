@@ -339,8 +339,9 @@ class Reader:
         raise EngineFailed("The engine ended without a result.")
 
     def stream(self, images: Sequence[Image], options: ReadOptions) -> Events:
-        """The engine's own events for one page, as they come, within the bounds of this reader."""
-        return self._bounded(images, replace(options, live=True))
+        """The engine's own events for one page, as they come; the last says what of one picture is unread."""
+        events = self._bounded(images, replace(options, live=True))
+        return self._accountant.streamed(events, images[0], options) if len(images) == 1 else events
 
     async def _bounded(self, images: Sequence[Image], options: ReadOptions) -> Events:
         check_capabilities(self.engine.capabilities, len(images), options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -258,7 +259,13 @@ async def test_an_answer_in_the_models_own_words_is_held_to_the_ink_of_its_one_p
     )
     one = await reader.read_page([image], ReadOptions())
     assert (one.status, len(one.unread), len(one.blocks)) == ("degraded", 1, 3)
+    async with aclosing(reader.stream([image], ReadOptions())) as events:
+        end = [event async for event in events][-1]
+    assert isinstance(end, PageRead)
+    assert (end.outcome, len(end.blocks), end.warnings) == ("degraded", 3, one.warnings)
     engine.capabilities = Capabilities(supports_modes=False, max_images=2)
+    async with aclosing(reader.stream([image, image], ReadOptions())) as events:
+        assert [event async for event in events][-1].outcome == "ok"  # type: ignore[union-attr]
     two = await reader.read_page([image, image], ReadOptions())
     assert (two.status, two.unread, two.coverage) == ("ok", (), None)
 
