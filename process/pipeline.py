@@ -361,9 +361,10 @@ class Reader:
                     if isinstance(event, PageRead):
                         seconds = time.monotonic() - started
                         event = replace(event, usage=replace(event.usage, seconds=seconds))
-                        usage = event.usage
+                        usage, prompt = event.usage, self.defaults.complete(options).prompt or ""
                         name = event.engine or self.engine.name
-                        metrics.read(name, seconds, usage.prompt_tokens, usage.completion_tokens)
+                        trace.note_read(name, seconds, usage.prompt_tokens, usage.completion_tokens)
+                        trace.note_text(len(prompt), sum(len(block.text) for block in event.blocks))
                     yield event
 
     @asynccontextmanager

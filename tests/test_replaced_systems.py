@@ -116,12 +116,27 @@ def test_who_i_am_under_another_name(configured: httpx.Client) -> None:
     assert configured.post("/auth/token", data=login).json()["token_type"] == "bearer"
     large = configured.post("/auth/token", data={"username": "x" * 100_000, "password": "x"})
     assert large.status_code == 413
-    for path in ("/api/users/me/usage", "/users/me/usage/summary"):
-        answer = configured.get(path)
-        assert answer.status_code == 501
-        assert "audit log" in answer.json()["error"]["remedy"]
     anonymous = httpx.get(f"{configured.base_url}/api/users/me", trust_env=False)
     assert anonymous.status_code == 401
+
+
+def test_usage_as_documented(configured: httpx.Client) -> None:
+    before = configured.get("/users/me/usage/summary").raise_for_status().json()
+    frames = configured.post("/api/ocr/pdf", files={"file": pdf(2)}).text.splitlines()
+    spent = json.loads(frames[-1])["usage"]
+    for path in ("/users/me/usage", "/api/users/me/usage"):
+        event = configured.get(path).raise_for_status().json()[0]
+        assert event.keys() >= {"id", "kind", "meta", "created_at"}
+        assert event["kind"] == "pdf"
+        for name in ("prompt_tokens", "completion_tokens", "input_bytes"):
+            assert event[name] == spent[name], name
+        assert event["prompt_chars"] > 0
+        assert event["completion_chars"] > 0
+    after = configured.get("/api/users/me/usage/summary").raise_for_status().json()
+    assert after["total_events"] == before["total_events"] + 1
+    names = ("input_bytes", "prompt_tokens", "completion_tokens", "prompt_chars", "completion_chars")
+    for name in names:
+        assert after[f"total_{name}"] == before[f"total_{name}"] + event[name], name
 
 
 def test_streams_under_another_name(configured: httpx.Client) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
+from collections import Counter
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,10 +79,20 @@ class Guard:
         scope["caller"] = caller
         trace.caller = f"{caller.id} {caller.name}" if caller is not ANONYMOUS else caller.id
 
+        told = False
+
+        async def tell() -> None:
+            nonlocal told
+            if not told and caller is not ANONYMOUS:
+                told = True
+                await self._note_usage(caller, trace)
+
         async def settling_send(message: Message) -> None:
-            if charge and message["type"] == "http.response.body" and not message.get("more_body", False):
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
                 # The next request of whoever has the whole answer finds it counted.
-                await self.accounts.settle(charge, trace.pages.total())
+                if charge:
+                    await self.accounts.settle(charge, trace.pages.total())
+                await tell()
             await send(message)
 
         try:
@@ -89,6 +100,15 @@ class Guard:
         finally:
             if charge:
                 await asyncio.shield(self.accounts.settle(charge, trace.pages.total()))
+            await asyncio.shield(tell())
+
+    async def _note_usage(self, caller: Caller, trace: Trace) -> None:
+        """What was read for a request; a job's pages follow as they are read."""
+        pages = trace.pages.total()
+        if not pages and trace.job is None:
+            return
+        counts = trace.read | Counter(pages=pages, input_bytes=sum(entry.size for entry in trace.inputs))
+        await self.accounts.note_usage(caller.id, trace.kind, counts, trace.job)
 
     async def _begin_charge(self, caller: Caller, scope: Scope, trace: Trace) -> str:
         """Take the first page of a request that reads, and say how the others are taken.

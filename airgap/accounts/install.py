@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from airgap.accounts import usage_routes
 from airgap.accounts.audit import FOLDER, AuditLog
 from airgap.accounts.caller import security
 from airgap.accounts.credentials import derived_key
@@ -29,7 +30,7 @@ def install(app: FastAPI, settings: Settings, engine: Engine, kind_of: KindOf) -
         app.state.login_audit = logins = LoginAudit(audit, accounts)
         service: Service = app.state.service
         service.parts.append(logins)
-        for room in (router, other_names):
+        for room in (router, other_names, usage_routes.router, usage_routes.other_names):
             app.include_router(room, dependencies=security(True))
         _install_sign_in(app, settings, accounts)
         metrics_open = frozenset[str]() if settings.metrics_login else frozenset({"/metrics", "/api/metrics"})

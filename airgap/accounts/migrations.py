@@ -39,4 +39,21 @@ _persons_of_an_issuer = statements(
     "CREATE UNIQUE INDEX ix_users_subject ON users (subject)",
 )
 
-STEPS: tuple[Step, ...] = (_release_0_1_0, _pages_are_taken_beforehand, _persons_of_an_issuer)
+# What was read for whom, as counts; a job has one row, which grows.
+_usage_is_kept = statements(
+    """CREATE TABLE usage_events (
+    id {serial}, caller VARCHAR(120) NOT NULL, kind VARCHAR(16) NOT NULL,
+    prompt_chars BIGINT NOT NULL, completion_chars BIGINT NOT NULL,
+    prompt_tokens BIGINT NOT NULL, completion_tokens BIGINT NOT NULL,
+    input_bytes BIGINT NOT NULL, pages BIGINT NOT NULL, job VARCHAR(64),
+    created_at {timestamp} NOT NULL, PRIMARY KEY (id), UNIQUE (job))""",
+    "CREATE INDEX ix_usage_events_caller ON usage_events (caller)",
+    "CREATE INDEX ix_usage_events_created_at ON usage_events (created_at)",
+)
+
+STEPS: tuple[Step, ...] = (
+    _release_0_1_0,
+    _pages_are_taken_beforehand,
+    _persons_of_an_issuer,
+    _usage_is_kept,
+)

@@ -14,7 +14,7 @@ from airgap.accounts.caller import AdminDep, Caller, CallerDep, Role, get_caller
 from airgap.accounts.login_audit import LoginAudit
 from airgap.accounts.service import Accounts
 from airgap.accounts.store import ApiKey, User
-from airgap.core.errors import AirgapError, FeatureDisabled, Forbidden, Unauthorized
+from airgap.core.errors import AirgapError, Forbidden, Unauthorized
 from airgap.http.bodies import JsonRoute
 from config import Settings
 
@@ -181,17 +181,6 @@ async def me(caller: CallerDep) -> Me:
         "pages_per_day": caller.pages_per_day,
         "requests_per_minute": caller.requests_per_minute,
     }
-
-
-@other_names.get("/users/me/usage", include_in_schema=False)
-@other_names.get("/users/me/usage/summary", include_in_schema=False)
-@other_names.get("/api/users/me/usage", include_in_schema=False)
-@other_names.get("/api/users/me/usage/summary", include_in_schema=False)
-async def usage(caller: CallerDep) -> None:
-    raise FeatureDisabled(
-        "No list of an account's requests is kept for it to read.",
-        "The site finds them in the audit log, and their sums in /metrics; /api/auth/me tells the quota.",
-    )
 
 
 @router.post(

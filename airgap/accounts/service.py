@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 
@@ -25,6 +26,7 @@ from airgap.accounts.credentials import (
 )
 from airgap.accounts.limits import Rates
 from airgap.accounts.store import ApiKey, Store, User
+from airgap.accounts.usage import Usage
 from airgap.core.errors import Conflict, Forbidden, InvalidOption, NotFound, QuotaExceeded, Unauthorized
 from airgap.monitoring import metrics
 from config import Settings
@@ -53,6 +55,7 @@ class Accounts:
         self._passwords = Passwords()
         self._file_keys = read_keys_file(settings.api_keys_file) if settings.api_keys_file else {}
         self._store = Store(settings.database_server, settings.data_dir, settings.accounts_file)
+        self.usage = Usage(self._store.usage, settings.usage_days)
         self._rates = Rates()
         self._attempts = Rates(WRONG_PASSWORDS_SECONDS)
         self._registrations = Rates()
@@ -178,6 +181,16 @@ class Accounts:
     async def settle(self, charge: str, pages: int) -> None:
         """End a request's charge, which came to so many pages."""
         await asyncio.to_thread(self._store.counts.settle, charge, pages)
+
+    async def note_usage(self, caller: str, kind: str, counts: Mapping[str, int], job: str | None) -> None:
+        """Count what was read for a caller; see `usage`."""
+        await self.usage.note(caller, kind, counts, job)
+
+    async def callers_of(self, caller: Caller) -> list[str]:
+        """Whose usage a caller may see: a key its own, a user that of their keys besides."""
+        if caller.user_id is None or caller.id != f"user:{caller.user_id}":
+            return [caller.id]
+        return await asyncio.to_thread(self._store.callers_of, caller.user_id)
 
     # --- users -------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from airgap.accounts.caller import Role
 from airgap.accounts.migrations import STEPS
 from airgap.accounts.page_counts import PageCounts
+from airgap.accounts.usage import UsageEvents
 from airgap.core.errors import ConfigurationError, Conflict
 from airgap.db.migrations import upgrade
 from airgap.db.opening import open_database, require_own_file
@@ -102,6 +103,7 @@ class Store:
             require_own_file(file)
         self._engine = open_database(url, file or data_dir / "accounts.sqlite")
         self.counts = PageCounts(self._engine)
+        self.usage = UsageEvents(self._engine)
         try:
             upgrade(self._engine, "accounts", STEPS)
         except SQLAlchemyError as error:
@@ -156,8 +158,14 @@ class Store:
         self._update_user(user_id, password_hash=password_hash)
 
     def deactivate(self, user_id: int) -> None:
-        """The account stays, so that its name is never given to somebody else; its keys end with it."""
+        """The account stays, so that its name is never given to somebody else; its keys end with it, and
+        what was read for it is forgotten."""
         self._update_user(user_id, active=False, token_version=_users.c.token_version + 1)
+        self.usage.erase(self.callers_of(user_id))
+
+    def callers_of(self, user_id: int) -> list[str]:
+        """Under which names a user asks: their own, and those of their keys, revoked ones too."""
+        return [f"user:{user_id}", *(f"key:{key.id}" for key in self.keys(user_id))]
 
     def add_key(self, key: ApiKey) -> None:
         values = {name: getattr(key, name) for name in ApiKey.__slots__}

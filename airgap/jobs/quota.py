@@ -1,13 +1,14 @@
-"""A job's pages and its caller's quota: taken once they are counted, given back where they were not read.
+"""A job's pages and its caller's account: taken once they are counted, given back where they were not read.
 
 It knows accounts by these calls alone. With accounts off there is no quota.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from airgap.core.document import Page
 from airgap.jobs.plan import Spec
 
 
@@ -21,6 +22,10 @@ class Accounts(Protocol):
     async def take_again(self, charge: str, account: str, limit: int | None, pages: int) -> None: ...
 
     async def give_back(self, charge: str, pages: int) -> None: ...
+
+    async def note_usage(
+        self, caller: str, kind: str, counts: Mapping[str, int], job: str | None
+    ) -> None: ...
 
 
 class Quota:
@@ -46,6 +51,18 @@ class Quota:
         """Pages of a job that ended before they were read."""
         if pages > 0 and (accounts := self._accounts()):
             await accounts.give_back(_charge(job_id), pages)
+
+    async def note_page(self, spec: Spec, page: Page) -> None:
+        """Count a page that was read in what is told to its caller."""
+        if accounts := self._accounts():
+            counts = {
+                "prompt_chars": len(spec.options.prompt or ""),
+                "completion_chars": sum(len(block.text) for block in page.blocks),
+                "prompt_tokens": page.usage.prompt_tokens,
+                "completion_tokens": page.usage.completion_tokens,
+                "pages": 1,
+            }
+            await accounts.note_usage(spec.caller, "job", counts, spec.id)
 
 
 def _charge(job_id: str) -> str:

@@ -34,6 +34,7 @@ Take = Callable[[int], Awaitable[None]]
 class Trace:
     """One request, from its first byte to its answer's last. `kind` is empty where nothing is read.
 
+    `read` sums up what the engine was given and gave, in tokens and characters.
     `take` takes so many pages from the caller's quota, where there is one, or raises; `taken` have been,
     and `promised` are going to be read.
     """
@@ -48,6 +49,7 @@ class Trace:
     take: Take | None = None
     taken: int = 0
     promised: int = 0
+    read: Counter[str] = field(default_factory=Counter)
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -97,6 +99,23 @@ def note_page(engine: str, status: str) -> None:
     trace = _current.get()
     if trace is not None:
         trace.pages[status] += 1
+
+
+def note_read(engine: str, seconds: float, prompt_tokens: int, completion_tokens: int) -> None:
+    """Note one pass of the engine over a page."""
+    metrics.read(engine, seconds, prompt_tokens, completion_tokens)
+    trace = _current.get()
+    if trace is not None:
+        trace.read["prompt_tokens"] += prompt_tokens
+        trace.read["completion_tokens"] += completion_tokens
+
+
+def note_text(prompt_chars: int, completion_chars: int) -> None:
+    """Note what such a pass was asked, and what it gave, in characters."""
+    trace = _current.get()
+    if trace is not None:
+        trace.read["prompt_chars"] += prompt_chars
+        trace.read["completion_chars"] += completion_chars
 
 
 def note_exported(pages: int) -> None:

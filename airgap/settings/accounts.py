@@ -36,6 +36,12 @@ class AccountSettings(Section):
     key_pages_per_day: int | None = Field(
         None, ge=1, description="Pages a day (UTC) of an API key that sets no quota of its own. Unset: any."
     )
+    usage_days: int = Field(
+        90,
+        ge=0,
+        le=3660,
+        description="How long it is kept what was read for each account: counts alone. 0: not at all.",
+    )
     database_url: SecretStr | None = Field(
         None,
         description="`postgresql://user:password@host/name` for accounts and jobs, or `sqlite:///` and the "

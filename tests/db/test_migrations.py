@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 from airgap.accounts import migrations as accounts_steps
-from airgap.accounts import page_counts
+from airgap.accounts import page_counts, usage
 from airgap.accounts import store as accounts_store
 from airgap.accounts.store import Store
 from airgap.core.errors import ConfigurationError
@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 RELEASED = ROOT / "tests" / "data" / "upgrade"
 _accounts = MetaData()
-for _tables in (accounts_store._metadata, page_counts.metadata):
+for _tables in (accounts_store._metadata, page_counts.metadata, usage.metadata):
     for _table in _tables.sorted_tables:
         _table.to_metadata(_accounts)
 ROOMS = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airgap.core import document
 from airgap.core.document import Block, Box, Line, Page, PageError, ReadOptions
 from airgap.core.errors import BadRequest, EmptyFile, TooLarge
 from airgap.core.opening import Opening
@@ -206,6 +207,9 @@ class Charges:
     async def give_back(self, *what: Any) -> None:
         self.asked.append(("back", *what))
 
+    async def note_usage(self, *what: Any) -> None:
+        self.asked.append(("usage", *what))
+
 
 async def test_a_job_is_one_charge_of_its_account() -> None:
     charges = Charges()
@@ -228,6 +232,22 @@ async def test_a_job_is_one_charge_of_its_account() -> None:
     await Quota().admit(spec, 5)
     await Quota().admit_again(spec, 5)
     await Quota().give_back("id", 5)
+
+
+async def test_a_page_of_a_job_is_counted_for_its_caller() -> None:
+    charges = Charges()
+    spec = Spec("id", "me", (), ReadOptions(prompt="Read."))
+    page = Page(1, 9, 9, blocks=(Block("text", "four"), Block("text", "five5")), usage=document.Usage(3, 7))
+    await Quota(lambda: charges).note_page(spec, page)
+    counts = {
+        "prompt_chars": 5,
+        "completion_chars": 9,
+        "prompt_tokens": 3,
+        "completion_tokens": 7,
+        "pages": 1,
+    }
+    assert charges.asked == [("usage", "me", "job", counts, "id")]
+    await Quota().note_page(spec, page)
 
 
 def test_what_is_noted_of_jobs() -> None:
