@@ -28,7 +28,7 @@ from airgap.exporters.json_export import (
     BlockJson,
     DisagreementJson,
     UsageJson,
-    block_to_dict,
+    blocks_to_list,
     disagreements_to_list,
     usage_to_dict,
 )
@@ -292,7 +292,7 @@ def _advanced(document: Document, image: Image, draw_boxes: bool, crop_regions: 
         "markdown": page_markdown(page),
         "text": page_text(page),
         "raw": page.raw,
-        "blocks": [block_to_dict(block) for block in page.blocks],
+        "blocks": blocks_to_list(page.blocks),
         "image_size": {"width": page.width, "height": page.height},
         "annotated_image": _png(annotate(image, page.blocks, page.unread)) if draw_boxes else None,
         "crops": _crops(page, image) if crop_regions else [],

@@ -24,6 +24,18 @@ def with_captions(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
             index += 1
 
 
+def captioned(blocks: Sequence[Block]) -> dict[int, int]:
+    """Of each caption that belongs to a figure or a table its index, with the index of what it belongs to."""
+    found: dict[int, int] = {}
+    index = 0
+    for group in with_captions(blocks):
+        if len(group) == 2:
+            is_first = _is_caption_of(group[0], group[1])
+            found[index if is_first else index + 1] = index + 1 if is_first else index
+        index += len(group)
+    return found
+
+
 def _are_one(first: Block, second: Block) -> bool:
     return _is_caption_of(first, second) or _is_caption_of(second, first)
 

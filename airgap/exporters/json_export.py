@@ -8,7 +8,7 @@ what a route adds around this (annotated pictures, request ids) is the route's.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
@@ -27,6 +27,7 @@ from airgap.core.document import (
     Usage,
 )
 from airgap.exporters.boxes import BoxJson, box_to_list
+from airgap.exporters.captions import captioned
 from airgap.exporters.continued_tables import ContinuedTableJson, continued_tables_to_list
 from airgap.exporters.formulas import formula_of
 from airgap.exporters.outline import HeadingJson, outline_to_list
@@ -62,7 +63,8 @@ class BlockJson(TypedDict):
     """A piece of the page: what it is, its text as Markdown, where it stands, how sure the engine is.
 
     `engine` is there where another than the page's own filled in what that one left out; `latex` is the
-    formula of an equation that was read as one, without what surrounds it.
+    formula of an equation that was read as one, without what surrounds it. `caption_of` is there of a caption
+    beside its figure or table: that one's index in the page's `blocks`.
     """
 
     label: str
@@ -72,6 +74,7 @@ class BlockJson(TypedDict):
     lines: list[LineJson]
     engine: str | None
     latex: NotRequired[str]
+    caption_of: NotRequired[int]
 
 
 class ErrorJson(TypedDict):
@@ -227,7 +230,7 @@ def page_to_dict(page: Page) -> PageJson:
         "status": page.status,
         "confidence": _rounded(page.confidence, 4),
         "finish_reason": page.finish_reason,
-        "blocks": [block_to_dict(block) for block in page.blocks],
+        "blocks": blocks_to_list(page.blocks),
         "raw": page.raw,
         "usage": usage_to_dict(page.usage),
         "warnings": list(page.warnings),
@@ -258,6 +261,14 @@ def disagreements_to_list(found: tuple[Disagreement, ...] | None) -> list[Disagr
         }
         for one in found
     ]
+
+
+def blocks_to_list(blocks: Sequence[Block]) -> list[BlockJson]:
+    """All blocks of a page, JSON-ready, captions with what they are of."""
+    found = [block_to_dict(block) for block in blocks]
+    for caption, of in captioned(blocks).items():
+        found[caption]["caption_of"] = of
+    return found
 
 
 def block_to_dict(block: Block) -> BlockJson:

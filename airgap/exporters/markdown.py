@@ -7,7 +7,7 @@ several pages each begins with `<!-- page N -->`, and a horizontal rule stands b
 which shows in rendered Markdown and is easy to split at. No page is left out: one that could not be
 read is a quotation that says so, a blank one a comment. Where text was not read stands `[unread: …]`. A table
 that runs over several pages is whole on the first of them where a document is written, and printed as it
-was where a page is.
+was where a page is. Footnotes whose mark is sure are Markdown's.
 
 The text comes from the page and is not to be trusted: who renders it must sanitise the HTML in it.
 """
@@ -19,6 +19,7 @@ import re
 from airgap.core.document import Document, Page
 from airgap.exporters.continued_tables import with_joined_tables
 from airgap.exporters.figures import IMAGE_FOLDER, figure_reading, figures, is_figure
+from airgap.exporters.footnotes import with_notes
 from airgap.exporters.furniture import as_asked
 from airgap.exporters.rich_text import indent_of
 from airgap.exporters.unread import blocks_with_marks
@@ -56,7 +57,7 @@ def page_markdown(page: Page, image_prefix: str = f"{IMAGE_FOLDER}/", *, clean_f
     """One page as Markdown, without a page marker, or the placeholder that stands for it."""
     if page.status == "failed":
         return failed_placeholder(page)
-    page = as_asked(page)
+    page = with_notes(as_asked(page))
     names = iter([figure.name for figure in figures(page)])
     parts: list[str] = []
     for block in blocks_with_marks(page):

@@ -13,12 +13,23 @@ from itertools import groupby
 import numpy as np
 
 from airgap.layout.areas import Area, area_of, held
+from airgap.layout.footnotes import find_notes, note_regions
 from airgap.layout.furniture import find_furniture
 from airgap.layout.lines import Inset, Row, TextLine, median_height
 from airgap.layout.planned_tables import MAX_BESIDE, TablePlan, beside_share, fitted_table
 from airgap.layout.quads import Picture
 from airgap.layout.regions import Region, insert_figure, regions, rows
-from airgap.layout.rulings import Drawing, Grid, Ink, Place, find_figures, find_grids, is_drawn, is_inside
+from airgap.layout.rulings import (
+    Drawing,
+    Grid,
+    Ink,
+    Place,
+    find_figures,
+    find_grids,
+    is_drawn,
+    is_inside,
+    rules_across,
+)
 from airgap.layout.running_text import stacked_share
 from airgap.layout.tables import RuledTable, parted_at_rules, plan_table
 from airgap.layout.view import View
@@ -68,9 +79,12 @@ class PageLayout:
 
     def regions(self) -> list[Region]:
         """Regions in reading order; tables, equations and figures stand in them as insets."""
-        furniture = find_furniture(self._lines, self._areas, self._view.width, self._view.height)
-        self._items = list(furniture.text)
         ink = Ink.of(self._view)
+        notes = find_notes(self._lines, rules_across(ink, self._lines), self._view.height)
+        noted = {id(line) for column in notes for line in column}
+        lines = [line for line in self._lines if id(line) not in noted]
+        furniture = find_furniture(lines, self._areas, self._view.width, self._view.height)
+        self._items = list(furniture.text)
         drawing = Drawing.of(ink, self._lines)
         grids = self._take_ruled_tables(ink, drawing)
         tables = self._take_tables(grids)
@@ -84,7 +98,8 @@ class PageLayout:
         for place in figures:
             if place not in clear:
                 insert_figure(ordered, Inset(place, "image"))
-        return [*furniture.above(self._view.height), *ordered, *furniture.below(self._view.height)]
+        above, below = furniture.above(self._view.height), furniture.below(self._view.height)
+        return [*above, *ordered, *note_regions(notes), *below]
 
     def _loose(self) -> list[TextLine]:
         return [item for item in self._items if not isinstance(item, Inset)]

@@ -96,11 +96,7 @@ def find_grids(ink: Ink, lines: Sequence[TextLine] = ()) -> list[Grid]:
     """
     import cv2
 
-    without_text = ink.mask.copy()
-    for line in lines:
-        inset = 0.2 * line.height
-        _erase(without_text, ink.scale, (line.x0, line.y0 + inset, line.x1, line.y1 - inset), 0)
-    across, down = _rules(without_text, (MIN_RULE, 1)), _rules(ink.mask, (1, MIN_RULE))
+    across, down = _across(ink, lines), _rules(ink.mask, (1, MIN_RULE))
     joined = cv2.dilate(cv2.bitwise_or(across, down), np.ones((JOIN, JOIN), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined)
     grids = []
@@ -112,6 +108,23 @@ def find_grids(ink: Ink, lines: Sequence[TextLine] = ()) -> list[Grid]:
         if grid is not None:
             grids.append(grid)
     return sorted(grids, key=lambda grid: grid.ys[0])
+
+
+def rules_across(ink: Ink, lines: Sequence[TextLine]) -> list[Place]:
+    """The places of rules that run across the page, from top to bottom."""
+    import cv2
+
+    count, _, stats, _ = cv2.connectedComponentsWithStats(_across(ink, lines))
+    found = [(x, y, x + wide, y + high) for x, y, wide, high, _ in stats[1:count] if high <= MAX_THICKNESS]
+    return [tuple(float(value / ink.scale) for value in place) for place in found]  # type: ignore[misc]
+
+
+def _across(ink: Ink, lines: Sequence[TextLine]) -> Mask:
+    without_text = ink.mask.copy()
+    for line in lines:
+        inset = 0.2 * line.height
+        _erase(without_text, ink.scale, (line.x0, line.y0 + inset, line.x1, line.y1 - inset), 0)
+    return _rules(without_text, (MIN_RULE, 1))
 
 
 def _rules(mask: Mask, kernel: tuple[int, int]) -> Mask:

@@ -11,6 +11,7 @@ import pytest
 from airgap.core.document import Block, Box, Page
 from airgap.exporters import export
 from airgap.exporters.captions import with_captions
+from airgap.exporters.json_export import blocks_to_list
 from tests.exporters.factory import PictureSource, document, picture
 
 BOX = (Box(10, 10, 50, 50),)
@@ -48,6 +49,23 @@ def test_the_caption_beside_it_of_its_kind(order: str, pairs: list[str]) -> None
     names = {id(block): name for name, block in BLOCKS.items()}
     found = with_captions([BLOCKS[name] for name in order])
     assert ["".join(names[id(block)] for block in group) for group in found] == pairs
+
+
+@pytest.mark.parametrize(
+    ("order", "belongs"),
+    [
+        ("xFf", {2: 1}),
+        ("fFx", {0: 1}),
+        ("TtT", {1: 2}),
+        ("FfFf", {1: 0, 3: 2}),
+        ("Ft", {}),
+        ("xf", {}),
+        ("Te", {}),
+    ],
+)
+def test_json_says_which_block_a_caption_belongs_to(order: str, belongs: dict[int, int]) -> None:
+    said = blocks_to_list([BLOCKS[name] for name in order])
+    assert {i: block["caption_of"] for i, block in enumerate(said) if "caption_of" in block} == belongs
 
 
 def test_html_has_both_in_one_figure() -> None:
