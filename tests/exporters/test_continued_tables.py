@@ -114,6 +114,12 @@ def test_a_remark_that_it_goes_on_parts_no_table(remark: str) -> None:
     assert len(continued_tables(document(*pages))) == 1
 
 
+@pytest.mark.parametrize(("length", "joined"), [(120, 1), (121, 0)])
+def test_a_long_text_is_no_remark(length: int, joined: int) -> None:
+    said = "continued ".ljust(length, "x")
+    assert len(continued_tables(document((*BEGINS, text(said)), GOES_ON))) == joined
+
+
 def test_pages_and_json_keep_their_own() -> None:
     whole = document(BEGINS, GOES_ON)
     assert "Salt" not in page_markdown(whole.pages[0])

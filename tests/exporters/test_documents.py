@@ -96,6 +96,12 @@ def test_html_holds_the_page() -> None:
     assert "Tea & milk" in page.text
 
 
+@pytest.mark.parametrize("tag", ["strong", "em", "u", "sub", "sup"])
+def test_html_keeps_the_styles_of_letters(tag: str) -> None:
+    page = Page(1, 200, 300, blocks=(Block("text", f"a <{tag}>b</{tag}>", (Box(0, 0, 90, 20),)),))
+    assert f'<p dir="auto">a <{tag}>b</{tag}></p>' in export("html", Document((page,), "e", "m")).decode()
+
+
 def test_html_without_the_original_names_its_figures() -> None:
     text = export("html", full_document()).decode()
     assert "<img" not in text

@@ -18,6 +18,7 @@ import pytest
 
 from airgap.core.document import Block, Box, Document, Page
 from airgap.core.errors import InvalidOption
+from airgap.exporters import EXPORTERS
 from airgap.exporters.writing import loaded, save, write, write_batch, write_sent
 from process.pages import Limits, open_source
 
@@ -32,6 +33,13 @@ def original(tmp_path: Path) -> Path:
         document.new_page(width=300, height=400).draw_rect((30, 30, 150, 50), fill=0)
         document.save(path)
     return path
+
+
+def test_which_formats_need_the_original_and_which_show_its_figures() -> None:
+    assert {name for name, one in EXPORTERS.items() if one.shows_figures} == {"html", "docx"}
+    assert {name for name, one in EXPORTERS.items() if one.file_target} == {"layout_pdf", "searchable_pdf"}
+    needed = {name for name, one in EXPORTERS.items() if one.needs_source}
+    assert needed == {"annotated", "images", "layout_pdf", "searchable_pdf"}
 
 
 def test_a_document_comes_back_as_it_was_saved(tmp_path: Path) -> None:
