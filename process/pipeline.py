@@ -392,9 +392,8 @@ class Reader:
 
     def _ignored(self, read: PageRead, options: ReadOptions) -> tuple[str, ...]:
         """Say which of the request's wishes the engine that read had no use for."""
-        return ignored(
-            read.engine or self.engine.name, read.capabilities or self.engine.capabilities, options
-        )
+        name = read.engine or self.engine.name
+        return ignored(name, read.capabilities or self.engine.capabilities, options)
 
     def _mode(self, capabilities: Capabilities, options: ReadOptions) -> Mode | None:
         """The mode in which an engine reads; None where it has none."""
