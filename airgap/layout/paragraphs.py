@@ -24,6 +24,8 @@ ITEM = re.compile(
     r"^(?:[•●▪◦‣·–—-]|\(?\d{1,2}[.)](?!\d)|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s*\S"
 )
 NUMBERED_HEADING = re.compile(r"[一二三四五六七八九十]{1,3}、[^。；，：！？;,:]{1,18}")
+FAR_RIGHT, SHORT = 0.5, 0.3
+"""Shares of a measure: a row that begins so far right and is so short does not go on back at the left."""
 HYPHENATED = re.compile(r"[^\W\d_][-‐¬]$")
 
 
@@ -238,8 +240,12 @@ class _Paragraph:
             return True
         if HYPHENATED.search(self._text) and text[:1].islower():
             return False
+        measure = self._x1 - self.x0
+        far, back = previous[0].x0 - self.x0, row[0].x0 - self.x0
+        if far > FAR_RIGHT * measure > 2 * back and previous[0].width < SHORT * measure:
+            return True
         indented = row[0].x0 - self.x0 > 1.2 * body_height > abs(previous[0].x0 - self.x0)
-        ends_early = previous[-1].x1 < self.x0 + 0.75 * (self._x1 - self.x0)
+        ends_early = previous[-1].x1 < self.x0 + 0.75 * measure
         # Lines that end level are set into a narrower measure, beside a picture for instance.
         is_level = abs(previous[-1].x1 - row[-1].x1) < 0.5 * body_height
         return indented or (ends_early and not is_level)

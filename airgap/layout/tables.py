@@ -34,6 +34,9 @@ LEAST_PART = 0.6
 RULE_WIDTH = 0.1
 LIKE_A_RULE = frozenset("[]|")
 """What a rule is read as; not letters, figures and the signs around them, though it may be read so."""
+BETWEEN, FEWEST_CENTRED = 0.3, 2
+"""How far, in heights, a line centred in its cell is off all printed rows, and how many such cells right of
+wrapped ones tell that these are wrapped: one, or one left of them, may be a group's name beside its rows."""
 PROSE_CAPACITY, PROSE_LINES = 18.0, 6
 """A cell with so many lines of so many characters is a framed text."""
 
@@ -341,6 +344,15 @@ def _has_row(row: int, cells: dict[tuple[int, int], _Cell]) -> bool:
     )
 
 
+def _stands_between(cell: _Cell, printed: Sequence[Row]) -> bool:
+    """Whether the one line of a cell is level with none of the printed rows: they are one, wrapped."""
+    if len(cell.lines) != 1:
+        return False
+    line = cell.lines[0]
+    middles = [mean(other.middle for other in row) for row in printed]
+    return min(abs(line.middle - middle) for middle in middles) > BETWEEN * line.height
+
+
 def _split(cells: Sequence[_Cell]) -> int:
     """How many printed rows stand in one row of the grid; sets `parts` of the cells that have them.
 
@@ -351,6 +363,9 @@ def _split(cells: Sequence[_Cell]) -> int:
     if len(tall) < 2 or (len(tall) < 3 and len(tall) < len(cells)):
         return 1
     printed = text_rows([line for cell in tall for line in cell.lines])
+    leftmost = min(cell.left for cell in tall)
+    if sum(_stands_between(cell, printed) and cell.left > leftmost for cell in cells) >= FEWEST_CENTRED:
+        return 1
     of_line = {id(line): index for index, row in enumerate(printed) for line in row}
     levels = [{of_line[id(line)] for line in cell.lines} for cell in tall]
     level = mean(sum(index in own for own in levels) for index in range(len(printed))) / len(tall)

@@ -64,6 +64,19 @@ def test_a_line_that_begins_with_a_decimal_goes_on(number: str) -> None:
     assert piece.text == f"{above} {below}"
 
 
+def test_what_stands_far_right_of_a_paragraph_is_none_of_it() -> None:
+    """The number of an equation, whose picture ends before it."""
+    found = read(
+        line("(14)", 760, 0, 800),
+        line("If it is so, the constraints of the model would become as", 100, PITCH, 800),
+        line("reducible as then.", 100, 2 * PITCH, 300),
+    )
+    assert [piece.text for piece in found] == [
+        "(14)",
+        "If it is so, the constraints of the model would become as reducible as then.",
+    ]
+
+
 def test_text_set_around_a_picture_stays_one_paragraph() -> None:
     found = read(
         line("a line of the full measure goes across all", 100, 0, 800),

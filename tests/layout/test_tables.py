@@ -109,6 +109,26 @@ def test_printed_rows_without_rules_between_them_become_rows() -> None:
     assert "<tr><td>00</td><td>01</td><td>02</td></tr><tr><td>10</td><td>11</td><td>12</td></tr>" in html
 
 
+def test_headings_wrapped_beside_centred_ones_stay_together() -> None:
+    """Wrapped headings stand level, too; those of one line stand between their lines, which no row would."""
+    xs, ys = (0, 100, 200, 300, 400, 500, 600), (0, 60, 100, 140)
+    grid = Grid(xs, ys, np.ones((3, 6), bool), np.ones((3, 6), bool))
+
+    def text(said: str, column: int, y: float) -> TextLine:
+        return TextLine.known((xs[column] + 10, y, xs[column] + 80, y + 20), said)
+
+    upper = [text("hill", c, 8) for c in (0, 1, 3, 4)] + [text("area", c, 32) for c in (0, 1, 3, 4)]
+    body = [text(f"{c}{y}", c, y) for c in range(6) for y in (70, 110)]
+    centred = [text("all", c, 20) for c in (2, 5)]
+    assert table(grid, [*upper, *centred, *body]).startswith(
+        "<table><tr><td>hill area</td><td>hill area</td><td>all</td><td>hill area</td>"
+    )
+    rows_beside_a_group = [text("group", 0, 20)] + [
+        text(f"{c}{y}", c, y) for c in range(1, 6) for y in (8, 32)
+    ]
+    assert '<td rowspan="2">group</td>' in table(grid, [*rows_beside_a_group, *body])
+
+
 def test_text_wrapped_in_one_cell_stays_together() -> None:
     (grid,) = grids(ruled_page())
     lines = [cell(0, 0, "wraps", 0), cell(0, 0, "here", 1), cell(0, 1, "1"), cell(0, 2, "2"), cell(1, 0, "x")]
