@@ -7,7 +7,10 @@ body holds.
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,9 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airgap.core.errors import AirgapError, StorageFull
+from process.work import briefly
+
+log = logging.getLogger(__name__)
 
 IN_MEMORY = 1 << 20
 """Bytes of a body that are no matter for the disk."""
@@ -24,6 +30,8 @@ KEPT_FREE = 64 << 20
 
 COPIES = 2
 """A form's file lies on the disk as it came, and as the file that is read."""
+
+LOOK_SECONDS = 3.0
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
@@ -37,6 +45,43 @@ def no_room() -> StorageFull:
     return StorageFull("There is no room on the server's disk for this upload.", retry_after=30)
 
 
+def has_room(folder: Path, size: int = 0) -> bool:
+    """Whether the disk under a folder, or under what is there of its path, takes so many bytes of uploads."""
+    usage = shutil.disk_usage(_existing(folder))
+    return usage.free - size >= min(KEPT_FREE, usage.total // 20)
+
+
+def disk_trouble(folder: Path) -> str | None:
+    """Why the disk under a folder takes nothing that is sent here, with what to do; None where it does."""
+    if not has_room(folder):
+        return "the disk under DATA_DIR is full: make room on it"
+    if os.statvfs(_existing(folder)).f_flag & os.ST_RDONLY:
+        return "the disk under DATA_DIR can only be read: mount it for writing"
+    return None
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+class Disk:
+    """Looks at the disk under a folder every few seconds, so that a probe need not."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.trouble: str | None = None
+
+    async def run(self) -> None:
+        while True:
+            trouble = await briefly(disk_trouble, self._folder)
+            if trouble:
+                log.error("%s", trouble)
+            elif self.trouble:
+                log.warning("the disk under DATA_DIR takes uploads again")
+            self.trouble = trouble
+            await asyncio.sleep(LOOK_SECONDS)
+
+
 class Room:
     """The disk under a folder, as far as it is not promised to anybody."""
 
@@ -46,17 +91,12 @@ class Room:
 
     def take(self, size: int) -> None:
         """Reserve. Raises `StorageFull`."""
-        usage = shutil.disk_usage(self._existing())
-        if usage.free - self.reserved - size < min(KEPT_FREE, usage.total // 20):
+        if not has_room(self._folder, self.reserved + size):
             raise no_room()
         self.reserved += size
 
     def give(self, size: int) -> None:
         self.reserved -= size
-
-    def _existing(self) -> Path:
-        """The folder, or what is there of its path before it is made."""
-        return next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
 
 
 class Reservation:

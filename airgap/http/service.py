@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from airgap.core.engine import Engine
 from airgap.core.errors import EngineUnavailable
+from airgap.http.room import Disk
 from airgap.http.supervisor import Supervisor
 from config import Settings
 from process.pages import Limits
@@ -70,6 +71,7 @@ class Service:
             memory_mb=settings.export_memory_mb,
         )
         self.scratch = Scratch(settings.data_dir / "uploads")
+        self.disk = Disk(settings.data_dir)
         self.parts: list[Part] = []
         self.supervisor = Supervisor()
 
@@ -89,6 +91,7 @@ class Service:
 
     def start_parts(self) -> None:
         """Once pages can be read."""
+        self.supervisor.watch("disk", self.disk.run)
         for part in self.parts:
             self.supervisor.watch(type(part).__name__.lower(), part.start)
 

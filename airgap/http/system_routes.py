@@ -122,6 +122,8 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", summary="Pages can be read now: 200, else 503 with the reason")
 async def readyz(service: ServiceDep, response: Response) -> Readiness:
     ready, why = service.ready()
+    if ready and service.disk.trouble:
+        ready, why = False, service.disk.trouble
     response.status_code = 200 if ready else 503
     return {
         "ready": ready,

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSNonExistentWorkflowError
 
+from airgap.db.away import AWAY, said_by
 from airgap.jobs.reading import Opened, RunRead
 from airgap.jobs.tables import Tables
 
@@ -63,16 +64,31 @@ class _Server:
 _server: _Server | None = None
 
 
-class _Erased(logging.Filter):
-    """Keeps out the complaint of a workflow whose job was stopped or erased while it was ending."""
+class _Quieter(logging.Filter):
+    """Keeps out the complaint of a workflow whose job was stopped or erased while it was ending.
+
+    Of a database that is away, what it said is enough: where in DBOS it was called tells nobody anything.
+    """
 
     _MEANT = (DBOSAwaitedWorkflowCancelledError, DBOSNonExistentWorkflowError)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], self._MEANT))
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, AWAY):
+            record.msg, record.args = f"{record.getMessage()} {said_by(error)}", None
+            record.exc_info = record.exc_text = None
+        return not isinstance(error, self._MEANT)
 
 
-_erased = _Erased()
+_quieter = _Quieter()
+
+
+def _log_as_we_do() -> None:
+    """What DBOS says goes where our own lines go, in their form: its own handler writes what it is given."""
+    logger = logging.getLogger("dbos")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.addFilter(_quieter)
 
 
 async def _on_server(step: Callable[[Steps], Coroutine[Any, Any, T]]) -> T:
@@ -159,7 +175,7 @@ def start(tables: Tables, server_id: str, loop: asyncio.AbstractEventLoop, steps
         enable_otlp=False,
     )
     DBOS(config=config)
-    logging.getLogger("dbos").addFilter(_erased)
+    _log_as_we_do()
     DBOS.launch()
     seconds = 0.5 if on_postgresql else 0.2
     DBOS.register_queue(_OPEN, worker_concurrency=4, polling_interval_sec=seconds)

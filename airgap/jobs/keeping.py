@@ -20,9 +20,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO
 
+from airgap.db.away import AWAY, said_by
 from airgap.jobs.plan import UNFINISHED
 from airgap.jobs.reading import DISK_FULL, Threads
-from airgap.jobs.store import JobStore
+from airgap.jobs.store import DISK_TROUBLE, JobStore, is_disk_full
 from airgap.jobs.tables import Job, Server, Tables
 from airgap.monitoring import metrics
 
@@ -127,6 +128,7 @@ class Keeper:
         self._tidy = tidy
         self._erased = erased
         self._failing_since: float | None = None
+        self._full = False
         self._ticks = 0
         self._cleaned = 0.0
 
@@ -135,11 +137,25 @@ class Keeper:
             try:
                 await self._threads(self._tick)
                 await self._tidy()
-                self._failing_since = None
-            except Exception:
-                self._failing_since = self._failing_since or time.monotonic()
-                log.exception("keeping house for the jobs failed; trying again")
+                self._recovered()
+            except Exception as error:
+                self._failed(error)
             await asyncio.sleep(TICK_SECONDS)
+
+    def _failed(self, error: Exception) -> None:
+        self._failing_since = self._failing_since or time.monotonic()
+        self._full = is_disk_full(error)
+        if self._full:
+            log.error("jobs wait: %s", DISK_TROUBLE)
+        elif isinstance(error, AWAY):
+            log.error("jobs wait: the jobs' database is away: %s", said_by(error))
+        else:
+            log.exception("keeping house for the jobs failed; trying again")
+
+    def _recovered(self) -> None:
+        if self._failing_since is not None:
+            log.warning("jobs go on after %.0f s", time.monotonic() - self._failing_since)
+        self._failing_since, self._full = None, False
 
     @property
     def trouble(self) -> str | None:
@@ -147,7 +163,7 @@ class Keeper:
         since = self._failing_since
         if since is None or time.monotonic() - since < _TROUBLE_SECONDS:
             return None
-        return "the jobs' database cannot be used"
+        return DISK_TROUBLE if self._full else "the jobs' database cannot be used"
 
     def beat(self) -> None:
         self._tables.beat(self._presence.next_beat())

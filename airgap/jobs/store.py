@@ -24,12 +24,14 @@ from typing import Any
 
 from airgap.core.document import Page
 from airgap.core.errors import JobsUnavailable, StorageFull
+from airgap.db.away import is_full
 from airgap.exporters.json_export import page_from_dict, page_to_dict
 from airgap.jobs.plan import Plan, Spec
 
 SCHEMA_VERSION = 1
 _PAGES_PER_FOLDER = 1000
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+DISK_TROUBLE = "the disk under DATA_DIR takes nothing more: make room on it, or mount it for writing"
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK}
 _ERASED = ".erased-"
 _INCOMING = ".incoming-"
@@ -249,7 +251,10 @@ class JobStore:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    return isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in _DISK_FULL)
+    """Of a file's, a database's, or as it was told already."""
+    if isinstance(error, OSError):
+        return error.errno in _DISK_FULL
+    return isinstance(error, StorageFull) or is_full(error)
 
 
 def write_json(path: Path, data: Any) -> None:

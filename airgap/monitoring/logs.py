@@ -2,19 +2,25 @@
 
 No line holds a document's text, a prompt or a file's name: what is logged about a page is its number
 and an error's code. What others send, such as the path of a request, can end no line and begin none.
+A warning that comes again and again, word for word, is said once a minute with how often it came.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 import traceback
 from datetime import UTC, datetime
 from typing import Any
 
 from airgap.monitoring import trace
 
-TEXT_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s%(request)s"
+TEXT_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s%(again)s%(request)s"
+
+REPEAT_SECONDS = 60.0
+REPEATS_KNOWN = 200
+"""So many different warnings are remembered; the one that was said longest ago is forgotten."""
 
 
 class _Context(logging.Filter):
@@ -24,6 +30,36 @@ class _Context(logging.Filter):
         current = trace.current()
         record.request_id = current.request_id if current else None
         record.request = f" [{current.request_id}]" if current else ""
+        return True
+
+
+class _Repeats(logging.Filter):
+    """Let a warning through that was not said word for word within the last minute.
+
+    Those of different requests are different. Which comes again after that says on `again` how many were
+    kept back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.again, record.repeated = "", 0
+        if record.levelno < logging.WARNING:
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        key = (record.name, record.getMessage(), repr(error), getattr(record, "request_id", None))
+        now = time.monotonic()
+        since, kept_back = self._said.pop(key, (now - REPEAT_SECONDS, 0))
+        if now - since < REPEAT_SECONDS:
+            self._said[key] = (since, kept_back + 1)
+            return False
+        self._said[key] = (now, 0)
+        if len(self._said) > REPEATS_KNOWN:
+            del self._said[min(self._said, key=lambda known: self._said[known][0])]
+        if kept_back:
+            record.again, record.repeated = f" ({kept_back} times more since it was said last)", kept_back
         return True
 
 
@@ -55,7 +91,7 @@ def _set_in(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time (UTC), level, logger, message, request_id, and `fields`."""
+    """One JSON object per line: time (UTC), level, logger, message, request_id, `repeated`, and `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {
@@ -66,6 +102,8 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := getattr(record, "request_id", None):
             entry["request_id"] = request_id
+        if repeated := getattr(record, "repeated", 0):
+            entry["repeated"] = repeated
         entry |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0] is not None:
             entry["exception"] = "".join(traceback.format_exception(*record.exc_info))
@@ -76,5 +114,6 @@ def configure(level: str, form: str) -> None:
     """Set up the root logger; `form` is `text` or `json`."""
     handler = logging.StreamHandler()
     handler.addFilter(_Context())
+    handler.addFilter(_Repeats())
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(TEXT_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.jobs.conftest import MakeServer
-from tests.jobs.helpers import Server, done, pdf, picture
+from tests.jobs.helpers import Server, done, pdf, picture, wait_for
 
 pytestmark = pytest.mark.faults
 
@@ -54,12 +54,23 @@ def test_a_full_disk_and_room_again(disk: Path, make_server: MakeServer) -> None
     refused(read(server, large_picture()))
     refused(server.client.post("/jobs", files=[("files", ("a.pdf", pdf(3)))]))
     assert server.client.get("/healthz").status_code == 200
+    wait_for(lambda: "the disk under DATA_DIR is full: make room" in unready(server))
     time.sleep(3)
     assert server.client.get(f"/jobs/{job}").json()["status"] not in ("done", "failed")
     others.unlink()
+    wait_for(lambda: not unready(server))
     assert read(server, large_picture()).status_code == 200
     assert server.finish(job)["ledger"]["ok"] == 40
     assert server.finish(server.submit(pdf(3))["id"])["ledger"]["ok"] == 3
+    said = [line for line in server.output().splitlines() if " INFO " not in line]
+    assert any("the disk under DATA_DIR is full: make room" in line for line in said)
+    assert len(said) <= 15, "\n".join(said)  # lines and no traces, each once or, after a minute, twice
+
+
+def unready(server: Server) -> str:
+    """Why pages cannot be read; nothing where they can."""
+    answer = server.client.get("/readyz")
+    return "" if answer.status_code == 200 else str(answer.json()["reason"])
 
 
 def test_a_disk_that_can_only_be_read(disk: Path, make_server: MakeServer) -> None:
@@ -71,6 +82,7 @@ def test_a_disk_that_can_only_be_read(disk: Path, make_server: MakeServer) -> No
         refused(read(server, picture()))
         refused(server.client.post("/jobs", files=[("files", ("a.pdf", pdf(3)))]))
         assert server.client.get("/healthz").status_code == 200
+        wait_for(lambda: "can only be read: mount it for writing" in unready(server))
     finally:
         remount(disk, "rw")
     assert read(server, picture()).status_code == 200

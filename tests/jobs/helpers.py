@@ -80,6 +80,10 @@ class Server:
             assert self.process.wait(30) in (0, -15), self._output.read_text()
         self.client.close()
 
+    def output(self) -> str:
+        """All that its processes have logged so far."""
+        return self._output.read_text()
+
     def reads(self, what: str) -> list[str]:
         """The pages that were begun (`begin`) or done (`end`), in order."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
