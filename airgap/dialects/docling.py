@@ -2,10 +2,11 @@
 
     POST /v1/convert/file, /v1/convert/source                 the answer itself
     POST /v1/convert/file/async, /v1/convert/source/async     a task, which is a durable job
+    POST /v1/chunk/hierarchical/file, /source                 the document in chunks, both with /async, too
     GET  /v1/status/poll/{id}, /v1/result/{id}
 
-Pages that could not be read make a `partial_success` and are named in `errors`. Chunks are not made here: the
-libraries behind Docling's chunkers are larger than this server.
+Pages that could not be read make a `partial_success` and are named in `errors`. Chunks of so many tokens
+(`hybrid`) are not made here: they hang on the tokenizer of whatever embeds them.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from fastapi.responses import JSONResponse
 from typing_extensions import TypedDict
 
 from airgap.accounts.caller import Caller, CallerDep
-from airgap.core.document import Document
 from airgap.core.errors import AirgapError, FeatureDisabled, UnsupportedOption
-from airgap.core.file_names import safe_stem, shown_name
-from airgap.dialects.docling_document import docling_document, docling_markdown
+from airgap.core.file_names import shown_name
+from airgap.dialects import docling_answers as answers
+from airgap.dialects.docling_chunk_request import Chunking, ChunkRequest, form_chunking, form_reading
 from airgap.dialects.docling_request import (
     FORMATS,
     ConvertOptions,
@@ -34,10 +35,8 @@ from airgap.dialects.docling_request import (
     form_options,
     one_of,
 )
-from airgap.dialects.documents import answers_with, json_answer, read
+from airgap.dialects.documents import answers_with, read
 from airgap.dialects.inputs import fetcher_of, file_of
-from airgap.exporters.html import to_html
-from airgap.exporters.text import document_text
 from airgap.http.bodies import JsonRoute
 from airgap.http.error_answers import error_response
 from airgap.http.live import Admitted
@@ -51,16 +50,15 @@ from airgap.jobs.plan import Input
 from airgap.jobs.service import Jobs
 from airgap.jobs.store import JobFolder, write_json
 from airgap.jobs.tables import Job
-from process.work import at_length
 
 MAX_WAIT = 60.0
 """Most seconds that a poll may wait for the end of a task."""
 
 _OPTIONS = "docling.json"
 _STATUS = {"queued": "pending", "running": "started", "paused": "started", "done": "success"}
-_NO_CHUNKS = (
-    "Convert with `to_formats: json`, and have docling-core's HierarchicalChunker or HybridChunker cut the "
-    "document on your side."
+_NO_TOKENS = (
+    "Send it to /v1/chunk/hierarchical/…; or convert it with `to_formats: json`, and have docling-core's "
+    "HybridChunker cut it with your tokenizer."
 )
 
 
@@ -73,7 +71,7 @@ class DoclingRoute(JsonRoute):
         async def handled(request: Request) -> Response:
             try:
                 return await handle(request)
-            except UnsupportedOption as error:
+            except (UnsupportedOption, FeatureDisabled) as error:
                 answer = error_response(error, str(request.scope.get("request_id", "")))
                 members = json.loads(bytes(answer.body)) | {"detail": f"{error.message} {error.remedy}"}
                 return JSONResponse(members, answer.status_code)
@@ -85,6 +83,8 @@ router = APIRouter(prefix="/v1", tags=["docling"], route_class=DoclingRoute)
 
 Files = Annotated[list[UploadFile], File(description="One picture or PDF.")]
 Options = Annotated[ConvertOptions, Depends(form_options)]
+ChunkReading = Annotated[ConvertOptions, Depends(form_reading)]
+FormChunking = Annotated[Chunking, Depends(form_chunking)]
 TargetType = Annotated[str, Form(max_length=40, description="`inbody`.")]
 
 
@@ -92,7 +92,7 @@ class Task(TypedDict):
     """How a task goes, in the fields of docling-serve."""
 
     task_id: str
-    task_type: Literal["convert"]
+    task_type: Literal["convert", "chunk"]
     task_status: str
     task_position: int | None
     task_meta: dict[str, int]
@@ -148,50 +148,61 @@ async def convert_source(
 
 
 async def _converted(
-    request: Request, service: Service, file: Path | bytes, name: str, options: ConvertOptions
+    request: Request,
+    service: Service,
+    file: Path | bytes,
+    name: str,
+    options: ConvertOptions,
+    chunking: Chunking | None = None,
 ) -> Response:
     started = time.monotonic()
     async with opened(service, file, name, options.opening()) as source:
         document = await read(request, service, source, options.reading())
-    return await _answer(document, name, options, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if chunking is not None:
+        return await answers.chunked(document, name, chunking, seconds)
+    return await answers.converted(document, name, options, seconds)
 
 
-async def _answer(document: Document, name: str, options: ConvertOptions, seconds: float) -> Response:
-    members = {
-        "document": await at_length(_exported, document, name, options),
-        "status": "partial_success" if document.ledger.failed else "success",
-        "errors": _errors(document),
-        "processing_time": round(seconds, 3),
-        "timings": {},
-    }
-    return await json_answer(members, [document])
+@router.post(
+    "/chunk/hierarchical/file",
+    summary="A file to chunks: an element each, under its headings",
+    response_class=Response,
+    responses=answers_with("application/json"),
+)
+async def chunk_file(
+    request: Request,
+    service: ReadyService,
+    _: Admitted,
+    files: Files,
+    options: ChunkReading,
+    chunking: FormChunking,
+    target_type: TargetType = "inbody",
+) -> Response:
+    check_target(target_type)
+    upload = one_of(files)
+    async with saved_upload(upload, service.uploads) as path:
+        return await _converted(request, service, path, display_name(upload), options, chunking)
 
 
-def _exported(document: Document, name: str, options: ConvertOptions) -> dict[str, Any]:
-    wanted = options.to_formats
-    return {
-        "filename": name,
-        "md_content": docling_markdown(document, options.md_page_break_placeholder)
-        if "md" in wanted
-        else None,
-        "json_content": docling_document(document, safe_stem(name)) if "json" in wanted else None,
-        "html_content": to_html(document).decode() if "html" in wanted else None,
-        "text_content": document_text(document) if "text" in wanted else None,
-        "doctags_content": None,
-    }
+@router.post(
+    "/chunk/hierarchical/source",
+    summary="The same for base64 in JSON, or a URL where the site fetches them",
+    response_class=Response,
+    responses=answers_with("application/json"),
+)
+async def chunk_source(request: Request, service: ReadyService, _: Admitted, body: ChunkRequest) -> Response:
+    check_target(body.target.kind)
+    source = body.source()
+    data = await file_of(source.text(), fetcher_of(request))
+    name = shown_name(source.filename, "document")
+    return await _converted(request, service, data, name, body.reading(), body.chunking())
 
 
-def _errors(document: Document) -> list[dict[str, Any]]:
-    return [
-        {
-            "component_type": "model",
-            "module_name": "airgap-ocr",
-            "error_message": f"page {page.number}: {page.error.message} {page.error.remedy}",
-            "page_no": page.number,
-        }
-        for page in document.pages
-        if page.error is not None
-    ]
+@router.post("/chunk/hybrid/{source}", summary="Not made here", include_in_schema=False)
+@router.post("/chunk/hybrid/{source}/async", summary="Not made here", include_in_schema=False)
+async def chunk_by_tokens(source: str) -> None:
+    raise FeatureDisabled("Chunks of so many tokens are not made by this server.", _NO_TOKENS)
 
 
 # --- tasks ---------------------------------------------------------------------------------------
@@ -225,18 +236,54 @@ async def convert_source_later(
         return await _begun(jobs, caller, path, shown_name(source.filename, "document"), body.options)
 
 
-async def _begun(jobs: Jobs, caller: Caller, path: Path, name: str, options: ConvertOptions) -> Task:
+@router.post("/chunk/hierarchical/file/async", summary="A file to chunks, as a task")
+async def chunk_file_later(
+    service: ReadyService,
+    jobs: JobsDep,
+    caller: CallerDep,
+    files: Files,
+    options: ChunkReading,
+    chunking: FormChunking,
+    target_type: TargetType = "inbody",
+) -> Task:
+    check_target(target_type)
+    upload = one_of(files)
+    async with saved_upload(upload, service.uploads) as path:
+        return await _begun(jobs, caller, path, display_name(upload), options, chunking)
+
+
+@router.post("/chunk/hierarchical/source/async", summary="The same for base64 or a URL")
+async def chunk_source_later(
+    request: Request, service: ReadyService, jobs: JobsDep, caller: CallerDep, body: ChunkRequest
+) -> Task:
+    check_target(body.target.kind)
+    source = body.source()
+    data = await file_of(source.text(), fetcher_of(request))
+    name = shown_name(source.filename, "document")
+    async with saved_bytes(data, service.uploads) as path:
+        return await _begun(jobs, caller, path, name, body.reading(), body.chunking())
+
+
+async def _begun(
+    jobs: Jobs,
+    caller: Caller,
+    path: Path,
+    name: str,
+    options: ConvertOptions,
+    chunking: Chunking | None = None,
+) -> Task:
     move = moved_in([(path, name)])
+    asked = options.model_dump() | {"chunking": chunking and chunking.model_dump()}
 
     def save(folder: JobFolder) -> tuple[Input, ...]:
-        write_json(folder.path / _OPTIONS, options.model_dump())
+        write_json(folder.path / _OPTIONS, asked)
         return move(folder)
 
     size = await on_thread(lambda: path.stat().st_size)
     outputs = tuple(FORMATS[name] for name in dict.fromkeys(options.to_formats))
     order = Order(options.reading(), options.opening(), outputs)
     job, _ = await take_in(jobs, caller, size, save, order)
-    return await _described(jobs, job)
+    return await _described(jobs, job, "chunk" if chunking else "convert")
 
 
 async def get_task(jobs: JobsDep, caller: CallerDep, task_id: Annotated[str, UrlPath(max_length=64)]) -> Job:
@@ -250,11 +297,12 @@ TaskDep = Annotated[Job, Depends(get_task)]
 async def poll(
     jobs: JobsDep, caller: CallerDep, task: TaskDep, wait: Annotated[float, Query(ge=0)] = 0.0
 ) -> Task:
+    asked = await on_thread(_asked, jobs.store.folder(task.id))
     deadline = time.monotonic() + min(wait, MAX_WAIT)
     while not task.finished and time.monotonic() < deadline:
         await asyncio.sleep(min(0.25, max(0.0, deadline - time.monotonic())))
         task = await jobs.job(caller.id, task.id)
-    return await _described(jobs, task)
+    return await _described(jobs, task, "chunk" if asked.get("chunking") else "convert")
 
 
 @router.get(
@@ -268,9 +316,11 @@ async def result(jobs: JobsDep, task: TaskDep) -> Response:
         raise await finished.failure_of(jobs, task)
     document = await finished.document_of(jobs, task)
     folder = jobs.store.folder(task.id)
-    options = ConvertOptions(**await on_thread(_asked, folder))
+    asked = await on_thread(_asked, folder)
     name = (await on_thread(folder.spec)).inputs[0].name
-    return await _answer(document, name, options, _seconds(task))
+    if chunking := asked.pop("chunking", None):
+        return await answers.chunked(document, name, Chunking(**chunking), _seconds(task))
+    return await answers.converted(document, name, ConvertOptions(**asked), _seconds(task))
 
 
 def _asked(folder: JobFolder) -> dict[str, Any]:
@@ -286,13 +336,13 @@ def _seconds(task: Job) -> float:
     return (task.finished_at or task.changed_at) - (task.started_at or task.created_at)
 
 
-async def _described(jobs: Jobs, task: Job) -> Task:
+async def _described(jobs: Jobs, task: Job, kind: Literal["convert", "chunk"]) -> Task:
     status = _STATUS.get(task.status, "failure")
     failure: AirgapError | None = await finished.failure_of(jobs, task) if status == "failure" else None
     done, failed = int(status == "success"), int(status == "failure")
     return {
         "task_id": task.id,
-        "task_type": "convert",
+        "task_type": kind,
         "task_status": status,
         "task_position": None,
         "task_meta": {
@@ -303,9 +353,3 @@ async def _described(jobs: Jobs, task: Job) -> Task:
         },
         "error_message": failure.message if failure else None,
     }
-
-
-@router.post("/chunk/{chunker}/{source}", summary="Not made here", include_in_schema=False)
-@router.post("/chunk/{chunker}/{source}/async", summary="Not made here", include_in_schema=False)
-async def chunk(chunker: str, source: str) -> None:
-    raise FeatureDisabled("Chunks are not made by this server.", _NO_CHUNKS)

@@ -32,6 +32,8 @@ _LABELS = {
     "reference": "reference",
 }
 _IMAGE = "<!-- image -->"
+_DELIMITED = re.compile(r"(?:\\\[|\$\$|\\\()\s*(.+?)\s*(?:\\\]|\$\$|\\\))", re.DOTALL)
+"""A formula between the marks of Markdown, which Docling puts around it itself."""
 
 
 def docling_document(document: Document, name: str) -> dict[str, Any]:
@@ -108,7 +110,8 @@ class _Items:
 
     def _add_text(self, text: str, block: Block, page: Page) -> None:
         label = _label(block)
-        extra: dict[str, Any] = {"orig": text, "text": text}
+        formula = _DELIMITED.fullmatch(text) if label == "formula" else None
+        extra: dict[str, Any] = {"orig": text, "text": formula[1] if formula else text}
         if label == "section_header":
             mark = MARK.match(block.text)
             extra["level"] = max(1, len(mark[1]) - 1) if mark else 1  # a title is one by its label

@@ -119,6 +119,25 @@ def test_docling_core_reads_the_document(served: Served) -> None:
     assert document.export_to_html()
 
 
+def test_docling_client_asks_for_chunks(served: Served) -> None:
+    """They are docling-core's own, which cuts the document that the server makes of the same file."""
+    from docling.service_client import ChunkerKind, DoclingServiceClient
+    from docling_core.transforms.chunker import HierarchicalChunker
+
+    with DoclingServiceClient(url=served.url) as client:
+        answer = client.chunk(str(sample("booklet.pdf")), ChunkerKind.HIERARCHICAL)
+        document = client.convert(str(sample("booklet.pdf"))).document
+    chunker = HierarchicalChunker()
+    theirs = list(chunker.chunk(document))
+    assert len(answer.chunks) == len(theirs) > 10
+    for found, expected in zip(answer.chunks, theirs, strict=True):
+        assert found.text.split() == chunker.contextualize(expected).split()
+        assert found.headings == expected.meta.headings
+        assert found.doc_items == [item.self_ref for item in expected.meta.doc_items]
+        pages = {place.page_no for item in expected.meta.doc_items for place in item.prov}
+        assert found.page_numbers == sorted(pages)
+
+
 # --- Open WebUI ----------------------------------------------------------------------------------
 
 SETTINGS: dict[str, Any] = {

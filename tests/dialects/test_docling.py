@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from airgap.core.document import Block, Box, Document, Page, PageError
+from airgap.dialects.docling_chunks import ChunkOptions, chunks_of
 from airgap.dialects.docling_document import docling_document, docling_markdown
 from tests.conftest import running_server
 from tests.dialects.drawing import encoded, pdf, png
@@ -125,11 +126,63 @@ def test_one_document_at_once_and_no_headers_on_urls(api: httpx.Client) -> None:
     assert api.post("/v1/convert/source", json=with_headers).json()["error"]["code"] == "unsupported_option"
 
 
-def test_chunks_are_not_made(api: httpx.Client) -> None:
-    for path in ("/v1/chunk/hybrid/file", "/v1/chunk/hierarchical/source/async"):
+def test_chunks_by_tokens_are_not_made(api: httpx.Client) -> None:
+    for path in ("/v1/chunk/hybrid/file", "/v1/chunk/hybrid/source/async"):
         answer = api.post(path, json={})
         assert (answer.status_code, answer.json()["error"]["code"]) == (501, "feature_disabled")
-        assert "HierarchicalChunker" in answer.json()["error"]["remedy"]
+        assert "/v1/chunk/hierarchical" in answer.json()["error"]["remedy"]
+        assert "HybridChunker" in answer.json()["detail"]
+
+
+def test_a_file_in_chunks(api: httpx.Client) -> None:
+    data = pdf(3)
+    found = convert(api, data, "/v1/chunk/hierarchical/file", chunking_include_raw_text="true").json()
+    own = own_answer(api, data)
+    texts = [block["text"] for page in own["pages"] for block in page["blocks"] if block["label"] == "text"]
+    chunks = found["chunks"]
+    assert [chunk["raw_text"] for chunk in chunks] == texts
+    assert [chunk["chunk_index"] for chunk in chunks] == list(range(len(texts)))
+    assert sorted({number for chunk in chunks for number in chunk["page_numbers"]}) == [1, 2, 3]
+    assert {chunk["filename"] for chunk in chunks} == {"booklet.pdf"}
+    (document,) = found["documents"]
+    assert (document["status"], document["errors"]) == ("success", [])
+    assert document["content"] == {"filename": "booklet.pdf", "json_content": None}
+
+
+def test_a_source_in_chunks_and_the_document_with_them(api: httpx.Client) -> None:
+    body = {
+        "convert_options": {"page_range": [2, 2]},
+        "sources": [{"kind": "file", "base64_string": encoded(pdf(3)), "filename": "b.pdf"}],
+        "include_converted_doc": True,
+    }
+    found = api.post("/v1/chunk/hierarchical/source", json=body).raise_for_status().json()
+    assert {tuple(chunk["page_numbers"]) for chunk in found["chunks"]} == {(2,)}
+    assert {chunk["raw_text"] for chunk in found["chunks"]} == {None}
+    whole = found["documents"][0]["content"]["json_content"]
+    assert {item["self_ref"] for item in whole["texts"]} >= set(found["chunks"][0]["doc_items"])
+
+
+def test_chunks_as_a_task(api: httpx.Client) -> None:
+    data = pdf(2)
+    path = "/v1/chunk/hierarchical/file"
+    task = convert(api, data, f"{path}/async").json()
+    assert task["task_type"] == "chunk"
+    task = api.get(f"/v1/status/poll/{task['task_id']}", params={"wait": 60}).json()
+    assert (task["task_type"], task["task_status"]) == ("chunk", "success")
+    found = api.get(f"/v1/result/{task['task_id']}").json()
+    assert found["chunks"] == convert(api, data, path).json()["chunks"]
+    source = {"sources": [{"kind": "file", "base64_string": encoded(data), "filename": "b.pdf"}]}
+    assert api.post("/v1/chunk/hierarchical/source/async", json=source).json()["task_type"] == "chunk"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [({"target_type": "zip"}, 400), ({"convert_page_range": ["9", "9"]}, 422)],
+)
+def test_what_cannot_be_had_of_chunks_is_refused(
+    api: httpx.Client, fields: dict[str, Any], status: int
+) -> None:
+    assert convert(api, pdf(1), "/v1/chunk/hierarchical/file", **fields).status_code == status
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +278,69 @@ def test_figures_and_pages_lost_show_in_markdown() -> None:
     unread = replace(PAGE, blocks=(), unread=(BOX,))
     found = docling_document(Document((unread, failed), "e", "m"), "a")
     assert "unread" in found["texts"][0]["text"]
+
+
+# --- its chunks ----------------------------------------------------------------------------------
+
+
+def chunked(*blocks: Block, **options: Any) -> list[tuple[str, list[str] | None]]:
+    document = docling_document(Document((replace(PAGE, blocks=blocks),), "fake", "fake"), "a")
+    chunks = chunks_of(document, "a.pdf", ChunkOptions(include_raw_text=True, **options))
+    return [(chunk["raw_text"], chunk["headings"]) for chunk in chunks]
+
+
+def block(label: str, text: str) -> Block:
+    return Block(label, text, (BOX,))
+
+
+def table(*rows: str) -> Block:
+    """Rows of cells between commas; those of a row that begins with `#` are headers."""
+    html = ""
+    for row in rows:
+        kind = "th" if row.startswith("#") else "td"
+        cells = [f"<{kind}>{cell}</{kind}>" for cell in row.lstrip("#").split(",")]
+        html += f"<tr>{''.join(cells)}</tr>"
+    return block("table", f"<table>{html}</table>")
+
+
+def test_each_element_is_a_chunk_under_its_headings() -> None:
+    assert chunked(
+        block("text", "before"),
+        block("title", "# Top"),
+        block("sub_title", "## Two"),
+        block("sub_title", "### Three"),
+        block("text", "under three"),
+        block("footer", "page 7"),
+        block("sub_title", "## Four"),
+        block("equation", "\\[a^2\\]"),
+        block("code", "```\nx = 1\n```"),
+    ) == [
+        ("before", None),
+        ("under three", ["Top", "Two", "Three"]),
+        ("$$a^2$$", ["Top", "Four"]),
+        ("```\nx = 1\n```", ["Top", "Four"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (["#A,B,C", "1,2,3", "4,5,6"], "1, B = 2. 1, C = 3. 4, B = 5. 4, C = 6"),
+        (["#A,B", "#C,D", "1,2"], "1, B.D = 2"),
+        (["A,B", "1,2"], "A, 1 = B. 1, 1 = 2"),
+        (["#A", "1", "2"], "A = 1. A = 2"),
+        (["A", "1"], "A = 1"),
+        (["only"], "only"),
+        (["#A,B"], "A. B"),
+    ],
+)
+def test_a_table_is_said_value_by_value(rows: list[str], text: str) -> None:
+    assert chunked(table(*rows)) == [(text, None)]
+
+
+def test_tables_and_pictures_in_markdown_where_asked_for() -> None:
+    (found,) = chunked(table("#A,B", "1,x|y"), use_markdown_tables=True)
+    assert found[0] == "| A | B |\n| --- | --- |\n| 1 | x&#124;y |"
+    assert chunked(block("image", "")) == []
+    pictures = chunked(block("image", ""), use_markdown_images=True, image_placeholder="(a picture)")
+    assert pictures == [("(a picture)", None)]
