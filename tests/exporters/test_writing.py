@@ -17,7 +17,7 @@ import pymupdf
 import pytest
 
 from airgap.core.document import Block, Box, Document, Page
-from airgap.core.errors import InvalidOption
+from airgap.core.errors import InvalidOption, PdfPasswordRequired
 from airgap.exporters import EXPORTERS
 from airgap.exporters.writing import loaded, save, write, write_batch, write_sent
 from process.pages import Limits, open_source
@@ -61,6 +61,19 @@ def test_formats_are_written_from_the_file_opened_anew(
     assert target.stat().st_size
     if outputs == ["zip"]:
         assert "report/report.md" in zipfile.ZipFile(target).namelist()
+
+
+@pytest.mark.parametrize("output", ["annotated", "layout_pdf"])
+def test_a_locked_original_is_opened_with_its_password(original: Path, tmp_path: Path, output: str) -> None:
+    save(DOCUMENT, tmp_path / "d.json")
+    with pymupdf.open(original) as document:
+        document.save(locked := tmp_path / "locked", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret")
+    sent = {"path": str(locked), "name": "a.pdf", "password": "secret", "keep_active_content": False}
+    call: dict[str, Any] = {"limits": asdict(Limits()), "outputs": [output], "name": "a.pdf"}
+    write_sent(str(tmp_path / "d.json"), sent, **call, target=str(target := tmp_path / "out"))
+    assert target.stat().st_size
+    with pytest.raises(PdfPasswordRequired):
+        write_sent(str(tmp_path / "d.json"), {**sent, "password": None}, **call, target=str(target))
 
 
 def test_a_batch_holds_every_file(original: Path, tmp_path: Path) -> None:
