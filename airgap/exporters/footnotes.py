@@ -33,7 +33,7 @@ def with_notes(page: Page) -> Page:
         if len(places) != 1 or Counter(notes.values())[mark] > 1:
             continue
         name = f"[^{page.number}-{_name(mark)}]"
-        at = places[0]
+        [at] = places
         text = _standing(mark).sub(partial(_named, name), blocks[at].text)
         blocks[at] = replace(blocks[at], text=text)
         blocks[index] = replace(blocks[index], text=NOTE.sub(f"{name}: ", blocks[index].text, count=1))

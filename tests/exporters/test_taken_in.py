@@ -279,6 +279,14 @@ def test_rows_between_pipes_are_a_table() -> None:
     assert isinstance(rule, Paragraph)
 
 
+def test_a_tab_before_an_item_is_four_spaces() -> None:
+    assert [item.indent for item in rich_text("- a\n\t- b\n \t- c") if isinstance(item, Paragraph)] == [
+        0,
+        4,
+        4,
+    ]
+
+
 def test_code_between_fences() -> None:
     assert list(split_code("```\na\n```")) == [Code("a")]
     assert list(split_code("a\n\n```py\nb\n\nc\n```  \nd\n```\n```")) == [
