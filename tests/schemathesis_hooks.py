@@ -16,6 +16,9 @@ TEXTS = {
     "pdf_base64": DOCUMENT,
     "base64Source": DOCUMENT,
 }
+ONE_FILE = ("/v1/convert/", "/v1/chunk/")
+"""Routes whose `files` may hold one alone."""
+
 _calls = 0
 
 
@@ -34,7 +37,7 @@ def map_body(context: Any, body: Any) -> Any:
         if name == "file":
             changed[name] = encoded(real) if context.operation.path == "/layout-parsing" else real
         elif name == "files":
-            changed[name] = [DOCUMENT] if "/convert/" in context.operation.path else [PICTURE, DOCUMENT]
+            changed[name] = [DOCUMENT] if context.operation.path.startswith(ONE_FILE) else [PICTURE, DOCUMENT]
         elif name == "document":
             changed[name] = {"document_url": data_url(DOCUMENT, "application/pdf")}
         elif name == "sources":

@@ -291,7 +291,7 @@ class JobReading:
                 folder.forget_tries(index)
                 raise
             await self._threads(folder.publish, index, stored)
-            await self._quota.note_page(spec, stored.page)
+        await self._quota.note_page(spec, stored.page)
         await self.tell()
         return stored.page.status
 
