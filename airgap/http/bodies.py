@@ -169,8 +169,12 @@ class JsonRequest(Request):
         """As the pieces come: joined at the end, 200 MiB would keep the loop for a while."""
         if not hasattr(self, "_body"):
             whole = bytearray()
-            async for piece in self.stream():
-                whole += piece
+            try:
+                async for piece in self.stream():
+                    whole += piece
+            except BaseException:
+                whole.clear()  # what is refused is held by the error's trace, for who knows how long
+                raise
             self._body = cast(bytes, whole)  # all that is done with bytes is done with these
         return self._body
 

@@ -127,6 +127,7 @@ class Keeper:
         self._stall = stall_seconds
         self._tidy = tidy
         self._erased = erased
+        self._ahead: dict[str, tuple[float, float]] = {}  # a change in the future, and when it was seen
         self._failing_since: float | None = None
         self._full = False
         self._ticks = 0
@@ -186,12 +187,24 @@ class Keeper:
         unfinished = self._tables.unfinished()
         oldest = min((job.created_at for job in unfinished), default=time.time())
         metrics.jobs_waiting([job.status for job in unfinished], max(0.0, time.time() - oldest))
+        ahead = {job.id for job in unfinished if job.changed_at > time.time()}
+        self._ahead = {job_id: seen for job_id, seen in self._ahead.items() if job_id in ahead}
         for job in unfinished:
             self._look_after(job)
 
+    def _still(self, job: Job) -> float:
+        """Seconds since the job changed; since that was seen, where it lies ahead: the clock was set back."""
+        if job.changed_at <= time.time():
+            return time.time() - job.changed_at
+        changed_at, seen = self._ahead.get(job.id, (0.0, 0.0))
+        if changed_at != job.changed_at:
+            seen = time.monotonic()
+            self._ahead[job.id] = job.changed_at, seen
+        return time.monotonic() - seen
+
     def _look_after(self, job: Job) -> None:
         """Take up a job that waits for room, or whose workflows were lost."""
-        still = time.time() - job.changed_at
+        still = self._still(job)
         if job.status == "paused":
             if job.reason == DISK_FULL and self._store.has_room(factor=2):
                 log.info("there is room again; job %s goes on", job.id)

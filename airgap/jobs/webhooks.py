@@ -53,6 +53,11 @@ class Waiting:
     not_before: float = 0.0
 
 
+def pause_before(attempt: int) -> int:
+    """Seconds that are waited before an attempt, the first of which is 0."""
+    return PAUSES[attempt - 1] if 0 < attempt <= len(PAUSES) else 0
+
+
 class Webhooks:
     """A part of the server: see the module docstring. `resolve` is replaced in tests."""
 
@@ -159,8 +164,14 @@ class Webhooks:
         beside.replace(self._folder / f"{waiting.job}.json")
 
     def _due(self) -> list[Path]:
+        """Whose time has come, or lies further ahead than any pause: the clock was set back since."""
         found = [(path, _read(path)) for path in sorted(self._folder.glob("*.json"))]
-        return [path for path, waiting in found if waiting and waiting.not_before <= time.time()]
+        now = time.time()
+        return [
+            path
+            for path, waiting in found
+            if waiting and not now < waiting.not_before <= now + pause_before(waiting.attempts)
+        ]
 
 
 def _read(path: Path) -> Waiting | None:

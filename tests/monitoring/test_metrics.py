@@ -163,7 +163,8 @@ def test_no_text_of_a_document_is_logged(tmp_path: Path) -> None:
         picture = {"file": ("canary-name.png", png())}
         for prompt in ("canary-prompt", "fail", "loop"):
             for route in ("/ocr/image/simple", "/api/ocr/image", "/generate_with_file", "/pdf/ocr"):
-                httpx.post(f"{url}{route}", files=picture, data={"prompt": prompt}, trust_env=False)
+                data = {"prompt": prompt}
+                httpx.post(f"{url}{route}", files=picture, data=data, timeout=60, trust_env=False)
     log = (tmp_path / "server.log").read_text()
     assert "/generate_with_file" in log
     assert "canary" not in log

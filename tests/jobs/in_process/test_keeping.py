@@ -94,6 +94,23 @@ def test_a_running_job_that_has_stopped_is_started_again(kept: Kept) -> None:
     assert (kept.row().generation, kept.row().status) == (3, "queued")
 
 
+def test_a_job_of_before_the_clock_was_set_back_is_watched_all_the_same(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, day = 500.0, NOW + 86_400
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert kept.looked_after(status="running", changed_at=day) == []
+    now += 99
+    assert kept.looked_after(status="running", changed_at=day) == []
+    assert kept.looked_after(status="running", changed_at=day + 1) == []  # it went on
+    now += 100
+    assert kept.looked_after(status="running", changed_at=day + 1) == []
+    now += 1
+    assert kept.looked_after(status="running", changed_at=day + 1) == [("open", 1, 3)]
+    assert kept.looked_after(status="running", changed_at=NOW) == []
+    assert kept.keeper._ahead == {}
+
+
 def test_a_job_with_a_workflow_is_left_alone(kept: Kept) -> None:
     kept.flow.alive = {job(1).id}
     for status in ("queued", "running"):

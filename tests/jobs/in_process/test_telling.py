@@ -106,6 +106,22 @@ async def test_pauses_grow_and_the_address_is_given_up(hooks: Webhooks, tmp_path
     assert not waiting(tmp_path).exists()
 
 
+async def test_after_a_clock_was_set_back_nobody_waits_longer_than_a_pause(
+    hooks: Webhooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hooks.expect(job(1), "http://x/")
+    hooks._settle(waiting(tmp_path), Waiting(JOB, "http://x/", 0), "status 500")
+    now = time.time()
+    for back, due in (
+        (0, []),
+        (5, [waiting(tmp_path)]),
+        (86_400, [waiting(tmp_path)]),
+        (-11, [waiting(tmp_path)]),
+    ):
+        monkeypatch.setattr(time, "time", lambda back=back: now - back)
+        assert hooks._due() == due
+
+
 async def test_nobody_is_told_of_a_job_that_goes_on_or_is_gone(
     hooks: Webhooks, receiver: Receiver, tmp_path: Path
 ) -> None:
