@@ -53,6 +53,13 @@ def test_what_is_not_sure_stays_as_it_is_printed(text: str, note: str) -> None:
     assert page_markdown(page(("text", text), ("footnote", note))) == f"{text}\n\n{note}"
 
 
+@pytest.mark.parametrize("label", ["table", "code", "equation", "formula", "footnote", " Code "])
+def test_what_is_no_running_text_has_no_marks(label: str) -> None:
+    printed = page_markdown(page(("text", "A word¹ and more."), (label, "x† = y¹"), ("footnote", "1 See.")))
+    assert "A word[^1-1] and more." in printed
+    assert page_markdown(page((label, "x¹ = y"), ("footnote", "1 See."))).endswith("1 See.")
+
+
 def test_two_notes_of_one_mark_are_not_sure() -> None:
     blocks = (("text", "A word¹ and more."), ("footnote", "1 One."), ("footnote", "1 Other."))
     assert "[^" not in page_markdown(page(*blocks))

@@ -60,6 +60,13 @@ def test_what_a_form_field_says_stands_in_the_middle_of_it(page: pymupdf.Page) -
     assert asked(page, (149, 111, 151, 120), "Ada") == ["Ada"]
 
 
+def test_of_a_line_that_leaves_the_page_what_is_on_it_counts(page: pymupdf.Page) -> None:
+    page.insert_text((0, 150), "....", fontsize=1, fontname="cour")
+    (x, y), *_ = middles(page)[4:]
+    assert 0 < x * SCALE < 1
+    assert asked(page, (-500, y - 1, 400, y + 1), "....") == []
+
+
 def test_what_is_not_seen_is_not_there(page: pymupdf.Page) -> None:
     page.insert_text((20, 150), "hidden", fontsize=20, render_mode=3)
     page.insert_text((150, 150), "clear", fontsize=20, fill_opacity=0)
