@@ -61,7 +61,7 @@ def test_what_a_form_field_says_stands_in_the_middle_of_it(page: pymupdf.Page) -
 
 
 def test_of_a_line_that_leaves_the_page_what_is_on_it_counts(page: pymupdf.Page) -> None:
-    page.insert_text((0, 150), "....", fontsize=1, fontname="cour")
+    page.insert_text((0, 150), "....", fontsize=0.3, fontname="cour")
     (x, y), *_ = middles(page)[4:]
     assert 0 < x * SCALE < 1
     assert asked(page, (-500, y - 1, 400, y + 1), "....") == []
