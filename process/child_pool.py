@@ -219,8 +219,8 @@ class Child:
 def clean_environment() -> dict[str, str]:
     """What a child is given: secrets are no business of a process that reads hostile files.
 
-    Libraries for sums start no threads of their own, whose stacks would count as memory. What a picture leaves
-    goes back at once: glibc else keeps blocks of the size of those that were freed before, 500 MB a child.
+    Libraries for sums start no threads of their own, whose stacks would count as memory. What a picture
+    leaves goes back at once: glibc else keeps blocks of the size of those that were freed, 500 MB a child.
     """
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")

@@ -1,4 +1,4 @@
-"""What a child process has decoded and sent off is the machine's again, whether or not its file stays open."""
+"""What a child process has decoded and sent off is the machine's again, also while its file stays open."""
 
 from __future__ import annotations
 
