@@ -71,7 +71,8 @@ class TextFormatter(logging.Formatter):
     """One line a record. What follows it, the trace of an error, is set in and so no record's beginning."""
 
     def format(self, record: logging.LogRecord) -> str:
-        plain = logging.makeLogRecord(record.__dict__ | {"args": None, "msg": one_line(record.getMessage())})
+        said = {"args": None, "msg": one_line(record.getMessage())}
+        plain = logging.makeLogRecord({"again": "", "request": "", **record.__dict__, **said})
         return super().format(plain)
 
     def formatException(self, ei: Any) -> str:
