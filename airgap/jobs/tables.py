@@ -26,6 +26,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     or_,
     select,
     text,
@@ -251,8 +252,8 @@ class Tables:
 
     def erase(self, job_id: str) -> None:
         with self.engine.begin() as connection:
+            connection.execute(delete(_jobs).where(_jobs.c.id == job_id))  # first, or a run comes between
             connection.execute(delete(_runs).where(_runs.c.job_id == job_id))
-            connection.execute(delete(_jobs).where(_jobs.c.id == job_id))
         if self._is_sqlite:
             with self.engine.connect() as connection:  # what was deleted is not to stay in the log either
                 connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -261,22 +262,25 @@ class Tables:
     # --- runs ------------------------------------------------------------------------------------
 
     def note_run(self, job_id: str, run: int, statuses: Sequence[PageStatus], server: str) -> None:
-        """Write down what became of the pages of a run so far. A later call replaces an earlier one."""
+        """Write down what became of the pages of a run so far, if the job is still there.
+
+        A later call replaces an earlier one.
+        """
         row = {
             "statuses": "".join(_LETTERS[status] for status in statuses),
             "server": server,
             "finished_at": time.time(),
         }
-        change: Any = postgresql.insert(_runs)
-        if self._is_sqlite:
-            change = sqlite.insert(_runs)
-        change = change.values(job_id=job_id, run=run, **row)
+        job = select(_jobs.c.id).where(_jobs.c.id == job_id)
+        values = select(*map(literal, (job_id, run, *row.values()))).where(job.exists())
+        change: Any = sqlite.insert(_runs) if self._is_sqlite else postgresql.insert(_runs)
+        change = change.from_select(["job_id", "run", *row], values)
         change = change.on_conflict_do_update(index_elements=[_runs.c.job_id, _runs.c.run], set_=row)
         with self.engine.begin() as connection:
-            still_there = select(_jobs.c.id).where(_jobs.c.id == job_id)
-            if connection.execute(still_there).first():  # not after the job was erased
-                connection.execute(change)
-                connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(changed_at=time.time()))
+            # In one statement, for SQLite begins no transaction with a question; PostgreSQL holds the job.
+            connection.execute(job.with_for_update(read=True))
+            connection.execute(change)
+            connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(changed_at=time.time()))
 
     def runs_done(self, job_id: str) -> dict[int, int]:
         """Run → how many of its pages are accounted for."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 from airgap.jobs import tables as module
@@ -52,6 +52,19 @@ def test_the_migrations_make_the_tables_that_are_asked(tables: Tables, tmp_path:
     assert tables.unfinished() == tables.expired(0) == []
     expected = known(module._metadata)
     assert made(tmp_path / "jobs.sqlite", set(expected)) == expected
+
+
+def test_a_run_that_ends_while_its_job_is_erased_leaves_nothing(tables: Tables) -> None:
+    tables.add(job(1))
+
+    @event.listens_for(tables.engine, "before_cursor_execute")
+    def erase(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO ocr_job_runs") and tables.job(job(1).id):
+            tables.erase(job(1).id)
+
+    tables.note_run(job(1).id, 0, ("ok",), "s")
+    assert tables.job(job(1).id) is None
+    assert tables.runs_done(job(1).id) == {}
 
 
 def test_closed_tables_hold_no_connection(tmp_path: Path) -> None:
