@@ -103,10 +103,19 @@ class Accountant:
         return await account_for(page, image, name, again)
 
     async def streamed(self, events: Events, image: Image, options: ReadOptions) -> Events:
-        """The events of one picture's answer; its end says what `account` says of it. Nothing is filled."""
+        """The events of one picture's answer; its end says what `account` says of it. Nothing is filled.
+
+        The engine's place is free again before the end is held against the page.
+        """
+        end = None
         async with aclosing(events):
             async for event in events:
-                yield await self._held(event, image, options) if isinstance(event, PageRead) else event
+                if isinstance(event, PageRead):
+                    end = event
+                    break
+                yield event
+        if end is not None:
+            yield await self._held(end, image, options)
 
     async def _held(self, read: PageRead, image: Image, options: ReadOptions) -> PageRead:
         page = Page(1, *image.size, read.status, read.blocks, engine=read.engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -250,13 +251,7 @@ async def test_a_page_transcribed_by_a_prompt_of_its_own_is_held_to_its_ink(plac
 async def test_an_answer_in_the_models_own_words_is_held_to_the_ink_of_its_one_picture() -> None:
     image, lines = sheet()
     engine = Lister("model", grounded(lines[1:]))
-    reader = Reader(
-        engine,
-        Defaults(None, "base"),
-        max_concurrency=1,
-        max_queue=2,
-        page_timeout=20,
-    )
+    reader = Reader(engine, Defaults(None, "base"), max_concurrency=1, max_queue=2, page_timeout=20)
     one = await reader.read_page([image], ReadOptions())
     assert (one.status, len(one.unread), len(one.blocks)) == ("degraded", 1, 3)
     async with aclosing(reader.stream([image], ReadOptions())) as events:
@@ -268,6 +263,21 @@ async def test_an_answer_in_the_models_own_words_is_held_to_the_ink_of_its_one_p
         assert [event async for event in events][-1].outcome == "ok"  # type: ignore[union-attr]
     two = await reader.read_page([image, image], ReadOptions())
     assert (two.status, two.unread, two.coverage) == ("ok", (), None)
+
+
+async def test_the_engines_place_is_free_while_a_stream_is_held_to_its_ink() -> None:
+    image, lines = sheet()
+    engine = Lister("model", grounded(lines))
+    reader = Reader(engine, Defaults(None, "base"), max_concurrency=1, max_queue=2, page_timeout=20)
+    account = reader._accountant.account
+
+    async def meanwhile(page: Page, image: Image.Image, options: ReadOptions) -> Page:
+        async with asyncio.timeout(20), reader._slot():
+            return await account(page, image, options)
+
+    reader._accountant.account = meanwhile  # type: ignore[method-assign]
+    async with aclosing(reader.stream([image], ReadOptions())) as events:
+        assert [type(event) for event in [event async for event in events]] == [Delta, PageRead]
 
 
 async def test_a_page_is_blank_only_where_a_detector_finds_nothing_either() -> None:
