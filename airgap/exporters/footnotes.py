@@ -13,15 +13,13 @@ from dataclasses import replace
 from functools import partial
 
 from airgap.core.document import Block, Page
+from airgap.core.raised import FROM_RAISED, RAISED, TO_RAISED
 
 LABEL = "footnote"
 SIGNS = "*†‡§"
-RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 NOTE = re.compile(rf"\\?(?:([{SIGNS}])|([{RAISED}]{{1,2}})|\[?(\d{{1,2}})(?![\d.,:/%-])\]?)\s*(?=\S)")
 UNIT = re.compile(r"(?<![^\W\d_])[A-Za-zµ]{1,2}$")
 """What a raised 2 or 3 after it may make an area, a volume or a power."""
-_TO_RAISED = str.maketrans("0123456789", RAISED)
-_FROM_RAISED = str.maketrans(RAISED, "0123456789")
 
 
 def with_notes(page: Page) -> Page:
@@ -43,11 +41,11 @@ def with_notes(page: Page) -> Page:
 def _mark(block: Block) -> str | None:
     """The mark that a footnote begins with, raised where it is a figure; None where there is none."""
     found = NOTE.match(block.text) if block.label.strip().lower() == LABEL else None
-    return (found[1] or found[2] or found[3].translate(_TO_RAISED)) if found else None
+    return (found[1] or found[2] or found[3].translate(TO_RAISED)) if found else None
 
 
 def _name(mark: str) -> str:
-    return "abcd"[SIGNS.index(mark)] if mark in SIGNS else mark.translate(_FROM_RAISED)
+    return "abcd"[SIGNS.index(mark)] if mark in SIGNS else mark.translate(FROM_RAISED)
 
 
 def _standing(mark: str) -> re.Pattern[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 from statistics import median
 
+from airgap.core.raised import FROM_RAISED, TO_RAISED
 from airgap.layout.lines import Row, TextLine, body_height, visual_length
 from airgap.layout.regions import Region, rows
 from airgap.layout.rulings import Place
@@ -31,8 +32,6 @@ EDGE = 0.88
 FEWEST_LETTERS = 15
 MARK = re.compile(r"(?:[*†‡§]{1,2}|[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}|[①-⑳]|\[\d{1,2}\]|\d{1,2}(?![\d.,:/%-]))(?=\s*\S)")
 """What a note begins with."""
-PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-FIGURES = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,10 @@ def _from_mark(first: TextLine, lines: Sequence[TextLine], height: float) -> lis
     mark = mark_of(_seen(first)) if notes and is_small else None
     if mark is None:
         return []
-    ends = re.compile(rf"(?<=[^\s\d]){re.escape(mark.translate(PLAIN))}(?!\w)")
-    may_have = [line for line in lines if line not in notes and ends.search(_seen(line).translate(PLAIN))]
+    ends = re.compile(rf"(?<=[^\s\d]){re.escape(mark.translate(FROM_RAISED))}(?!\w)")
+    may_have = [
+        line for line in lines if line not in notes and ends.search(_seen(line).translate(FROM_RAISED))
+    ]
     return notes if any(mark in line.text for line in may_have) else []
 
 
@@ -149,7 +150,7 @@ def _shares(column: _Column, line: TextLine) -> bool:
 def mark_of(text: str) -> str | None:
     """The mark that a note begins with, raised as it stands in the text; None where it begins with none."""
     found = MARK.match(text)
-    return found[0].strip("[]").translate(FIGURES) if found else None
+    return found[0].strip("[]").translate(TO_RAISED) if found else None
 
 
 def note_regions(notes: Sequence[Sequence[TextLine]]) -> list[Region]:

@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from airgap.core.raised import TO_RAISED
 from airgap.layout.lines import Reading
 from airgap.layout.quads import Picture
 
 Glyphs = NDArray[np.int32]
 """Rows of left, top, width and height in pixels, from left to right."""
 
-RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 CANDIDATE = re.compile(r"(?<=[\w)%\]”\"'.])\d{1,2}(?![\w.,:/%-]*\d)(?!\w)")
 """One or two figures that end a word or a number."""
 MOST_CHARACTERS = 80
@@ -51,7 +51,7 @@ def with_raised(strip: Callable[[], Picture], reading: Reading) -> Reading:
         for place in range(*match.span())
         if _is_raised(of[place], tall, FEWEST_OTHERS if reading.text[match.start() - 1].isdigit() else 1)
     ]
-    text = "".join(c.translate(RAISED) if place in raised else c for place, c in enumerate(reading.text))
+    text = "".join(c.translate(TO_RAISED) if place in raised else c for place, c in enumerate(reading.text))
     return replace(reading, text=text)
 
 
