@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from PIL.Image import Image
 
-from airgap.core.document import Document, Mode, Page, ReadOptions
+from airgap.core.document import Document, Mode, Page, ReadOptions, reading_counts
 from airgap.core.engine import Capabilities, Engine, Events, PageRead, check_capabilities, ignored
 from airgap.core.errors import (
     AirgapError,
@@ -361,10 +361,9 @@ class Reader:
                     if isinstance(event, PageRead):
                         seconds = time.monotonic() - started
                         event = replace(event, usage=replace(event.usage, seconds=seconds))
-                        usage, prompt = event.usage, self.defaults.complete(options).prompt or ""
-                        name = event.engine or self.engine.name
-                        trace.note_read(name, seconds, usage.prompt_tokens, usage.completion_tokens)
-                        trace.note_text(len(prompt), sum(len(block.text) for block in event.blocks))
+                        prompt = self.defaults.complete(options).prompt
+                        counts = reading_counts(prompt, event.blocks, event.usage)
+                        trace.note_read(event.engine or self.engine.name, seconds, counts)
                     yield event
 
     @asynccontextmanager

@@ -115,6 +115,16 @@ class Usage:
         )
 
 
+def reading_counts(prompt: str | None, blocks: tuple[Block, ...], usage: Usage) -> dict[str, int]:
+    """What one reading was asked and gave, in tokens and characters."""
+    return {
+        "prompt_chars": len(prompt or ""),
+        "completion_chars": sum(len(block.text) for block in blocks),
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class PageError:
     """Why a page failed, in the words of `airgap.core.errors`."""

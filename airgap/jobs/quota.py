@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from airgap.core.document import Page
+from airgap.core.document import Page, reading_counts
 from airgap.jobs.plan import Spec
 
 
@@ -55,14 +55,8 @@ class Quota:
     async def note_page(self, spec: Spec, page: Page) -> None:
         """Count a page that was read in what is told to its caller."""
         if accounts := self._accounts():
-            counts = {
-                "prompt_chars": len(spec.options.prompt or ""),
-                "completion_chars": sum(len(block.text) for block in page.blocks),
-                "prompt_tokens": page.usage.prompt_tokens,
-                "completion_tokens": page.usage.completion_tokens,
-                "pages": 1,
-            }
-            await accounts.note_usage(spec.caller, "job", counts, spec.id)
+            counts = reading_counts(spec.options.prompt, page.blocks, page.usage)
+            await accounts.note_usage(spec.caller, "job", {**counts, "pages": 1}, spec.id)
 
 
 def _charge(job_id: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,21 +101,12 @@ def note_page(engine: str, status: str) -> None:
         trace.pages[status] += 1
 
 
-def note_read(engine: str, seconds: float, prompt_tokens: int, completion_tokens: int) -> None:
-    """Note one pass of the engine over a page."""
-    metrics.read(engine, seconds, prompt_tokens, completion_tokens)
+def note_read(engine: str, seconds: float, counts: Mapping[str, int]) -> None:
+    """Note one pass of the engine over a page: what it was asked and gave, in tokens and characters."""
+    metrics.read(engine, seconds, counts["prompt_tokens"], counts["completion_tokens"])
     trace = _current.get()
     if trace is not None:
-        trace.read["prompt_tokens"] += prompt_tokens
-        trace.read["completion_tokens"] += completion_tokens
-
-
-def note_text(prompt_chars: int, completion_chars: int) -> None:
-    """Note what such a pass was asked, and what it gave, in characters."""
-    trace = _current.get()
-    if trace is not None:
-        trace.read["prompt_chars"] += prompt_chars
-        trace.read["completion_chars"] += completion_chars
+        trace.read.update(counts)
 
 
 def note_exported(pages: int) -> None:
