@@ -142,9 +142,14 @@ async def convert_source(
 ) -> Response:
     check_target(body.target.kind)
     body.options.check()
+    data, name = await _sent(request, body)
+    return await _converted(request, service, data, name, body.options)
+
+
+async def _sent(request: Request, body: ConvertRequest) -> tuple[bytes, str]:
+    """The one document that a body holds or names, and what it is called."""
     source = body.source()
-    data = await file_of(source.text(), fetcher_of(request))
-    return await _converted(request, service, data, shown_name(source.filename, "document"), body.options)
+    return await file_of(source.text(), fetcher_of(request)), shown_name(source.filename, "document")
 
 
 async def _converted(
@@ -193,9 +198,7 @@ async def chunk_file(
 )
 async def chunk_source(request: Request, service: ReadyService, _: Admitted, body: ChunkRequest) -> Response:
     check_target(body.target.kind)
-    source = body.source()
-    data = await file_of(source.text(), fetcher_of(request))
-    name = shown_name(source.filename, "document")
+    data, name = await _sent(request, body)
     return await _converted(request, service, data, name, body.reading(), body.chunking())
 
 
@@ -230,10 +233,9 @@ async def convert_source_later(
 ) -> Task:
     check_target(body.target.kind)
     body.options.check()
-    source = body.source()
-    data = await file_of(source.text(), fetcher_of(request))
+    data, name = await _sent(request, body)
     async with saved_bytes(data, service.uploads) as path:
-        return await _begun(jobs, caller, path, shown_name(source.filename, "document"), body.options)
+        return await _begun(jobs, caller, path, name, body.options)
 
 
 @router.post("/chunk/hierarchical/file/async", summary="A file to chunks, as a task")
@@ -257,9 +259,7 @@ async def chunk_source_later(
     request: Request, service: ReadyService, jobs: JobsDep, caller: CallerDep, body: ChunkRequest
 ) -> Task:
     check_target(body.target.kind)
-    source = body.source()
-    data = await file_of(source.text(), fetcher_of(request))
-    name = shown_name(source.filename, "document")
+    data, name = await _sent(request, body)
     async with saved_bytes(data, service.uploads) as path:
         return await _begun(jobs, caller, path, name, body.reading(), body.chunking())
 
