@@ -21,7 +21,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+
+from airgap.db.upsert import insert_into
 
 metadata = MetaData()
 _pages = Table(
@@ -46,7 +47,6 @@ class PageCounts:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
 
     def used(self, account: str, day: date) -> int:
         query = select(_pages.c.pages).where(_pages.c.caller == account, _pages.c.day == day)
@@ -94,13 +94,13 @@ class PageCounts:
         self, connection: Connection, charge: str, account: str, day: date, held: int, pages: int, limit: int
     ) -> bool:
         here = (_pages.c.caller == account) & (_pages.c.day == day)
-        row = self._dialect.insert(_pages).values(caller=account, day=day, pages=0)
+        row = insert_into(self._engine, _pages).values(caller=account, day=day, pages=0)
         connection.execute(row.on_conflict_do_nothing())
         change = update(_pages).where(here, _pages.c.pages + pages <= limit)
         if connection.execute(change.values(pages=_pages.c.pages + pages)).rowcount != 1:
             return False
         held_now = {"account": account, "day": day, "pages": held + pages}
-        entry = self._dialect.insert(_charges).values(id=charge, **held_now)
+        entry = insert_into(self._engine, _charges).values(id=charge, **held_now)
         connection.execute(entry.on_conflict_do_update(index_elements=[_charges.c.id], set_=held_now))
         return True
 

@@ -25,9 +25,9 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from airgap.db.away import AWAY
+from airgap.db.upsert import insert_into
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +77,13 @@ class UsageEvents:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
 
     def add(self, caller: str, kind: str, counts: Mapping[str, int], job: str | None, now: datetime) -> None:
         """Add a row, or add the counts to the row of its job."""
         row = {name: counts.get(name, 0) for name in COUNTS}
-        entry = self._dialect.insert(_events).values(caller=caller, kind=kind, job=job, created_at=now, **row)
+        entry = insert_into(self._engine, _events).values(
+            caller=caller, kind=kind, job=job, created_at=now, **row
+        )
         summed = {name: _events.c[name] + entry.excluded[name] for name in COUNTS}
         with self._engine.begin() as connection:
             connection.execute(entry.on_conflict_do_update(index_elements=[_events.c.job], set_=summed))

@@ -32,12 +32,12 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from airgap.core.document import PageStatus
 from airgap.db.migrations import upgrade
 from airgap.db.opening import open_database
+from airgap.db.upsert import insert_into
 from airgap.jobs.migrations import STEPS
 from airgap.jobs.plan import FINISHED, UNFINISHED, Priority, Status
 
@@ -273,7 +273,7 @@ class Tables:
         }
         job = select(_jobs.c.id).where(_jobs.c.id == job_id)
         values = select(*map(literal, (job_id, run, *row.values()))).where(job.exists())
-        change: Any = sqlite.insert(_runs) if self._is_sqlite else postgresql.insert(_runs)
+        change = insert_into(self.engine, _runs)
         change = change.from_select(["job_id", "run", *row], values)
         change = change.on_conflict_do_update(index_elements=[_runs.c.job_id, _runs.c.run], set_=row)
         with self.engine.begin() as connection:
@@ -316,7 +316,7 @@ class Tables:
 
     def beat(self, server: Server) -> None:
         """Say that this server lives."""
-        change: Any = sqlite.insert(_servers) if self._is_sqlite else postgresql.insert(_servers)
+        change = insert_into(self.engine, _servers)
         change = change.values(id=server.id, machine=server.machine, beat=server.beat)
         change = change.on_conflict_do_update(index_elements=[_servers.c.id], set_={"beat": server.beat})
         with self.engine.begin() as connection:
@@ -333,7 +333,7 @@ class Tables:
     def agree(self, name: str, value: str) -> str:
         """The value all servers go by: the first one's."""
         with self.engine.begin() as connection:
-            change: Any = sqlite.insert(_facts) if self._is_sqlite else postgresql.insert(_facts)
+            change = insert_into(self.engine, _facts)
             connection.execute(change.values(name=name, value=value).on_conflict_do_nothing())
             return self._fact(connection, name)
 
