@@ -34,8 +34,8 @@ from airgap.exporters.json_export import (
 )
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import page_text
-from airgap.http.bodies import JsonRoute
 from airgap.http.forms import NO_PICTURE, RAW, OpeningBody
+from airgap.http.json_bodies import JsonRoute
 from airgap.http.opening import check_together, opened, opened_together, with_picture
 from airgap.monitoring import trace
 from deepseek_ocr import PROMPTS

@@ -15,7 +15,7 @@ from airgap.accounts import login_audit, service, weak_passwords
 from airgap.core import errors
 from airgap.core.errors import AirgapError
 from airgap.dialects import openai_request
-from airgap.http import bodies, protocol, room
+from airgap.http import bodies, json_bodies, protocol, room
 from airgap.jobs import reading, unpack
 from config import Settings
 from process import decode, picture_source
@@ -56,14 +56,17 @@ LIMITS = (
           "tests/http/test_bodies.py::test_open_routes_take_little",
           errors.UploadTooLarge, bodies.OPEN_BODY_BYTES, "bytes"),
     Limit("Depth of JSON", "The request is refused while it comes in.",
-          "tests/http/test_bodies.py::test_json_may_be_so_deep_and_no_deeper",
-          errors.TooLarge, bodies.JSON_DEPTH, "levels"),
+          "tests/http/test_json_bodies.py::test_json_may_be_so_deep_and_no_deeper",
+          errors.TooLarge, json_bodies.JSON_DEPTH, "levels"),
     Limit("Parts of JSON", "The same; brackets, commas and strings are counted.",
-          "tests/http/test_bodies.py::test_json_may_have_so_many_parts_and_no_more",
-          errors.TooLarge, bodies.JSON_TOKENS),
+          "tests/http/test_json_bodies.py::test_json_may_have_so_many_parts_and_no_more",
+          errors.TooLarge, json_bodies.JSON_TOKENS),
     Limit("A text in JSON that is not plain ASCII", "The same.",
-          "tests/http/test_bodies.py::test_a_wide_text_may_be_so_long_and_no_longer",
-          errors.TooLarge, bodies.JSON_TEXT_BYTES, "bytes"),
+          "tests/http/test_json_bodies.py::test_a_wide_text_may_be_so_long_and_no_longer",
+          errors.TooLarge, json_bodies.JSON_TEXT_BYTES, "bytes"),
+    Limit("JSON beside its texts of more than 4 KiB", "The same.",
+          "tests/http/test_json_bodies.py::test_beside_its_long_texts_a_body_is_so_large_and_no_larger",
+          errors.TooLarge, json_bodies.JSON_REST_BYTES, "bytes"),
     Limit("Text of a chat's message", "The request is refused.",
           "tests/dialects/test_openai_api.py::test_a_text_may_be_so_long_and_no_longer",
           errors.TooLarge, openai_request.PROMPT_CHARS, "characters"),

@@ -15,7 +15,7 @@ from airgap.accounts.login_audit import LoginAudit
 from airgap.accounts.service import Accounts
 from airgap.accounts.store import ApiKey, User
 from airgap.core.errors import AirgapError, Forbidden, Unauthorized
-from airgap.http.bodies import JsonRoute
+from airgap.http.json_bodies import JsonRoute
 from config import Settings
 
 router = APIRouter(prefix="/api/auth", tags=["accounts"], route_class=JsonRoute)

@@ -14,7 +14,7 @@ from airgap.accounts.caller import CallerDep
 from airgap.accounts.routes import AccountsDep
 from airgap.accounts.usage import Event, Usage
 from airgap.core.errors import FeatureDisabled
-from airgap.http.bodies import JsonRoute
+from airgap.http.json_bodies import JsonRoute
 
 router = APIRouter(prefix="/api/auth", tags=["accounts"], route_class=JsonRoute)
 other_names = APIRouter(tags=["accounts"], route_class=JsonRoute)

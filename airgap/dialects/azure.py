@@ -33,8 +33,8 @@ from airgap.dialects.azure_result import API_VERSION, ContentFormat, IndexType, 
 from airgap.dialects.documents import answers_with
 from airgap.dialects.inputs import fetcher_of, file_of, is_readable
 from airgap.exporters.json_export import error_to_dict
-from airgap.http.bodies import parsed
 from airgap.http.forms import checked_language
+from airgap.http.json_bodies import JsonRequest
 from airgap.http.responses import file_response, json_from_disk, new_file, on_thread
 from airgap.http.service import ReadyService, Service, ServiceDep
 from airgap.http.uploads import saved_body, saved_bytes
@@ -159,7 +159,7 @@ async def _saved(request: Request, service: Service) -> AsyncIterator[Path]:
 
 async def _json(request: Request) -> Any:
     try:
-        return await briefly(parsed, await request.body())
+        return await JsonRequest(request.scope, request.receive).json()
     except ValueError as error:
         raise BadRequest("The body is not JSON.", 'Send {"base64Source": …} or the file itself.') from error
 

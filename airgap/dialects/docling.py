@@ -37,8 +37,8 @@ from airgap.dialects.docling_request import (
 )
 from airgap.dialects.documents import answers_with, read
 from airgap.dialects.inputs import fetcher_of, file_of
-from airgap.http.bodies import JsonRoute
 from airgap.http.error_answers import error_response
+from airgap.http.json_bodies import JsonRoute
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
 from airgap.http.responses import on_thread

@@ -39,7 +39,6 @@ from airgap.exporters.json_export import (
 from airgap.exporters.markdown import document_markdown, page_markdown
 from airgap.exporters.outline import HeadingJson, outline_to_list
 from airgap.exporters.text import page_text
-from airgap.http.bodies import JsonRoute
 from airgap.http.forms import (
     CONFIDENCE,
     FURNITURE,
@@ -50,6 +49,7 @@ from airgap.http.forms import (
     checked_mode,
     checked_temperature,
 )
+from airgap.http.json_bodies import JsonRoute
 from airgap.http.opening import opened
 from airgap.http.responses import json_in_memory, on_thread, raise_if_failed, unless_gone
 from airgap.http.service import ReadyService, Service

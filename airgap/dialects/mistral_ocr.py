@@ -30,7 +30,7 @@ from airgap.exporters.html_tables import Table, split_tables
 from airgap.exporters.images import jpeg_bytes
 from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import block_text
-from airgap.http.bodies import JsonRoute
+from airgap.http.json_bodies import JsonRoute
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
 from airgap.http.responses import encode_base64

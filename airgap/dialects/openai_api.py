@@ -22,8 +22,8 @@ from airgap.core.errors import NotFound, UnsupportedOption
 from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.dialects.openai_answer import Answer, Completion
 from airgap.dialects.openai_request import ChatRequest
-from airgap.http.bodies import JsonRoute
 from airgap.http.forms import NO_PICTURE
+from airgap.http.json_bodies import JsonRoute
 from airgap.http.live import Admitted, LiveResponse
 from airgap.http.opening import check_together, opened_together
 from airgap.http.responses import unless_gone

@@ -19,7 +19,7 @@ from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.exporters.figures import IMAGE_FOLDER, figures
 from airgap.exporters.images import jpeg_bytes, page_figures
 from airgap.exporters.markdown import page_markdown
-from airgap.http.bodies import JsonRoute
+from airgap.http.json_bodies import JsonRoute
 from airgap.http.live import Admitted
 from airgap.http.opening import opened
 from airgap.http.responses import encode_base64

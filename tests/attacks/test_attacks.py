@@ -144,6 +144,13 @@ def test_one_very_long_text(target: Target, widest: str) -> None:
     assert target.post("/v1/chat/completions", json={"messages": []}).json()["error"]
 
 
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"], ids=["base64", "data url"])
+def test_one_very_large_picture_in_json(target: Target, prefix: str) -> None:
+    body = b'{"prompt": "read", "image": "' + prefix.encode() + b"QUJD" * (47 << 20) + b'"}'
+    answer = target.post("/generate", content=body, headers={"Content-Type": "application/json"})
+    assert_refused(answer, 415, "unsupported_media")
+
+
 def test_wrong_passwords_at_once(target: Target) -> None:
     form = {"username": "nobody", "password": "wrong"}
     answers = at_once(lambda _: target.stranger.post("/api/auth/token", data=form), 20 * min(3, TIMES))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
@@ -12,12 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from fastapi.routing import APIRoute
-from pydantic import SecretStr
 
-from airgap.core.errors import TooLarge
 from airgap.http import bodies, protocol
-from airgap.http.bodies import JSON_DEPTH, JSON_TOKENS, JsonRoute, Structure
 from config import Settings
 from serve_ocr import create_app
 from tests.accounts.conftest import guarded_folder, guarded_server
@@ -25,104 +20,6 @@ from tests.conftest import free_port
 from tests.http.test_errors import png
 
 __all__ = ["guarded_folder", "guarded_server"]
-
-
-def pieces(data: bytes, size: int) -> Iterator[bytes]:
-    return (data[at : at + size] for at in range(0, len(data), size))
-
-
-def fed(data: bytes, size: int = 1 << 16) -> Structure:
-    structure = Structure()
-    for piece in pieces(data, size):
-        structure.feed(piece)
-    return structure
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_what_stands_in_strings_counts_nowhere(size: int) -> None:
-    text = '[]{},"\\' * 300 + "\\u005b"
-    structure = fed(json.dumps({"a": text, "b": [1, 2]}).encode(), size)
-    assert (structure._depth, structure._tokens) == (0, 9)
-
-
-@pytest.mark.parametrize("size", [1, 1000])
-def test_json_may_be_so_deep_and_no_deeper(size: int) -> None:
-    fed(b"[" * JSON_DEPTH + b"]" * JSON_DEPTH, size)
-    with pytest.raises(TooLarge, match="deeper"):
-        fed(b"[" * (JSON_DEPTH + 1), size)
-    fed(b"[]" * (2 * JSON_DEPTH), size)
-
-
-@pytest.mark.parametrize("unit", [b"[],", b'{"a":1},', b'""', b",", b"]"])
-def test_json_may_have_so_many_parts_and_no_more(unit: bytes) -> None:
-    tokens = fed(b"[" + unit)._tokens - 1
-    fed(unit * (JSON_TOKENS // tokens))
-    with pytest.raises(TooLarge, match="more than"):
-        fed(unit * (JSON_TOKENS // tokens + 2))
-
-
-@pytest.mark.parametrize("wide", ["é".encode(), "中".encode(), "😀".encode(), b"\\u4e2d"])
-@pytest.mark.parametrize("first", [True, False])
-def test_a_wide_text_may_be_so_long_and_no_longer(
-    wide: bytes, first: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bodies, "JSON_TEXT_BYTES", 1000)
-
-    def body(length: int) -> bytes:
-        plain = b"x" * (length - len(wide))
-        return b'{"a": "' + (wide + plain if first else plain + wide) + b'", "b": "' + wide + b'"}'
-
-    for size in (7, 4096):
-        fed(body(1000), size)
-        with pytest.raises(TooLarge):
-            fed(body(1001), size)
-        fed(b'{"image": "' + b"A" * 5000 + b'", "prompt": "' + wide + b'"}', size)
-
-
-@pytest.mark.parametrize(
-    "text", ['{"a": "中😀", "b": [1, 2.5, null]}', '{"a": "é", "a": 2}', '["é", 1e400, NaN]']
-)
-def test_a_wide_body_is_parsed_as_a_plain_one(text: str) -> None:
-    plain = bodies.parsed(json.dumps(json.loads(text)).encode())
-    assert repr(bodies.parsed(text.encode())) == repr(plain)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ['{"a": "中", "a": [1, 2.5, null, true]}', '["\\ud83d\\ude00", 1e400, NaN, -0.0, 12345678901234567890]'],
-)
-def test_a_large_body_is_parsed_as_a_small_one(text: str) -> None:
-    padding = " " * bodies.PLAIN_JSON_BYTES
-    assert repr(bodies.parsed((text + padding).encode())) == repr(json.loads(text))
-    plain = json.dumps(json.loads(text)) + padding
-    assert repr(bodies.parsed(bytearray(plain.encode()))) == repr(json.loads(text))
-
-
-def test_what_is_no_json_is_said_of_a_large_body_as_of_a_small_one() -> None:
-    for padding in ("", " " * bodies.PLAIN_JSON_BYTES):
-        with pytest.raises(json.JSONDecodeError, match="Expecting"):
-            bodies.parsed(b'{"a": ' + padding.encode() + b"}")
-
-
-def test_every_route_with_a_json_body_parses_it_on_a_thread(tmp_path: Path) -> None:
-    secret = SecretStr("s" * 40)
-    app = create_app(Settings(backend="fake", auth_enabled=True, secret_key=secret, data_dir=tmp_path))
-    found = 0
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.body_field is not None:
-            is_form = type(route.body_field.field_info).__name__ in ("Form", "File")
-            found += not is_form
-            assert is_form or isinstance(route, JsonRoute), route.path
-    assert found >= 6
-
-
-@pytest.mark.parametrize(
-    ("path", "status"), [("/ocr", 413), ("/ocr/pdf", 413), ("/generate", 413), ("/v1/chat/completions", 413)]
-)
-def test_deep_json_is_refused_by_every_dialect(api: httpx.Client, path: str, status: int) -> None:
-    body = b'{"image":' + b"[" * 5000 + b"]" * 5000 + b"}"
-    answer = api.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, "too_large")
 
 
 @pytest.mark.parametrize("path", ["/api/auth/register", "/api/auth/token"])
@@ -162,20 +59,6 @@ def test_the_usual_character_sets_are_read(api: httpx.Client, charset: str) -> N
     kind = f"multipart/form-data; boundary=b; charset={charset}"
     answer = api.post("/ocr/image/simple", content=body, headers={"Content-Type": kind})
     assert answer.status_code == 200
-
-
-@pytest.mark.parametrize("path", ["/ocr", "/generate", "/v1/chat/completions"])
-def test_half_a_character_in_json_is_refused(api: httpx.Client, path: str) -> None:
-    body = b'{"image":"x","prompt":"\\ud800","messages":[{"role":"user","content":"\\udfff"}]}'
-    answer = api.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
-    assert "surrogate" in answer.json()["error"]["message"]
-
-
-def test_a_whole_character_written_in_halves_is_read(api: httpx.Client) -> None:
-    body = b'{"messages":[{"role":"user","content":"\\ud83d\\ude00"}]}'
-    headers = {"Content-Type": "application/json"}
-    assert api.post("/v1/chat/completions", content=body, headers=headers).status_code == 200
 
 
 def test_raw_bytes_in_a_name_are_no_dropped_connection(api: httpx.Client) -> None:
