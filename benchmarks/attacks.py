@@ -39,7 +39,9 @@ def attacks() -> dict[str, Callable[[Target], Any]]:
         if not marks:
             found[words] = test
             continue
-        for kind, values in zip(marks[0].kwargs["ids"], marks[0].args[1], strict=True):
+        names, rows = marks[0].args
+        for kind, row in zip(marks[0].kwargs["ids"], rows, strict=True):
+            values = row if isinstance(names, tuple) else (row,)
             found[f"{words}: {kind}"] = lambda target, test=test, values=values: test(target, *values)  # type: ignore[misc]
     return found
 
