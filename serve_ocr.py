@@ -32,7 +32,7 @@ from airgap.http.protocol import BoundedProtocol
 from airgap.http.service import Service
 from airgap.monitoring import logs, web
 from config import Settings, load_settings, require_data_dir
-from process.allocator import give_memory_back, hide_from_others
+from process.allocator import give_memory_back, hide_from_others, spare_what_stays
 from process.defaults import Defaults
 from process.pipeline import RENDER_AHEAD, Reader
 from process.second_reader import SecondReader
@@ -195,6 +195,8 @@ async def _start_engine(service: Service) -> None:
         signal.raise_signal(signal.SIGTERM)
         return
     service.reader.engine_started()
+    for settle in service.when_started:
+        settle()
     service.started = True
     log.info("ready: engine %s, model %s, device %s", name, service.engine.model, service.engine.device)
     service.start_parts()
@@ -209,6 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(settings.log_level, settings.log_format)
         require_data_dir(settings.data_dir)
         app = create_app(settings)
+        app.state.service.when_started.append(spare_what_stays)
     except AirgapError as error:
         print(f"{error.code}: {error.message}\n  {error.remedy}", file=sys.stderr)
         return 2

@@ -73,6 +73,8 @@ class Service:
         self.scratch = Scratch(settings.data_dir / "uploads")
         self.disk = Disk(settings.data_dir)
         self.parts: list[Part] = []
+        self.when_started: list[Callable[[], None]] = []
+        """Called once, before the first page can be read."""
         self.supervisor = Supervisor()
 
     async def prepare(self) -> None:
