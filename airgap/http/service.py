@@ -16,6 +16,7 @@ from airgap.core.errors import EngineUnavailable
 from airgap.http.room import Disk
 from airgap.http.supervisor import Supervisor
 from config import Settings
+from process.memory import memory_bytes
 from process.pages import Limits
 from process.pipeline import Reader
 from process.scratch import Scratch
@@ -151,7 +152,7 @@ class Service:
             page_memory_mb=settings.pdf_page_memory_mb,
             image_timeout_seconds=settings.image_timeout_seconds,
             image_memory_mb=settings.image_memory_mb,
-            render_workers=settings.workers,
+            render_workers=settings.num_workers or _render_workers(settings),
         )
 
     def status(self) -> ServiceStatus:
@@ -170,6 +171,12 @@ class Service:
         ready, why = self.ready()
         if not ready:
             raise EngineUnavailable(f"No page can be read now: {why}.", retry_after=5)
+
+
+def _render_workers(settings: Settings) -> int:
+    """A core each, but no more than fit into the memory if each takes all that it may."""
+    most = max(settings.pdf_page_memory_mb, settings.image_memory_mb) << 20
+    return max(1, min(settings.workers, memory_bytes() // most))
 
 
 def get_service(request: Request) -> Service:

@@ -24,7 +24,8 @@ class WorkSettings(Section):
     num_workers: int | None = Field(
         None,
         ge=1,
-        description="Threads and rendering processes for the work before the engine. Unset: cores.",
+        description="Threads and rendering processes for the work before the engine. Unset: cores, and "
+        "of the processes no more than fit into the memory at PDF_PAGE_MEMORY_MB each.",
     )
     max_queue: int = Field(
         512, ge=1, description="Requests in work or waiting; the next is answered 503 with Retry-After."

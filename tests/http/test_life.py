@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from airgap.core.errors import JobsUnavailable
-from airgap.http import supervisor
+from airgap.http import service, supervisor
 from airgap.http.supervisor import Supervisor
 from config import Settings
 from serve_ocr import create_app
@@ -117,3 +118,28 @@ def test_a_database_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> Non
     app = create_app(Settings(backend="fake", data_dir=tmp_path))
     with pytest.raises(JobsUnavailable, match="cannot be opened"), TestClient(app):
         pass
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "cores", "asked", "expected"),
+    [
+        (64, 16, {}, 16),
+        (8, 16, {}, 4),
+        (8, 2, {}, 2),
+        (1, 16, {}, 1),
+        (8, 16, {"num_workers": 12}, 12),
+        (8, 16, {"pdf_page_memory_mb": 512, "image_memory_mb": 1024}, 8),
+    ],
+)
+def test_decoding_processes_fit_into_the_memory_together(
+    memory_gb: int,
+    cores: int,
+    asked: dict[str, Any],
+    expected: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "memory_bytes", lambda: memory_gb << 30)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores))
+    settings = Settings(backend="fake", data_dir=tmp_path, **asked)
+    assert create_app(settings).state.service.limits.render_workers == expected
