@@ -3,6 +3,7 @@
     plan      what was asked for, and how its pages are cut into runs
     store     a job's folder: inputs, one small file per page, the result; nothing large is elsewhere
     tables    a job's row, its runs' rows, the servers' rows: SQLite, or PostgreSQL for several servers
+    ages      how long ago something was, though the clock was set
     turns     whose page is read next
     reading   one run of pages, through the server's one reader
     closing   pages → result ZIP

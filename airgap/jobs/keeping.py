@@ -170,6 +170,7 @@ class Keeper:
         self._tables.beat(self._presence.next_beat())
 
     def _tick(self) -> None:
+        self._store.ages.look()
         self.beat()
         for server_id in self._presence.dead(self._tables.servers()):
             taken = self._flow.reclaim(server_id)
@@ -224,6 +225,8 @@ class Keeper:
     def _clean(self) -> None:
         """Erase what has outlived its time, and what belongs to no job."""
         for job in self._tables.expired(time.time() - self._ttl):
+            if self._store.ages.of(job.finished_at or 0.0) < self._ttl:
+                continue
             log.info("job %s has outlived its time", job.id)
             erase(job.id, self._tables, self._store, self._flow)
             self._erased(job)

@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from airgap.core.document import Page
 from airgap.core.errors import JobsUnavailable, StorageFull
 from airgap.db.away import is_full
 from airgap.exporters.json_export import page_from_dict, page_to_dict
+from airgap.jobs.ages import Ages
 from airgap.jobs.plan import Plan, Spec
 
 SCHEMA_VERSION = 1
@@ -170,6 +170,7 @@ class JobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.ages = Ages()
         self._names: dict[str, list[str]] = {}
 
     def folder(self, job_id: str) -> JobFolder:
@@ -215,16 +216,22 @@ class JobStore:
             shutil.rmtree(doomed, ignore_errors=True)
         for incoming in self.root.glob(f"{_INCOMING}*"):
             with suppress(FileNotFoundError):
-                if incoming.stat().st_mtime < time.time() - _INCOMING_SECONDS:
+                if self._age(incoming) > _INCOMING_SECONDS:
                     shutil.rmtree(incoming, ignore_errors=True)
+
+    def _age(self, entry: Path) -> float:
+        return self.ages.of(entry.stat().st_mtime)
 
     def ids(self, older_than: float) -> list[str]:
         """The jobs whose folder was last changed `older_than` seconds ago or before."""
-        latest = time.time() - older_than
         found = []
         for entry in self.root.iterdir():
             with suppress(FileNotFoundError):
-                if len(entry.name) == 32 and entry.is_dir() and entry.stat().st_mtime <= latest:
+                if (
+                    len(entry.name) == 32
+                    and entry.is_dir()
+                    and self.ages.of(entry.stat().st_mtime) >= older_than
+                ):
                     found.append(entry.name)
         return found
 

@@ -157,6 +157,17 @@ def test_a_job_that_has_outlived_its_time_is_erased_and_told(kept: Kept) -> None
     assert kept.folder(2).exists()
 
 
+def test_a_clock_that_is_set_forward_ends_no_jobs_life(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = kept.another()
+    kept.tables.add(job(1, status="done", finished_at=NOW - 10))
+    keeper._tick()
+    monkeypatch.setattr(time, "time", lambda: NOW + 86_400)
+    keeper._tick()
+    keeper._clean()
+    assert [row.id for row in kept.erased] == []
+    assert kept.tables.job(job(1).id) is not None
+
+
 def test_folders_without_a_job_go_after_an_hour(kept: Kept) -> None:
     for number, age in ((1, 3601), (2, 3599), (3, 3601)):
         kept.add(number, [b"x"])
