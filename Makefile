@@ -6,7 +6,7 @@ DATA   ?= samples/eval
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
-.PHONY: help setup serve page test lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs soak attacks test-vllm test-clients bench-gpu verify-model wheel bundle image test-image mutants coverage clean
+.PHONY: help setup serve page test test-slow lint format docs eval eval-structure bench types web lint-web test-web test-browser bench-web test-jobs bench-jobs soak attacks test-vllm test-clients bench-gpu verify-model wheel bundle image test-image mutants coverage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ test-web: web/node_modules/.package-lock.json ## the page's unit tests
 test: $(VENV)/.dev ## set up and run the tests
 	$(BIN)/python -m pytest -q $(or $(LAST_FAILED),-n 2 --dist loadfile)
 
+test-slow: $(VENV)/.dev ## the tests that take many seconds or much memory each
+	$(BIN)/python -m pytest -q -m slow $(or $(LAST_FAILED),-n 2 --dist loadfile)
+
 $(VENV)/.browser: requirements-browser.txt $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
 	@touch $@
@@ -56,7 +59,7 @@ bench-web: $(VENV)/.browser web ## how smoothly a document of 1,000 pages scroll
 	$(BIN)/python -m benchmarks.long_document
 
 test-jobs: $(VENV)/.dev ## jobs of 300 pages whose server is killed twenty times, over four runs
-	JOBS_PAGES=300 JOBS_KILLS=5 JOBS_RUNS=4 $(BIN)/python -m pytest -q tests/jobs
+	JOBS_PAGES=300 JOBS_KILLS=5 JOBS_RUNS=4 $(BIN)/python -m pytest -q -m "" tests/jobs
 
 bench-jobs: $(VENV)/.dev ## what durable jobs cost, and how long people wait for them
 	$(BIN)/python -m benchmarks.jobs
@@ -131,7 +134,7 @@ mutants: $(VENV)/.dev ## small changes made on purpose: which do the tests notic
 coverage: $(VENV)/.dev ## the share of lines that the tests run, servers and commands among them
 	@mkdir -p build/coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -m "not browser and not image and not clients and not faults"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --sort=cover
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import free_port, running_server
+from tests.conftest import client_of, free_port, running_server
 
 SECRET_KEY = "a secret of at least thirty-two characters"
 ADMIN = ("root", "the root's password")
@@ -90,7 +90,7 @@ def guarded_server(guarded_folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def guarded(guarded_server: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=guarded_server, timeout=60, trust_env=False) as client:
+    with client_of(guarded_server) as client:
         yield client
 
 
@@ -98,7 +98,7 @@ def guarded(guarded_server: str) -> Iterator[httpx.Client]:
 def login(guarded_server: str) -> Iterator[Login]:
     """Headers of a user, by default the administrator; others are registered first."""
     cache: dict[str, dict[str, str]] = {}
-    with httpx.Client(base_url=guarded_server, timeout=60, trust_env=False) as client:
+    with client_of(guarded_server) as client:
 
         def headers(name: str = ADMIN[0], password: str = ADMIN[1]) -> dict[str, str]:
             if name not in cache:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.accounts.conftest import ADMIN, SECRET_KEY
-from tests.conftest import running_server
+from tests.conftest import client_of, running_server
 from tests.dialects.drawing import encoded, pdf, png
 
 PAGES = 6
@@ -39,7 +39,7 @@ class User:
     """An account with as many keys as it likes."""
 
     def __init__(self, server: str, name: str) -> None:
-        self.client = httpx.Client(base_url=server, timeout=60, trust_env=False)
+        self.client = client_of(server)
         root = self.token(*ADMIN)
         body = {"username": name, "password": f"the password of {name}!"}
         self.client.post("/api/auth/register", json=body, headers=root).raise_for_status()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.accounts.conftest import ADMIN
 from tests.accounts.issuer import issuer, site
+from tests.conftest import client_of
 from tests.jobs.helpers import picture
 
 
@@ -33,7 +34,7 @@ def url(folder: Path, provider: str) -> Iterator[str]:
 
 
 def browser(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, timeout=30, trust_env=False)
+    return client_of(url, timeout=30)
 
 
 def come_back(client: httpx.Client, sub: str, **form: str) -> str:

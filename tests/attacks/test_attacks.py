@@ -74,6 +74,7 @@ def test_many_large_pictures_are_refused_before_they_are_decoded(target: Target)
     assert_refused(target.post("/generate", json={"images": [LARGE] * 3}), 413, "image_too_large")
 
 
+@pytest.mark.slow
 def test_a_chat_reads_large_pictures_one_at_a_time(target: Target) -> None:
     urls = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{LARGE}"}}] * 6
     chat = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, *urls]}]}
@@ -95,6 +96,7 @@ def test_a_small_file_of_much_work(
     assert_refused(target.post("/pdf/ocr/simple", files={"file": data}, data=fields), status, code)
 
 
+@pytest.mark.slow
 def test_a_jpeg_2000_of_a_kilobyte(target: Target) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (9900, 9900), "white").save(buffer, "JPEG2000", irreversible=False)
@@ -109,6 +111,7 @@ def test_six_animations_at_once(target: Target) -> None:
         assert_refused(answer, 413, "image_too_large")
 
 
+@pytest.mark.slow
 def test_large_pages_at_once_do_not_add_up(target: Target) -> None:
     data = gif_of_dots(10_000, 10_000, 1)
     answers = at_once(lambda _: target.post("/pdf/ocr/simple", files={"file": data}), 2)
@@ -134,6 +137,7 @@ def test_a_large_json_of_a_stranger_is_not_taken(target: Target) -> None:
     assert_refused(answer, 413, "upload_too_large")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widest", ["x", "😀"], ids=["plain", "wide"])
 def test_one_very_long_text(target: Target, widest: str) -> None:
     """Each character of a text takes as much memory as its widest."""
@@ -171,6 +175,7 @@ def test_documents_of_tables_end_with_their_senders(target: Target) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.slow
 def test_a_content_stream_that_swells(target: Target) -> None:
     answer = target.post(
         "/pdf/ocr", files={"file": swelling_pdf(48)}, data={"output": "searchable_pdf"}, timeout=200

@@ -76,6 +76,7 @@ def test_each_entry_runs_without_questions(
             Image.open(io.BytesIO(path.read_bytes())).verify()
 
 
+@pytest.mark.slow
 def test_everything_on_the_samples(server: str, tmp_path: Path) -> None:
     result = run_menu(server, "--run", "9", "--output", str(tmp_path), "--lang", "zh-TW")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from airgap.core.engine import Engine
 from airgap.core.errors import AirgapError, ConfigurationError, EngineUnavailable
@@ -24,14 +25,18 @@ __all__ = ["page"]
 HERE = ["fake", "rapidocr", "openai", "openai,rapidocr"]
 
 
+@pytest_asyncio.fixture(params=HERE, scope="class", loop_scope="module")
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    settings: dict[str, Any] = {"backend": request.param}
+    if "openai" in request.param:
+        settings["llm_base_url"] = f"{request.getfixturevalue('cpu_server')}/v1"
+    async with started(create_engine(Settings(**settings), EngineChoice(request.param, "test"))) as built:
+        yield built
+
+
+@pytest.mark.asyncio(loop_scope="module")
 class TestEngines(EngineContract):
-    @pytest.fixture(params=HERE)
-    async def engine(self, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-        settings: dict[str, Any] = {"backend": request.param}
-        if "openai" in request.param:
-            settings["llm_base_url"] = f"{request.getfixturevalue('cpu_server')}/v1"
-        async with started(create_engine(Settings(**settings), EngineChoice(request.param, "test"))) as built:
-            yield built
+    pass
 
 
 def test_an_engine_is_given_the_settings_themselves(tmp_path: Path) -> None:

@@ -50,6 +50,18 @@ async def own_engine() -> AsyncIterator[RapidOcrEngine]:
         yield engine
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def table(engine: RapidOcrEngine) -> PageRead:
+    """The sample with a table, read as it is."""
+    return (await read(engine, sample("table.png")))[1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chinese(engine: RapidOcrEngine) -> PageRead:
+    """The Chinese sample, upright."""
+    return (await read(engine, sample("traditional_chinese.png", 0.6)))[1]
+
+
 def sample(name: str, scale: float = 1.0) -> Image.Image:
     with Image.open(SAMPLES / name) as opened:
         image = opened.convert("RGB")
@@ -86,26 +98,23 @@ async def test_a_page_streams_and_its_deltas_are_its_raw(engine: RapidOcrEngine)
     assert page.confidence > 0.9
 
 
-async def test_a_table_a_heading_and_a_figure_are_told_apart(engine: RapidOcrEngine) -> None:
-    _, page = await read(engine, sample("table.png"))
-    labels = [block.label for block in page.blocks]
+async def test_a_table_a_heading_and_a_figure_are_told_apart(table: PageRead) -> None:
+    labels = [block.label for block in table.blocks]
     assert "table" in labels
     assert "image" in labels
     assert labels[0] in ("title", "sub_title")
-    (table,) = [block for block in page.blocks if block.label == "table"]
-    assert table.text.startswith("<table><tr><td>")
-    assert table.text.count("<tr>") >= 3
-    cells = re.findall(r"<td>(.*?)</td>", table.text)
-    assert " ".join(line.text for line in table.lines) == " ".join(cells), (
+    (block,) = [block for block in table.blocks if block.label == "table"]
+    assert block.text.startswith("<table><tr><td>")
+    assert block.text.count("<tr>") >= 3
+    cells = re.findall(r"<td>(.*?)</td>", block.text)
+    assert " ".join(line.text for line in block.lines) == " ".join(cells), (
         "lines are in the order of the cells"
     )
 
 
-async def test_line_boxes_hold_the_ink_of_their_lines(engine: RapidOcrEngine) -> None:
-    image = sample("table.png")
-    _, page = await read(engine, image)
-    dark = np.asarray(image.convert("L")) < 128
-    lines = [line for block in page.blocks if block.label == "text" for line in block.lines]
+async def test_line_boxes_hold_the_ink_of_their_lines(table: PageRead) -> None:
+    dark = np.asarray(sample("table.png").convert("L")) < 128
+    lines = [line for block in table.blocks if block.label == "text" for line in block.lines]
     assert lines
     for line in lines:
         x0, y0, x1, y1 = line.box.rounded()
@@ -115,13 +124,12 @@ async def test_line_boxes_hold_the_ink_of_their_lines(engine: RapidOcrEngine) ->
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 async def test_a_turned_page_reads_the_same_with_its_boxes_on_it(
-    engine: RapidOcrEngine, degrees: int
+    engine: RapidOcrEngine, chinese: PageRead, degrees: int
 ) -> None:
     image = sample("traditional_chinese.png", 0.6)
-    _, upright = await read(engine, image)
     _, turned = await read(engine, image.transpose(CLOCKWISE[degrees]))
-    assert score(text_of(turned), plain_text(text_of(upright))).cer < 0.02
-    for straight, box in zip(upright.blocks, turned.blocks, strict=True):
+    assert score(text_of(turned), plain_text(text_of(chinese))).cer < 0.02
+    for straight, box in zip(chinese.blocks, turned.blocks, strict=True):
         x0, y0, x1, y1 = straight.boxes[0].rounded()
         corners = {
             90: (image.height - y1, x0, image.height - y0, x1),
@@ -132,12 +140,12 @@ async def test_a_turned_page_reads_the_same_with_its_boxes_on_it(
 
 
 @pytest.mark.parametrize("degrees", [-10, 10])
-async def test_a_slanted_page_reads_as_a_straight_one(engine: RapidOcrEngine, degrees: float) -> None:
-    image = sample("table.png")
-    _, straight = await read(engine, image)
-    slanted = image.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+async def test_a_slanted_page_reads_as_a_straight_one(
+    engine: RapidOcrEngine, table: PageRead, degrees: float
+) -> None:
+    slanted = sample("table.png").rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
     _, page = await read(engine, slanted)
-    assert score(text_of(page), plain_text(text_of(straight))).cer < 0.03
+    assert score(text_of(page), plain_text(text_of(table))).cer < 0.03
 
 
 @pytest.mark.parametrize("size", [(1, 1), (400, 300), (3, 900)])
@@ -198,7 +206,7 @@ async def test_without_tesseract_a_russian_page_is_degraded_and_says_why(tmp_pat
 
 @pytest.mark.tesseract
 @pytest.mark.skipif(not has_russian, reason="Tesseract's Russian data are not installed (tesseract-ocr-rus)")
-@pytest.mark.parametrize("degrees", [0, 180])
+@pytest.mark.parametrize("degrees", [0, pytest.param(180, marks=pytest.mark.slow)])
 async def test_with_tesseract_a_russian_page_is_read(engine: RapidOcrEngine, degrees: int) -> None:
     image = sample("russian.png", 0.8)
     _, page = await read(engine, image.transpose(CLOCKWISE[degrees]) if degrees else image)
@@ -208,6 +216,7 @@ async def test_with_tesseract_a_russian_page_is_read(engine: RapidOcrEngine, deg
     assert sum("а" <= letter <= "я" or letter == "ё" for letter in letters) > 0.9 * len(letters) > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.tesseract
 @pytest.mark.skipif(not has_russian, reason="Tesseract's Russian data are not installed (tesseract-ocr-rus)")
 async def test_a_page_of_two_scripts_is_read_in_both(engine: RapidOcrEngine) -> None:
@@ -235,7 +244,9 @@ async def test_the_first_delta_comes_while_lines_are_still_being_read(own_engine
 
     loaded.networks.recognizer.read = slow  # type: ignore[method-assign,assignment]
     # A page without a ruled table: lines that touch its rules are read before they are laid out.
-    async with aclosing(own_engine.read([sample("english.png")], ReadOptions())) as stream:
+    image = sample("english.png")
+    upper = image.crop((0, 0, image.width, image.height // 2))
+    async with aclosing(own_engine.read([upper], ReadOptions())) as stream:
         first = await anext(stream)
         assert isinstance(first, Delta)
         gate.set()

@@ -185,10 +185,10 @@ KINDS: dict[str, tuple[Callable[[Pdf], object], str]] = {
 
 
 def made(*draw: Callable[[Pdf], object]) -> Pdf:
-    """Two blank pages of 500 × 700 points, and what is put in."""
+    """Two pages of 500 × 700 points with a bar each, and what is put in."""
     pdf = pikepdf.new()
     for _ in range(2):
-        pdf.add_blank_page(page_size=(500, 700))
+        pdf.add_blank_page(page_size=(500, 700)).obj.Contents = pdf.make_stream(b"50 600 200 40 re f")
     for put in draw:
         put(pdf)
     return pdf

@@ -16,10 +16,10 @@ from PIL import Image
 
 from airgap.core import errors
 from airgap.core.document import PageError
-from airgap.core.errors import AirgapError, ConfigurationError, from_page_error
+from airgap.core.errors import AirgapError, from_page_error
 from airgap.http import responses
 from airgap.http.features import Feature
-from config import Settings, load_settings
+from config import Settings
 from serve_ocr import FEATURES, create_app
 
 Client = Any  # httpx's client, or Starlette's, which is another class of the same calls
@@ -247,17 +247,6 @@ def test_a_page_that_cannot_be_drawn_is_written_on_the_page(tight: TestClient) -
     body = send(tight, document.tobytes(), "/pdf/ocr").json()
     assert body["ledger"]["expected"] == 3
     assert sum(body["ledger"].values()) == 6
-
-
-def test_bad_settings_name_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT", "eighty")
-    monkeypatch.setenv("BACKEND", "magic")
-    monkeypatch.setenv("BASE_SIZE", "999")
-    with pytest.raises(ConfigurationError) as caught:
-        load_settings()
-    assert "PORT" in caught.value.message
-    assert "BACKEND" in caught.value.message
-    assert caught.value.code == "bad_configuration"
 
 
 def kinds(kind: type[AirgapError] = AirgapError) -> list[type[AirgapError]]:

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import running_server
 
 BLOCK = {"label": "text", "text": "<table>" + "<tr><td>a</td><td>b</td></tr>" * 9000 + "</table>\n" * 3}
-DOCUMENT = {"pages": [{"number": n, "width": 9, "height": 9, "blocks": [BLOCK] * 20} for n in range(1, 40)]}
+DOCUMENT = {"pages": [{"number": n, "width": 9, "height": 9, "blocks": [BLOCK] * 20} for n in range(1, 5)]}
 HANG = {"prompt": "hang"}
 
 

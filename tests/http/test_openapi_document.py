@@ -29,11 +29,12 @@ PROTOCOLS = (
 @pytest.mark.parametrize(
     ("accounts", "pages", "routes"),
     [
-        (False, 20, ("--exclude-path-regex", PROTOCOLS)),
-        (False, 4, ("--include-path-regex", PROTOCOLS)),
-        (True, 0, ("--include-path-regex", "^/api/auth|^/info")),
+        (False, 1, ("--include-path-regex", "^/(generate|ocr/image/simple)$")),
+        pytest.param(False, 20, ("--exclude-path-regex", PROTOCOLS), marks=pytest.mark.slow),
+        pytest.param(False, 4, ("--include-path-regex", PROTOCOLS), marks=pytest.mark.slow),
+        pytest.param(True, 0, ("--include-path-regex", "^/api/auth|^/info"), marks=pytest.mark.slow),
     ],
-    ids=["open", "other protocols", "with accounts"],
+    ids=["a route or two", "open", "other protocols", "with accounts"],
 )
 def test_the_document_holds(tmp_path: Path, accounts: bool, pages: int, routes: tuple[str, str]) -> None:
     """`pages` are at least read on the way: half of the requests hold a document."""

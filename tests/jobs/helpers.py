@@ -14,11 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pymupdf
 from PIL import Image
 
-from tests.conftest import ROOT, free_port, wait_until_ready
+from tests.conftest import ROOT, client_of, free_port, wait_until_ready
 
 PATIENCE = 120.0
 
@@ -45,7 +44,7 @@ class Server:
         self._port = free_port()
         self._settings = {"BACKEND": "fake", "DATA_DIR": str(data), **settings}
         self.url = f"http://127.0.0.1:{self._port}"
-        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+        self.client = client_of(self.url)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +58,9 @@ class Change:
         return source[: self.start] + self.new.encode() + source[self.end :]
 
 
-def changes(path: str, source: bytes) -> list[Change]:
-    """All changes of a file that still compile, in the order of their places."""
-    found = dict.fromkeys(_Finder(path, source).all())
+def changes(path: str, source: bytes, on: Collection[int] = ()) -> list[Change]:
+    """All changes of a file that still compile, in the order of their places; with `on`, of these lines."""
+    found = dict.fromkeys(c for c in _Finder(path, source).all() if not on or c.line in on)
     return sorted((c for c in found if _compiles(c.applied(source))), key=lambda c: (c.start, c.end, c.new))
 
 
@@ -252,5 +252,5 @@ def _logs(node: ast.Call) -> bool:
     )
 
 
-def changes_of(root: Path, path: str) -> list[Change]:
-    return changes(path, (root / path).read_bytes())
+def changes_of(root: Path, path: str, on: Collection[int] = ()) -> list[Change]:
+    return changes(path, (root / path).read_bytes(), on)
