@@ -6,7 +6,6 @@ its JSON and its chunks, which are trees of its own, are refused.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,15 +13,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
 from airgap.core.document import Document, ReadOptions
-from airgap.core.errors import InvalidOption, UnsupportedOption
+from airgap.core.errors import UnsupportedOption
 from airgap.core.opening import Opening
 from airgap.dialects.documents import answers_with, long_json_answer, read
+from airgap.dialects.page_lists import opened_at, page_numbers
 from airgap.exporters.html import to_html
 from airgap.exporters.images import iter_images
 from airgap.exporters.markdown import page_markdown
 from airgap.http.forms import checked_language
 from airgap.http.live import Admitted
-from airgap.http.opening import opened
 from airgap.http.responses import encode_base64
 from airgap.http.service import ReadyService
 from airgap.http.uploads import display_name, saved_upload
@@ -31,25 +30,25 @@ from process.work import at_length
 
 router = APIRouter(tags=["marker"])
 
-_PAGES = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 _RULE = "-" * 48
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is wanted of the file. `pages`: whether each page begins with its number."""
+    """What is wanted of the file; no `pages` for all. `paginated`: whether each begins with its number."""
 
     options: ReadOptions
     opening: Opening
+    pages: tuple[int, ...]
     format: str
-    pages: bool
+    paginated: bool
     figures: bool
 
 
 def asked(
     output_format: Annotated[str, Form(max_length=40, description="markdown or html.")] = "markdown",
     page_range: Annotated[
-        str | None, Form(max_length=40, description="`1-4`: one page or range, from 0.")
+        str | None, Form(max_length=1000, description="`0,5-10`: pages and ranges, from 0.")
     ] = None,
     force_ocr: Annotated[bool, Form(description="Else a page's own text is taken if it is sound.")] = False,
     paginate: Annotated[bool, Form(description="Datalab's name of `paginate_output`.")] = False,
@@ -69,27 +68,14 @@ def asked(
         raise UnsupportedOption(
             "Pages are not numbered in HTML.", "Leave `paginate` out, or ask for Markdown."
         )
-    first, last = _range(page_range)
     return Asked(
         ReadOptions(language=checked_language(languages)),
-        Opening(page_from=first, page_to=last, text_layer="ignore" if force_ocr else "auto"),
+        Opening(text_layer="ignore" if force_ocr else "auto"),
+        page_numbers(page_range, "page_range") if page_range else (),
         output_format,
         paginate or paginate_output,
         not disable_image_extraction,
     )
-
-
-def _range(words: str | None) -> tuple[int | None, int | None]:
-    """The first and the last page, from 1; none for all. Raises `InvalidOption`."""
-    if not words:
-        return None, None
-    match = _PAGES.fullmatch(words.replace(" ", ""))
-    if match is None:
-        raise InvalidOption(f"`page_range` is {words!r}.", "Send one page or range, from 0: `3`, `1-4`.")
-    first, last = int(match[1]), int(match[2] or match[1])
-    if last < first:
-        raise InvalidOption("`page_range` ends before it begins.")
-    return first + 1, last + 1
 
 
 @router.post(
@@ -107,7 +93,7 @@ async def upload(
 ) -> Response:
     async with (
         saved_upload(file, service.uploads) as path,
-        opened(service, path, display_name(file), asked.opening) as source,
+        opened_at(service, path, display_name(file), asked.opening, asked.pages) as source,
     ):
         document = await read(request, service, source, asked.options)
         members = {
@@ -124,7 +110,7 @@ async def upload(
 
 def _markdown(document: Document, asked: Asked) -> str:
     return "\n\n".join(
-        (f"{{{page.number - 1}}}{_RULE}\n\n" if asked.pages else "") + page_markdown(page)
+        (f"{{{page.number - 1}}}{_RULE}\n\n" if asked.paginated else "") + page_markdown(page)
         for page in document.pages
     )
 

@@ -17,12 +17,13 @@ from PIL.Image import Image
 
 from airgap.accounts.caller import CallerDep
 from airgap.core.document import Block, Box, Document, Page
-from airgap.core.opening import WHOLE, Opening
+from airgap.core.opening import WHOLE
 from airgap.dialects.documents import answers_with, drawn, long_json_answer, read
 from airgap.dialects.file_store import FileStore, KeptFile
 from airgap.dialects.files_api import FilesDep
 from airgap.dialects.inputs import fetcher_of, file_of
 from airgap.dialects.mistral_request import OcrRequest, kept_file
+from airgap.dialects.page_lists import opened_at
 from airgap.exporters.annotated import crop
 from airgap.exporters.figures import Figure, figures, is_figure
 from airgap.exporters.furniture import FOOTERS, HEADERS
@@ -32,7 +33,6 @@ from airgap.exporters.markdown import page_markdown
 from airgap.exporters.text import block_text
 from airgap.http.json_bodies import JsonRoute
 from airgap.http.live import Admitted
-from airgap.http.opening import opened
 from airgap.http.responses import encode_base64
 from airgap.http.service import ReadyService, Service
 from airgap.http.uploads import temporary_path
@@ -85,13 +85,10 @@ async def _opened(
 ) -> AsyncIterator[Source]:
     """The pages asked for of the document, open for the length of a block."""
     numbers = body.numbers()
-    span = Opening(page_from=min(numbers), page_to=max(numbers)) if numbers else WHOLE
     async with (
         _located(request, service, files, caller, body) as (data, name),
-        opened(service, data, name, span) as source,
+        opened_at(service, data, name, WHOLE, numbers) as source,
     ):
-        if numbers:
-            source.choose(numbers)
         yield source
 
 

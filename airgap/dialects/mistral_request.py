@@ -12,13 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from airgap.core.document import ReadOptions
-from airgap.core.errors import BadRequest, InvalidOption, UnsupportedOption
+from airgap.core.errors import BadRequest, UnsupportedOption
 from airgap.dialects.file_store import FileStore, KeptFile
-
-MAX_PAGES = 100_000
+from airgap.dialects.page_lists import page_numbers
 
 _OURS = re.compile(r"/v1/files/([0-9a-f]{32})/content")
-_RANGE = re.compile(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?")
 
 
 class ImageUrl(BaseModel):
@@ -79,23 +77,9 @@ class OcrRequest(BaseModel):
         wanted = self.confidence_scores_granularity is not None
         return ReadOptions(confidence=wanted)
 
-    def numbers(self) -> list[int]:
+    def numbers(self) -> tuple[int, ...]:
         """The pages asked for, counted from 1; none for all. Raises `InvalidOption`."""
-        if isinstance(self.pages, str):
-            found = [n for part in self.pages.split(",") for n in _numbers(part)]
-        else:
-            found = list(self.pages or [])
-        if len(found) > MAX_PAGES or any(not 0 <= number < MAX_PAGES for number in found):
-            raise InvalidOption("`pages` holds a number that no document has.", "Pages count from 0.")
-        return [number + 1 for number in found]
-
-
-def _numbers(part: str) -> range:
-    match = _RANGE.fullmatch(part)
-    if match is None:
-        raise InvalidOption(f"`pages` holds {part[:20]!r}.", "Send numbers and ranges from 0: `0-4,7`.")
-    first = int(match[1])
-    return range(first, int(match[2] or first) + 1)
+        return page_numbers(self.pages, "pages") if self.pages else ()
 
 
 def kept_file(files: FileStore, caller: str, url: str) -> KeptFile | None:

@@ -52,6 +52,8 @@ def test_pages_from_zero_each_under_its_number(api: httpx.Client) -> None:
     assert found["output"] == f"{{1}}{rule}\n\n{first}\n\n{{2}}{rule}\n\n{second}"
     assert found["metadata"]["page_stats"] == [{"page_id": 1}, {"page_id": 2}]
     assert sent(api, data, page_range="2").json()["page_count"] == 1
+    apart = sent(api, data, page_range="0, 2").json()
+    assert apart["metadata"]["page_stats"] == [{"page_id": 0}, {"page_id": 2}]
 
 
 def test_html(api: httpx.Client) -> None:
@@ -75,6 +77,7 @@ def test_figures_come_along_under_the_names_that_the_markdown_gives_them(cpu_api
         ({"output_format": "chunks"}, 400),
         ({"output_format": "html", "paginate": "true"}, 400),
         ({"page_range": "0,2"}, 422),
+        ({"page_range": "0,,1"}, 422),
         ({"page_range": "2-1"}, 422),
         ({"page_range": "7"}, 422),
         ({"languages": "gibberish-of-no-land"}, 422),

@@ -59,7 +59,9 @@ def test_pages_are_chosen(api: httpx.Client, pages: Any, indexes: list[int]) -> 
     assert found["usage_info"]["pages_processed"] == len(indexes)
 
 
-@pytest.mark.parametrize("pages", [[7], [-1], "x", "1-", [1, 9]])
+@pytest.mark.parametrize(
+    "pages", [[7], [-1], "x", "1-", "1-0", [1, 9], ",".join(["0-99999"] * 50), "0," * 60_000]
+)
 def test_pages_that_are_not_there(api: httpx.Client, pages: Any) -> None:
     assert ask(api, as_data_url(pdf(2)), pages=pages).status_code == 422
 
