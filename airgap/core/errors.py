@@ -49,6 +49,13 @@ from __future__ import annotations
 
 from airgap.core.document import PageError
 
+MOST_CHARS = 2000
+"""Most characters of a message and of a remedy."""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
+
 
 class AirgapError(Exception):
     """The root. `remedy` falls back to the class's own."""
@@ -59,9 +66,9 @@ class AirgapError(Exception):
     read_again = False  # set where another engine would take the page, had nothing been handed out yet
 
     def __init__(self, message: str, remedy: str | None = None, *, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy or self.default_remedy
+        self.message = _shortened(message)  # it may repeat what was sent, of any length
+        super().__init__(self.message)
+        self.remedy = _shortened(remedy or self.default_remedy)
         self.retry_after = retry_after
 
     def as_page_error(self) -> PageError:

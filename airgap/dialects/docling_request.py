@@ -15,6 +15,7 @@ from airgap.core.document import ReadOptions
 from airgap.core.errors import BadRequest, InvalidOption, UnsupportedOption
 from airgap.core.opening import Opening
 from airgap.http.forms import checked_language
+from airgap.http.json_bodies import Word
 
 FORMATS = {"md": "markdown", "json": "json", "html": "html", "text": "text"}
 """Docling's names of what can be had, and ours."""
@@ -36,13 +37,13 @@ class ConvertOptions(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
-    to_formats: list[str] = Field(default=["md"], max_length=20)
-    image_export_mode: str = "placeholder"
+    to_formats: list[Word] = Field(default=["md"], max_length=20)
+    image_export_mode: Word = "placeholder"
     md_page_break_placeholder: str = Field(default="", max_length=MAX_TEXT)
     page_range: list[int] | None = Field(default=None, min_length=2, max_length=2)
     do_ocr: bool | None = None
     force_ocr: bool | None = None
-    ocr_lang: list[str] | None = Field(default=None, max_length=20)
+    ocr_lang: list[Word] | None = Field(default=None, max_length=20)
 
     @field_validator("to_formats", "ocr_lang", mode="before")
     @classmethod
@@ -106,7 +107,7 @@ class SourceItem(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
-    kind: str | None = None
+    kind: Word | None = None
     base64_string: str | None = None
     filename: str | None = Field(default=None, max_length=1000)
     url: str | None = None
@@ -124,7 +125,7 @@ class SourceItem(BaseModel):
 class Target(BaseModel):
     """Where the answer goes."""
 
-    kind: str = "inbody"
+    kind: Word = "inbody"
 
 
 class ConvertRequest(BaseModel):

@@ -49,7 +49,7 @@ from airgap.http.forms import (
     checked_mode,
     checked_temperature,
 )
-from airgap.http.json_bodies import JsonRoute
+from airgap.http.json_bodies import JsonRoute, Word
 from airgap.http.opening import opened
 from airgap.http.responses import json_in_memory, on_thread, raise_if_failed, unless_gone
 from airgap.http.service import ReadyService, Service
@@ -68,7 +68,7 @@ _EXAMPLES = {
 class ModeChoice(BaseModel):
     """`{"preset": "gundam"}`."""
 
-    preset: str | None = None
+    preset: Word | None = None
 
 
 class Sampling(BaseModel):
@@ -86,13 +86,13 @@ class ReadRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
     prompt: str | None = Field(default=None, max_length=8000)
-    mode: str | ModeChoice | None = Field(default=None, description="`gundam`, or `{preset: gundam}`.")
+    mode: Word | ModeChoice | None = Field(default=None, description="`gundam`, or `{preset: gundam}`.")
     sampling: Sampling | None = None
-    language: str | None = Field(default=None, description="A hint: en, rus, zh-Hant, Russian, …")
+    language: Word | None = Field(default=None, description="A hint: en, rus, zh-Hant, Russian, …")
     max_tokens: int | None = None
     temperature: float | None = None
     confidence: bool = Field(default=False, description=CONFIDENCE)
-    fill: str | None = Field(default=None, description="`auto` (the default) or `off`.")
+    fill: Word | None = Field(default=None, description="`auto` (the default) or `off`.")
     furniture: Furniture = Field(default="keep", description=FURNITURE)
 
     def options(self, service: Service) -> ReadOptions:

@@ -15,6 +15,7 @@ from airgap.core.document import ReadOptions
 from airgap.core.errors import BadRequest, UnsupportedOption
 from airgap.dialects.file_store import FileStore, KeptFile
 from airgap.dialects.page_lists import page_numbers
+from airgap.http.json_bodies import Word
 
 _OURS = re.compile(r"/v1/files/([0-9a-f]{32})/content")
 
@@ -28,11 +29,11 @@ class DocumentChunk(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
-    type: str | None = None
+    type: Word | None = None
     document_url: str | None = None
     document_name: str | None = Field(default=None, max_length=1000)
     image_url: ImageUrl | str | None = None
-    file_id: str | None = None
+    file_id: Word | None = None
 
     def source(self) -> str:
         """The URL. Raises `BadRequest` where there is none."""
@@ -47,7 +48,7 @@ class OcrRequest(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
-    model: str | None = None
+    model: Word | None = None
     document: DocumentChunk
     pages: list[int] | str | None = Field(default=None, description="From 0: `[0, 2]` or `0-4,7`.")
     include_image_base64: bool | None = None
@@ -57,7 +58,7 @@ class OcrRequest(BaseModel):
     extract_header: bool | None = None
     extract_footer: bool | None = None
     include_blocks: bool | None = None
-    confidence_scores_granularity: str | None = None
+    confidence_scores_granularity: Word | None = None
     bbox_annotation_format: dict[str, Any] | None = None
     document_annotation_format: dict[str, Any] | None = None
 

@@ -18,6 +18,7 @@ from airgap.http.forms import (
     checked_mode,
     checked_temperature,
 )
+from airgap.http.json_bodies import Word
 from airgap.http.service import Service
 from airgap.http.shapes import SHAPE_FIELDS, wanted_shape
 from deepseek_ocr import NGRAM_RULES
@@ -37,7 +38,7 @@ class FilePart(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     file_data: str
-    filename: str | None = None
+    filename: Word | None = None
 
 
 class Part(BaseModel):
@@ -45,7 +46,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str
+    type: Word
     text: str | None = None
     image_url: ImageUrl | str | None = None
     file: FilePart | None = None
@@ -62,7 +63,7 @@ class Part(BaseModel):
 class Message(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    role: str
+    role: Word
     content: str | list[Part] | None = None
 
     def text(self) -> str:
@@ -112,8 +113,8 @@ class ChatRequest(OpeningBody):
     temperature: float | None = None
     skip_special_tokens: bool | None = None
     vllm_xargs: NgramArguments | None = None
-    mode: str | None = None
-    language: str | None = None
+    mode: Word | None = None
+    language: Word | None = None
 
     def prompt(self) -> str | None:
         """The text of the last user message. Raises `BadRequest` where there is none."""

@@ -22,7 +22,7 @@ def checked_mode(mode: str | None, crop_mode: str | None = None) -> Mode | None:
     """`mode`, or the mode that the older field `crop_mode` stands for. Raises `InvalidOption`."""
     if mode:
         if mode not in MODES:
-            raise InvalidOption(f"`mode` is {mode!r}.", f"Use one of: {', '.join(MODES)}.")
+            raise InvalidOption(f"`mode` is {mode[:40]!r}.", f"Use one of: {', '.join(MODES)}.")
         return mode
     return mode_of_crop_mode(crop_mode) if crop_mode else None
 
@@ -60,7 +60,7 @@ FURNITURE = (
 def checked_fill(fill: str | None) -> Fill:
     """`auto` where nothing is asked for. Raises `InvalidOption`."""
     if fill not in (None, "", "auto", "off"):
-        raise InvalidOption(f"`fill` is {fill!r}.", "Use `auto` (the default) or `off`.")
+        raise InvalidOption(f"`fill` is {fill[:40]!r}.", "Use `auto` (the default) or `off`.")
     return "off" if fill == "off" else "auto"
 
 

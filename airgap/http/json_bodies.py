@@ -14,10 +14,11 @@ import secrets
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import Field
 from pydantic_core import from_json
 
 from airgap.core.errors import BadRequest, TooLarge
@@ -46,6 +47,10 @@ PIECE_BYTES = 4 << 20
 PLAIN_JSON_BYTES = 1 << 20
 """Most bytes of plain ASCII that Python's own parser reads: of large ones it holds the interpreter's lock
 more than twice as long."""
+
+WORD_CHARS = 1000
+Word = Annotated[str, Field(max_length=WORD_CHARS)]
+"""A text of a JSON body that is no content: a name, a choice, a language. It may come back in a message."""
 
 _TOKEN = re.compile(rb'["\[\]{},]')
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)

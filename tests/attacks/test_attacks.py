@@ -155,6 +155,14 @@ def test_one_very_large_picture_in_json(target: Target, prefix: str) -> None:
     assert_refused(answer, 415, "unsupported_media")
 
 
+def test_a_word_of_190_megabytes(target: Target) -> None:
+    """It was repeated in the answer, and written out as Python writes a text."""
+    body = b'{"image": "QUJD", "mode": "' + b"x" * (190 << 20) + b'"}'
+    answer = target.post("/ocr", content=body, headers={"Content-Type": "application/json"})
+    assert_refused(answer, 422, "invalid_option")
+    assert len(answer.content) < 1000
+
+
 def test_wrong_passwords_at_once(target: Target) -> None:
     form = {"username": "nobody", "password": "wrong"}
     answers = at_once(lambda _: target.stranger.post("/api/auth/token", data=form), 20 * min(3, TIMES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -215,6 +216,65 @@ def test_every_route_with_a_json_body_parses_it_on_a_thread(tmp_path: Path) -> N
             found += not is_form
             assert is_form or isinstance(route, JsonRoute), route.path
     assert found >= 6
+
+
+CONTENT = {
+    "base64Source", "base64_string", "content", "document_url", "file", "file_data", "image", "image_base64",
+    "image_url", "images", "pages", "pdf", "pdf_base64", "pdf_url", "text", "url", "urlSource", "urls",
+}  # fmt: skip
+"""Fields that hold a file, a URL, or text, which is bounded where it is looked at."""
+
+
+def unbounded(schema: dict[str, Any], name: str, parts: dict[str, Any], seen: frozenset[str]) -> set[str]:
+    """The names of the texts in a schema of OpenAPI that may be of any length."""
+    if reference := schema.get("$ref", "").rpartition("/")[2]:
+        return set() if reference in seen else unbounded(parts[reference], name, parts, seen | {reference})
+    inner = [(name, part) for kind in ("anyOf", "oneOf", "allOf") for part in schema.get(kind, [])]
+    inner += [(name, schema["items"])] if "items" in schema else []
+    inner += list(schema.get("properties", {}).items())
+    found = {name for name, part in inner for name in unbounded(part, name, parts, seen)}
+    is_free = schema.get("type") == "string" and not {"maxLength", "enum", "const"} & set(schema)
+    return found | {name} if is_free else found
+
+
+def test_a_text_that_is_no_content_is_bounded_in_every_body(tmp_path: Path) -> None:
+    secret = SecretStr("s" * 40)
+    app = create_app(Settings(backend="fake", auth_enabled=True, secret_key=secret, data_dir=tmp_path))
+    document = app.openapi()
+    found: set[str] = set()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for kind, body in operation.get("requestBody", {}).get("content", {}).items():
+                if kind == "application/json":
+                    parts = document["components"]["schemas"]
+                    found |= unbounded(body["schema"], "", parts, frozenset())
+    assert found == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/ocr", {"image": "x", "mode": "@"}),
+        ("/ocr", {"image": "x", "mode": {"preset": "@"}}),
+        ("/ocr", {"image": "x", "fill": "@"}),
+        ("/ocr/pdf", {"pdf": "x", "language": "@"}),
+        ("/v1/chat/completions", {"messages": [{"role": "@", "content": "x"}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "language": "@"}),
+        (
+            "/v1/convert/source",
+            {"sources": [{"kind": "file", "base64_string": "x"}], "target": {"kind": "@"}},
+        ),
+    ],
+)
+@pytest.mark.parametrize("length", [900, 300_000])
+def test_a_word_of_any_length_gets_a_short_answer(
+    api: httpx.Client, path: str, body: dict[str, Any], length: int
+) -> None:
+    sent = json.dumps(body).replace("@", "x" * length)
+    answer = api.post(path, content=sent, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]["remedy"]
+    assert len(answer.content) < 1000
 
 
 @pytest.mark.parametrize(
