@@ -43,6 +43,7 @@ def test_right_passwords_use_nothing_up(guarded: httpx.Client, login: Login) -> 
     assert statuses == {200}
 
 
+@pytest.mark.slow
 def test_changing_the_password_is_limited_too(guarded: httpx.Client, login: Login) -> None:
     headers = login("guesser", "guesser's password")
     body = {"old_password": "not it", "new_password": "a new password"}

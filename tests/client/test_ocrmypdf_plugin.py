@@ -61,6 +61,7 @@ def test_its_pages_hold_what_we_read(server: str, scan: Path, where: str) -> Non
     assert "The fake engine was used" in done.stderr
 
 
+@pytest.mark.slow
 def test_programs_that_call_it_as_a_library_name_the_plug_in(server: str, scan: Path) -> None:
     """As paperless-ngx does with PAPERLESS_OCR_USER_ARGS."""
     code = (
