@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= samples/eval
+# Servers and commands are started by the hundred: what Python makes of a module is kept, whatever the caller set.
+unexport PYTHONDONTWRITEBYTECODE
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.conftest import running_server
@@ -33,6 +34,7 @@ def pages_read(url: str, engine: str) -> float:
     return sum(float(row.split()[-1]) for row in text.splitlines() if row.startswith(line))
 
 
+@pytest.mark.slow
 def test_a_batch_outlives_the_remote_server(tmp_path: Path) -> None:
     (tmp_path / "remote").mkdir()
     (tmp_path / "local").mkdir()

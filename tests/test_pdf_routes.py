@@ -86,6 +86,7 @@ def test_simple_answers_with_text_and_ledger(api: httpx.Client) -> None:
     assert body["ledger"]["expected"] == 2
 
 
+@pytest.mark.slow
 def test_blank_corrupt_huge_and_turned_pages_are_all_accounted_for(api: httpx.Client) -> None:
     clean = read(api, document(3))
     pdf = pymupdf.open("pdf", document(3))

@@ -101,6 +101,7 @@ def test_a_server_installed_from_it_shows_the_page(wheel: Path, tmp_path: Path) 
     assert helped.returncode == 0, helped.stderr
 
 
+@pytest.mark.slow
 def test_without_a_page_it_is_said_while_the_wheel_is_made(tmp_path: Path) -> None:
     wheel, said = made(project(tmp_path, page=False))
     assert "web/dist holds no page" in said

@@ -6,10 +6,13 @@ These libraries read their environment when they are imported, and vLLM's proces
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from process.scratch import Scratch
 
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -45,8 +48,8 @@ _CACHES = {
     "XDG_CACHE_HOME": "cache",
 }
 
-# The path of a Unix socket has at most 107 characters, of which vLLM takes 37 for a name.
-_LONGEST_SOCKET_FOLDER = 70
+# The path of a Unix socket has at most 107 characters: vLLM takes 37 for a name, our folder in this one 21.
+_LONGEST_SOCKET_FOLDER = 49
 
 TUNED = Path(__file__).parent / "vllm" / "plugin" / "moe_settings"
 """Where settings tuned for a kind of GPU are, if there are any."""
@@ -72,7 +75,8 @@ def set_offline_environment(
             path.mkdir(parents=True, exist_ok=True)
             os.environ[name] = str(path.resolve())
     os.environ["VLLM_TUNED_CONFIG_FOLDER"] = os.environ.get("VLLM_TUNED_CONFIG_FOLDER") or str(TUNED)
-    os.environ.setdefault("VLLM_RPC_BASE_PATH", _socket_folder())
+    if plugins and not os.environ.get("VLLM_RPC_BASE_PATH"):
+        os.environ["VLLM_RPC_BASE_PATH"] = _socket_folder()
     if plugins:
         os.environ["VLLM_PLUGINS"] = ",".join(plugins)
     if one_host:
@@ -86,6 +90,11 @@ def set_offline_environment(
 
 
 def _socket_folder() -> str:
-    """Where vLLM's processes meet. The server's own folder for temporary files may lie deep."""
+    """Where vLLM's processes meet: a folder that goes with this process, for they leave their sockets.
+
+    The server's own folder for temporary files may lie deep.
+    """
     given = os.environ.get("TMPDIR", "")
-    return given if 0 < len(given) <= _LONGEST_SOCKET_FOLDER else "/tmp"
+    folder = Scratch(Path(given if 0 < len(given) <= _LONGEST_SOCKET_FOLDER else "/tmp"), "airgap-vllm")
+    atexit.register(folder.close)  # which keeps it, and with it the lock, as long as this process
+    return str(folder.path)

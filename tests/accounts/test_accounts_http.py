@@ -264,6 +264,7 @@ def test_the_audit_log_says_who_read_what_and_never_the_text(
     assert log.verify()[1] == []
 
 
+@pytest.mark.slow
 def test_the_audit_log_alone_names_the_model_that_read(tmp_path: Path) -> None:
     """Without accounts and without a key; the CPU engine's networks by their digest."""
     with running_server(tmp_path, BACKEND="rapidocr", AUDIT_LOG="1") as url:

@@ -218,6 +218,7 @@ def test_servers_that_share_a_log_do_not_break_the_chain(tmp_path: Path) -> None
     assert AuditLog(tmp_path, KEY).verify() == (120, [])
 
 
+@pytest.mark.slow
 def test_the_command_names_the_line(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit", KEY)
     for n in range(3):

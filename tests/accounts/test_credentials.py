@@ -23,8 +23,12 @@ from airgap.core.errors import ConfigurationError, InvalidOption, Unauthorized
 KEY = b"k" * 32
 
 
-def test_passwords_are_hashed_with_argon2id_and_found_again() -> None:
-    passwords = Passwords()
+@pytest.fixture(scope="module")
+def passwords() -> Passwords:
+    return Passwords()
+
+
+def test_passwords_are_hashed_with_argon2id_and_found_again(passwords: Passwords) -> None:
     stored = passwords.hash("correct horse")
     assert stored.startswith("$argon2id$")
     assert "correct" not in stored
@@ -36,9 +40,9 @@ def test_passwords_are_hashed_with_argon2id_and_found_again() -> None:
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 257])
-def test_passwords_have_bounds(password: str) -> None:
+def test_passwords_have_bounds(passwords: Passwords, password: str) -> None:
     with pytest.raises(InvalidOption):
-        Passwords().hash(password)
+        passwords.hash(password)
 
 
 @pytest.mark.parametrize(
@@ -69,16 +73,16 @@ def test_passwords_have_bounds(password: str) -> None:
         "  abc123  ",
     ],
 )
-def test_what_anybody_tries_first_is_no_password(password: str) -> None:
+def test_what_anybody_tries_first_is_no_password(passwords: Passwords, password: str) -> None:
     with pytest.raises(InvalidOption, match="first to be guessed"):
-        Passwords().hash(password, "Alice.B")
+        passwords.hash(password, "Alice.B")
 
 
 @pytest.mark.parametrize(
     "password", ["correct horse", "alice's password", "user2's pw", "Tr0ub4dor&3", "ключ от склада"]
 )
-def test_other_passwords_are_taken(password: str) -> None:
-    assert Passwords().hash(password, "alice")
+def test_other_passwords_are_taken(passwords: Passwords, password: str) -> None:
+    assert passwords.hash(password, "alice")
 
 
 def test_a_token_says_who() -> None:

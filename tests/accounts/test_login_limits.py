@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from airgap.accounts.service import WRONG_PASSWORDS
 from tests.accounts.conftest import ADMIN, SECRET_KEY, Login
@@ -34,6 +35,7 @@ async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(
     assert statuses[429] == 60 - WRONG_PASSWORDS
 
 
+@pytest.mark.slow
 def test_right_passwords_use_nothing_up(guarded: httpx.Client, login: Login) -> None:
     login("often", "often's password")
     form = {"username": "often", "password": "often's password"}
@@ -41,6 +43,7 @@ def test_right_passwords_use_nothing_up(guarded: httpx.Client, login: Login) -> 
     assert statuses == {200}
 
 
+@pytest.mark.slow
 def test_changing_the_password_is_limited_too(guarded: httpx.Client, login: Login) -> None:
     headers = login("guesser", "guesser's password")
     body = {"old_password": "not it", "new_password": "a new password"}
@@ -62,6 +65,7 @@ def log_in(url: str, password: str, forwarded: str, source: str) -> int:
         return int(connection.makefile("rb").readline().split()[1])
 
 
+@pytest.mark.slow
 def test_the_gateway_tells_clients_apart_and_nobody_else_does(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "BACKEND": "fake",
@@ -81,6 +85,7 @@ def test_the_gateway_tells_clients_apart_and_nobody_else_does(tmp_path: Path) ->
         assert tries == [401] * WRONG_PASSWORDS + [429] * 5, "a header of one's own walks round nothing"
 
 
+@pytest.mark.slow
 def test_the_audit_log_says_whose_logins_failed_from_where(tmp_path: Path) -> None:
     """Names of nobody are not written out, and what was refused unread is one sum."""
     settings: dict[str, Any] = {

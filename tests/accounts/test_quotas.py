@@ -143,6 +143,7 @@ def test_a_job_of_more_pages_than_are_left_is_not_begun(user: User) -> None:
     assert over.status_code == 429
 
 
+@pytest.mark.slow
 def test_ones_own_job_is_ones_own_also_over_the_quota(user: User) -> None:
     key = user.key()
     job = user.job(key, PAGES)
@@ -159,6 +160,7 @@ def test_ones_own_job_is_ones_own_also_over_the_quota(user: User) -> None:
         assert user.client.request(method, path, headers=key).status_code in (200, 204), path
 
 
+@pytest.mark.slow
 def test_reading_again_costs_again(user: User) -> None:
     key = user.key()
     job = user.job(key, 4, prompt="fail")
@@ -169,6 +171,7 @@ def test_reading_again_costs_again(user: User) -> None:
     assert user.read(key, PAGES - 4).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_key_with_a_quota_of_its_own_has_its_own_count(server: str, user: User) -> None:
     root = user.token(*ADMIN)
     keys = [

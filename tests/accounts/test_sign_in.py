@@ -137,6 +137,7 @@ def test_the_login_is_fetched_once_and_by_no_other_site(url: str) -> None:
         assert client.post("/api/auth/oidc/token").status_code == 401
 
 
+@pytest.mark.slow
 def test_passwords_can_be_off_and_accounts_not_made(tmp_path: Path, provider: str) -> None:
     with (
         site(tmp_path, provider, PASSWORD_LOGIN="0", OIDC_CREATE_USERS="0") as url,
@@ -150,6 +151,7 @@ def test_passwords_can_be_off_and_accounts_not_made(tmp_path: Path, provider: st
         assert sign_in(client, "1") == "forbidden"
 
 
+@pytest.mark.slow
 def test_an_issuer_that_is_away_is_said(tmp_path: Path, nowhere: str) -> None:
     with site(tmp_path, nowhere) as url, browser(url) as client:
         answer = client.get("/api/auth/oidc/login")

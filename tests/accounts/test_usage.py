@@ -141,6 +141,7 @@ def test_a_job_grows_with_its_pages(guarded: httpx.Client, login: Login) -> None
     assert event["completion_tokens"] > 0
 
 
+@pytest.mark.slow
 def test_a_site_that_keeps_none_says_so(tmp_path: Path) -> None:
     settings = {"BACKEND": "fake", "AUTH_ENABLED": "1", "SECRET_KEY": SECRET_KEY, "USAGE_DAYS": "0"}
     settings |= {"BOOTSTRAP_USER": ADMIN[0], "BOOTSTRAP_PASS": ADMIN[1]}

@@ -32,6 +32,7 @@ def server(tmp_path: Path) -> Iterator[tuple[int, str]]:
         process.terminate()
 
 
+@pytest.mark.slow
 def test_it_goes_on_while_the_attacker_holds_its_own_lock(server: tuple[int, str]) -> None:
     pid, url = server
     with Watch(pid, url, every=0.05, control=url) as watch:

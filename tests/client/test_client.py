@@ -196,6 +196,7 @@ def test_progress_counts_all_bytes_of_all_files(client: OcrClient, picture: Path
     assert seen[-1] == (total, total)
 
 
+@pytest.mark.slow
 def test_many_uploads_use_few_handles(client: OcrClient, tmp_path: Path) -> None:
     handles = Path("/proc/self/fd")
     before, most = len(list(handles.iterdir())), 0

@@ -61,6 +61,7 @@ def test_its_pages_hold_what_we_read(server: str, scan: Path, where: str) -> Non
     assert "The fake engine was used" in done.stderr
 
 
+@pytest.mark.slow
 def test_programs_that_call_it_as_a_library_name_the_plug_in(server: str, scan: Path) -> None:
     """As paperless-ngx does with PAPERLESS_OCR_USER_ARGS."""
     code = (
@@ -79,6 +80,7 @@ def test_programs_that_call_it_as_a_library_name_the_plug_in(server: str, scan: 
     assert [page[:2] for page in words(scan.with_name("out.pdf"))] == [["21", "20"], ["22", "20"]]
 
 
+@pytest.mark.slow
 def test_a_language_is_passed_on(server: str, scan: Path) -> None:
     assert ocrmypdf(scan, "-l", "deu+fra", "--output-type", "pdf", OCR_URL=server).returncode == 0
     done = ocrmypdf(scan, "-l", "qqq1", "--output-type", "pdf", OCR_URL=server)

@@ -45,6 +45,7 @@ def test_silence_is_a_failure_that_says_why():
         assert "refused" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_server_that_reads_nothing_is_not_taken_for_one_that_reads(tmp_path):
     with running_server(tmp_path, BACKEND="fake") as url:
         done = smoke("--url", url, "--wait", "60")

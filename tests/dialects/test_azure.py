@@ -173,6 +173,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
             yield client
 
 
+@pytest.mark.slow
 def test_azures_own_header_carries_the_key_and_quotas_hold(keyed: httpx.Client) -> None:
     def key(name: str, **fields: Any) -> dict[str, str]:
         answer = keyed.post("/api/auth/keys", json={"name": name, **fields})

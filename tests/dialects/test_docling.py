@@ -191,6 +191,7 @@ def without_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_without_jobs_there_are_no_tasks_and_no_operations(without_jobs: str) -> None:
     with httpx.Client(base_url=without_jobs, trust_env=False, timeout=60) as api:
         assert convert(api, png()).status_code == 200

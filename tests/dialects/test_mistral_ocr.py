@@ -134,6 +134,7 @@ def logged_in(url: str, name: str) -> httpx.Client:
     )
 
 
+@pytest.mark.slow
 def test_a_file_is_its_callers_alone(with_accounts: str) -> None:
     with logged_in(with_accounts, "alice") as alice, logged_in(with_accounts, "mallory") as mallory:
         file = send(alice, pdf(1))
@@ -149,6 +150,7 @@ def test_a_file_is_its_callers_alone(with_accounts: str) -> None:
         assert httpx.get(url, trust_env=False).status_code == 401
 
 
+@pytest.mark.slow
 def test_figures_are_named_in_the_text_and_listed(cpu_api: httpx.Client) -> None:
     data = (ROOT / "samples" / "booklet.pdf").read_bytes()
     found = ask(cpu_api, as_data_url(data), include_image_base64=True, include_blocks=True).json()

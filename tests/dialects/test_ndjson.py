@@ -187,6 +187,7 @@ def test_a_client_that_leaves_a_chat_stops_the_work(held: InProcess) -> None:
     held.wait_until(held.is_idle)
 
 
+@pytest.mark.slow
 def test_twenty_documents_at_once_with_clients_that_dawdle_or_vanish(held: InProcess) -> None:
     pages, rectangles = 6, 5
     document = pdf(pages, rectangles)

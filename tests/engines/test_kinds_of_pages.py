@@ -156,6 +156,7 @@ async def test_a_ruled_form_that_leans_gives_labels_before_values(engine: RapidO
             assert f"{label} {100 + 12 * column + row}" in text.replace("</td> <td> ", "")
 
 
+@pytest.mark.slow
 async def test_a_statement_keeps_all_columns_under_one_heading_line(engine: RapidOcrEngine) -> None:
     heads = ("Date", "Details", "Reference", "Branch", "Out", "In", "Balance")
     places = (80, 220, 560, 800, 960, 1160, 1420)

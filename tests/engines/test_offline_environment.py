@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,22 +67,54 @@ def test_kernels_that_read_plain_numbers_compile(tmp_path: Path, monkeypatch: py
     assert os.environ["TRITON_ALLOW_NON_CONSTEXPR_GLOBALS"] == "1"
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [({}, "/tmp"), ({"TMPDIR": "/short"}, "/short"), ({"TMPDIR": "/deep" * 20}, "/tmp")],
-)
-def test_vllms_sockets_have_short_paths_wherever_temporary_files_lie(
-    given: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+LEAVES_A_SOCKET = """
+import os, signal, socket, sys
+from pathlib import Path
+from airgap.engines.offline_environment import set_offline_environment
+set_offline_environment(Path(sys.argv[1]), plugins=["airgap_ocr"])
+folder = os.environ["VLLM_RPC_BASE_PATH"]
+set_offline_environment(Path(sys.argv[1]), plugins=["airgap_ocr"])
+assert os.environ["VLLM_RPC_BASE_PATH"] == folder
+socket.socket(socket.AF_UNIX).bind(folder + "/01234567-89ab-cdef-0123-456789abcdef")
+print(folder, flush=True)
+if sys.argv[2:]:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def short() -> Iterator[str]:
+    """A folder with a short path, to which everybody may write, as to /tmp."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o1777)
+        yield folder
+
+
+@pytest.mark.parametrize("given", ["", "short", "/deep" * 10])
+def test_vllms_sockets_have_short_paths_and_go_with_their_server(
+    given: str, short: str, tmp_path: Path
 ) -> None:
-    for name in ("TMPDIR", "VLLM_RPC_BASE_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("deep" * 20)))
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    set_offline_environment(tmp_path)
-    assert os.environ["VLLM_RPC_BASE_PATH"] == expected
+    environment = {name: value for name, value in os.environ.items() if name != "VLLM_RPC_BASE_PATH"}
+    environment["TMPDIR"] = given = short if given == "short" else given
+    command = [sys.executable, "-W", "ignore", "-c", LEAVES_A_SOCKET, str(tmp_path)]
+
+    def ran(*more: str) -> Path:
+        child = subprocess.run([*command, *more], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert child.returncode == (-9 if more else 0), child.stderr
+        return Path(child.stdout.strip())
+
+    killed = ran("killed")
+    assert str(killed.parent) == (short if given == short else "/tmp")
+    assert (killed.stat().st_mode & 0o777, len(list(killed.iterdir()))) == (0o700, 2)
+    assert not ran().exists()
+    assert not killed.exists()
+
+
+def test_the_sites_own_place_for_vllms_sockets_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VLLM_RPC_BASE_PATH", "/run/vllm")
-    set_offline_environment(tmp_path)
+    set_offline_environment(tmp_path, plugins=["airgap_ocr"])
     assert os.environ["VLLM_RPC_BASE_PATH"] == "/run/vllm"
 
 

@@ -122,7 +122,9 @@ async def test_line_boxes_hold_the_ink_of_their_lines(table: PageRead) -> None:
         assert line.confidence is not None
 
 
-@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize(
+    "degrees", [90, *(pytest.param(turn, marks=pytest.mark.slow) for turn in (180, 270))]
+)
 async def test_a_turned_page_reads_the_same_with_its_boxes_on_it(
     engine: RapidOcrEngine, chinese: PageRead, degrees: int
 ) -> None:
@@ -139,7 +141,7 @@ async def test_a_turned_page_reads_the_same_with_its_boxes_on_it(
         assert box.boxes[0].rounded() == pytest.approx(corners, abs=12)
 
 
-@pytest.mark.parametrize("degrees", [-10, 10])
+@pytest.mark.parametrize("degrees", [-10, pytest.param(10, marks=pytest.mark.slow)])
 async def test_a_slanted_page_reads_as_a_straight_one(
     engine: RapidOcrEngine, table: PageRead, degrees: float
 ) -> None:
@@ -182,6 +184,7 @@ async def test_max_tokens_cuts_after_about_as_much_text_as_a_model_would_write(
     assert 197 < sum(len(block.text.encode()) for block in page.blocks) <= 200
 
 
+@pytest.mark.slow
 async def test_a_models_limit_of_tokens_does_not_cut_a_full_page(engine: RapidOcrEngine) -> None:
     """What clients set for a model: a page of 4,100 characters is some 1,000 tokens."""
     _, page = await read(engine, sample("english.png", 0.6), ReadOptions(max_tokens=2048))
@@ -287,6 +290,7 @@ async def test_closing_the_engine_ends_pages_that_are_read_and_pages_that_wait()
     assert all(isinstance(result, EngineUnavailable) for result in results)
 
 
+@pytest.mark.slow
 async def test_the_event_loop_stays_free(engine: RapidOcrEngine) -> None:
     turns = 0
 

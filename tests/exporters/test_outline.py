@@ -138,7 +138,7 @@ def test_the_searchable_pdf_has_bookmarks_at_their_places() -> None:
     assert places == [(20, 20), (20, 120), (20, 20), (20, 200)]
 
 
-@pytest.mark.parametrize("turn", [0, 90])
+@pytest.mark.parametrize("turn", [pytest.param(0, marks=pytest.mark.slow), 90])
 def test_a_pdf_keeps_its_own_bookmarks_and_one_without_gets_them_however_it_is_turned(
     tmp_path: Path, turn: int
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_signature_is_taken_off_and_said_to_be(tmp_path: Path) -> None:
         assert "read" in shown[0].get_text()
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_unpacked_does_no_harm() -> None:
     with pymupdf.open() as made:
         made.new_page(width=500, height=700)
@@ -111,6 +112,7 @@ def test_what_a_font_draws_without_saying_which_letters_is_laid_beneath(mapped: 
         assert pdf[0].get_text().count(text) == 1
 
 
+@pytest.mark.slow
 def test_a_box_that_is_taller_than_the_type_doubles_nothing() -> None:
     text = "Certificate of insurance"
     page = page_with(text, 100, 380, 560, 480)

@@ -177,7 +177,9 @@ def test_a_photo_turned_by_its_exif_is_searched_as_it_is_seen() -> None:
         assert_found(pdf, page)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize(
+    "kind", ["PNG", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("WEBP", "BMP"))]
+)
 def test_other_pictures_are_kept_without_loss(kind: str) -> None:
     page = read_page()
     image = photo((WIDTH, HEIGHT))
@@ -232,7 +234,9 @@ def moved_origin(data: bytes, dx: float, dy: float) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("origin", [(0, 0), (300, -200), (-40, 350)])
+@pytest.mark.parametrize(
+    "origin", [(300, -200), *(pytest.param(at, marks=pytest.mark.slow) for at in ((0, 0), (-40, 350)))]
+)
 def test_pages_of_a_pdf_that_are_turned_and_cropped(origin) -> None:
     shapes = [(rotate, cropped) for rotate in (0, 90, 180, 270) for cropped in (False, True)]
     data = moved_origin(make_pdf(shapes), *origin)
@@ -278,6 +282,7 @@ def test_corrected_words_are_found_where_the_page_has_text_of_its_own(tmp_path: 
         assert len(pdf[0].search_for("Total")) == len(pdf[0].search_for("Friday")) == 1
 
 
+@pytest.mark.slow
 def test_corrected_words_keep_their_place_among_the_lines(tmp_path: Path) -> None:
     """A scan: a corrected block stands between two that the engine read, and is copied between them."""
 
@@ -324,6 +329,7 @@ def test_a_damaged_pdf_is_an_error_of_its_own(data: bytes) -> None:
     assert "/" not in caught.value.message
 
 
+@pytest.mark.slow
 def test_hostile_text_and_boxes_do_no_harm() -> None:
     lines = (
         Line("a\x00b\x1b \ufffe) Tj ET", Box(-50, 20, 300, 50)),

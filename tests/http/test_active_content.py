@@ -58,7 +58,9 @@ def job(api: httpx.Client, how: dict[str, str]) -> tuple[bytes, list[str]]:
 Way = Callable[[httpx.Client, dict[str, str]], tuple[bytes, list[str]]]
 
 
-@pytest.mark.parametrize("way", [alone, batch, exported, job])
+@pytest.mark.parametrize(
+    "way", [alone, job, *(pytest.param(way, marks=pytest.mark.slow) for way in (batch, exported))]
+)
 def test_it_is_taken_off_and_said_unless_asked_for(way: Way, api: httpx.Client) -> None:
     data, warnings = way(api, {})
     assert REMOVED.format(WORDS) in warnings
@@ -68,6 +70,7 @@ def test_it_is_taken_off_and_said_unless_asked_for(way: Way, api: httpx.Client) 
     assert holds(data, CANARY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["read", "send"])
 def test_the_command_line_says_it_and_keeps_it(command: str, server: str, tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(SENT)

@@ -30,7 +30,7 @@ def has_a_network_of_its_own() -> bool:
     ("settings", "reached"),
     [
         ({}, False),
-        ({"ALLOW_ANONYMOUS": "1"}, True),
+        pytest.param({"ALLOW_ANONYMOUS": "1"}, True, marks=pytest.mark.slow),
     ],
     ids=["as it comes", "open in words"],
 )

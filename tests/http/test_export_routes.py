@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def read(cpu_server: str) -> dict[str, Any]:
     """A sample as the embedded engine reads it."""
-    with (ROOT / "samples" / "english.png").open("rb") as file, httpx.Client(trust_env=False) as client:
+    with (ROOT / "samples" / "table.png").open("rb") as file, httpx.Client(trust_env=False) as client:
         answer = client.post(
             f"{cpu_server}/pdf/ocr", files={"file": file}, data={"extract_images": "false"}, timeout=120
         )
@@ -47,7 +47,7 @@ def test_an_edited_block_is_in_every_format(cpu_api: httpx.Client, read: dict[st
     docx = zipfile.ZipFile(io.BytesIO(export(cpu_api, edited, "docx").content))
     parts = [name for name in docx.namelist() if name.startswith(("word/document", "word/header"))]
     assert any("Corrected by hand" in docx.read(name).decode() for name in parts)
-    answer = export(cpu_api, edited, "searchable_pdf", "samples/english.png")
+    answer = export(cpu_api, edited, "searchable_pdf", "samples/table.png")
     assert answer.headers["content-type"] == "application/pdf"
     with pymupdf.open(stream=answer.content) as pdf:
         assert "Corrected by hand" in " ".join(pdf[0].get_text().split())
@@ -65,9 +65,9 @@ def test_pages_keep_the_resolution_they_were_read_at(api: httpx.Client) -> None:
 
 
 def test_several_formats_come_as_a_zip(cpu_api: httpx.Client, read: dict[str, Any]) -> None:
-    answer = export(cpu_api, read, "markdown,json,text", "samples/english.png")
+    answer = export(cpu_api, read, "markdown,json,text", "samples/table.png")
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
-    assert {"manifest.json", "english/english.md", "english/english.json"} <= set(names)
+    assert {"manifest.json", "table/table.md", "table/table.json"} <= set(names)
 
 
 def test_what_needs_the_original_says_so(cpu_api: httpx.Client, read: dict[str, Any]) -> None:
@@ -111,7 +111,7 @@ def test_what_is_not_even_json_is_refused(api: httpx.Client) -> None:
 
 def test_a_page_that_the_original_lacks_is_refused(api: httpx.Client) -> None:
     document = {"pages": [{"number": 7, "width": 10, "height": 10}]}
-    answer = export(api, document, "searchable_pdf", "samples/english.png")
+    answer = export(api, document, "searchable_pdf", "samples/table.png")
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "page_out_of_range"
 
@@ -140,7 +140,7 @@ def test_streams_carry_pictures_and_details_when_asked(api: httpx.Client) -> Non
 
 
 def test_streams_are_as_before_when_not_asked(api: httpx.Client) -> None:
-    with (ROOT / "samples" / "english.png").open("rb") as file:
+    with (ROOT / "samples" / "table.png").open("rb") as file:
         answer = api.post("/api/ocr/image", files={"file": file})
     frames = [json.loads(line) for line in answer.text.splitlines()]
     assert {frame["type"] for frame in frames} <= {"start", "delta", "end"}
@@ -155,7 +155,7 @@ def test_clients_keep_their_json(api: httpx.Client) -> None:
 
 
 def test_a_document_of_any_kind_is_streamed_page_by_page(api: httpx.Client) -> None:
-    for sample in ("english.png", "booklet.pdf"):
+    for sample in ("table.png", "booklet.pdf"):
         with (ROOT / "samples" / sample).open("rb") as file:
             answer = api.post("/api/ocr/document", files={"file": file})
         frames = [json.loads(line) for line in answer.text.splitlines()]
@@ -197,7 +197,7 @@ def test_who_reviewed_and_when_is_in_the_json_and_the_manifest(
     assert exported["pages"][0]["reviews"][0] == REVIEWS[0] | {"reviewed_at": "2026-03-04T10:00:00+00:00"}
     again = export(cpu_api, exported, "json").json()
     assert again == exported
-    answer = export(cpu_api, reviewed(read), "markdown,json", "samples/english.png")
+    answer = export(cpu_api, reviewed(read), "markdown,json", "samples/table.png")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         (entry,) = json.loads(archive.read("manifest.json"))["inputs"]
     assert entry["reviewed_by"] == ["Anna", "Boris"]

@@ -63,6 +63,7 @@ def test_from_another_address_nothing_answers_by_default(tmp_path: Path) -> None
         assert httpx.get(url, trust_env=False).json()["warnings"] == []
 
 
+@pytest.mark.slow
 def test_a_site_that_says_so_is_open_and_the_others_are_told(tmp_path: Path) -> None:
     cases: list[tuple[str, dict[str, Any], bool]] = [
         ("words", {"ALLOW_ANONYMOUS": "1", "HOST": ""}, False),
@@ -140,6 +141,7 @@ def test_metrics_are_for_those_inside(tmp_path: Path) -> None:
             assert inside.get(f"{url}/metrics").status_code == 200
 
 
+@pytest.mark.slow
 def test_whoever_is_logged_in_sees_the_metrics_from_anywhere(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"AUTH_ENABLED": "1", "SECRET_KEY": SECRET, "METRICS_CLIENTS": "127.0.0.9"}
     root: dict[str, Any] = {"BOOTSTRAP_USER": "root", "BOOTSTRAP_PASS": "the root's password"}

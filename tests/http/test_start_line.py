@@ -86,6 +86,7 @@ def test_the_log_names_what_does_nothing_and_a_file_holds_the_accounts(tmp_path:
     assert (tmp_path / "data" / "data.db").stat().st_size
 
 
+@pytest.mark.slow
 def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "app.db"
     with sqlite3.connect(file) as connection:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from airgap.accounts.audit import AuditLog
 from tests.jobs.conftest import MakeServer
 from tests.jobs.helpers import pdf, wait_for
@@ -36,6 +38,7 @@ def test_a_job_from_its_files_to_its_erasure(make_server: MakeServer, tmp_path: 
     assert "a name to keep" not in (tmp_path / "data" / "audit" / "audit.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_job_that_is_cancelled_and_outlives_its_time(make_server: MakeServer, tmp_path: Path) -> None:
     server = make_server(AUDIT_LOG="1", RESULT_TTL_HOURS=str(3 / 3600)).start()
     job = server.client.post("/jobs", files={"files": pdf(3)}, data={"prompt": "hang"}).json()["id"]

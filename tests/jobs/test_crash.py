@@ -76,6 +76,7 @@ def test_killed_servers_lose_nothing_and_read_nothing_twice(make_server: MakeSer
     assert server.result(job) == expected
 
 
+@pytest.mark.slow
 def test_two_servers_stop_a_job_share_another_and_one_is_killed(
     make_server: MakeServer, database: str
 ) -> None:

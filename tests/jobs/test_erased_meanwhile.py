@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.jobs.conftest import MakeServer
 from tests.jobs.helpers import picture
 
 
+@pytest.mark.slow
 def test_erasing_at_once_leaves_no_traceback(make_server: MakeServer) -> None:
     server = make_server().start()
 

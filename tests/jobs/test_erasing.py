@@ -69,6 +69,7 @@ def test_nothing_of_a_document_is_left_after_delete(make_server: MakeServer, tmp
     assert_gone(server, data, canary, ended, running)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_document_is_left_past_its_time(make_server: MakeServer, tmp_path: Path) -> None:
     canary = "canary" + secrets.token_hex(8)
     server = make_server(RESULT_TTL_HOURS=str(3 / 3600)).start()
@@ -78,6 +79,7 @@ def test_nothing_of_a_document_is_left_past_its_time(make_server: MakeServer, tm
     assert_gone(server, tmp_path / "data", canary, job)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_postgresql(
     make_server: MakeServer, tmp_path: Path, postgresql: str, database: str
 ) -> None:
@@ -117,6 +119,7 @@ def small_disk() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_a_full_disk_pauses_a_job_until_there_is_room(make_server: MakeServer, small_disk: Path) -> None:
     server = make_server(small_disk, FAKE_SECONDS_PER_PAGE="0.2").start()
     job = server.submit(pdf(40))["id"]

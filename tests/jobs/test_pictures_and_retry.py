@@ -29,6 +29,7 @@ def test_a_page_of_a_job_has_a_picture(jobs_server: Server) -> None:
     assert jobs_server.client.get(f"/jobs/{job['id']}/pages/0.jpg").status_code == 404
 
 
+@pytest.mark.slow
 def test_what_a_cancelled_job_left_is_read_when_it_is_tried_again(make_server: MakeServer) -> None:
     server = make_server(FAKE_SECONDS_PER_PAGE="0.2").start()
     job = server.submit(pdf(30))

@@ -171,6 +171,7 @@ def test_nothing_readable_is_a_failed_job_with_its_reason(jobs_server: Server) -
     assert entry["error"]["code"] == "unsupported_media"
 
 
+@pytest.mark.slow
 def test_bounds_cancel_partial_results_and_small_jobs_past_large_ones(make_server: MakeServer) -> None:
     server = make_server(
         FAKE_SECONDS_PER_PAGE="0.5", MAX_JOBS_PER_CALLER="2", JOB_MAX_UNPACKED_MB="1"

@@ -80,6 +80,7 @@ def test_the_end_is_told_and_signed(make_server: MakeServer, receiver: Receiver)
         receiver.got.get(timeout=3)
 
 
+@pytest.mark.slow
 def test_what_was_not_taken_is_told_after_a_restart(
     make_server: MakeServer, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def wait_for_attempt(data: Path) -> list[Path]:
     raise AssertionError("no attempt was noted")
 
 
+@pytest.mark.slow
 def test_addresses_off_the_list_are_refused_before_anything_is_taken(
     make_server: MakeServer, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_addresses_off_the_list_are_refused_before_anything_is_taken(
     assert not (tmp_path / "data" / "webhooks").exists()
 
 
+@pytest.mark.slow
 def test_without_a_list_nobody_is_told(make_server: MakeServer, receiver: Receiver) -> None:
     answer = submit(make_server().start().client, receiver.url)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "url_refused")

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from airgap.monitoring import logs, metrics, trace
-from tests.conftest import running_server
+from tests.conftest import client_of, running_server
 from tests.dialects.drawing import encoded, pdf, png
 
 NAMES = """http_requests_total http_request_duration_seconds http_in_flight_requests ocr_requests_total
@@ -25,13 +25,10 @@ ocr_queue_depth ocr_loops_total ocr_engine_restarts_total ocr_engine_fallovers_t
 ocr_unread_pages_total ocr_unread_places_total ocr_filled_places_total""".split()  # noqa: SIM905
 
 
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[httpx.Client]:
-    """A client of a server whose counters begin at nothing."""
-    with (
-        running_server(tmp_path, BACKEND="fake") as url,
-        httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
-    ):
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a server that nobody else asks; its counters begin at nothing."""
+    with running_server(tmp_path_factory.mktemp("counted"), BACKEND="fake") as url, client_of(url) as client:
         yield client
 
 
@@ -40,22 +37,22 @@ def samples(client: httpx.Client) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
 
-def test_what_is_promised_is_there(fresh: httpx.Client) -> None:
-    answer = fresh.get("/metrics")
+def test_what_is_promised_is_there(counting: httpx.Client) -> None:
+    answer = counting.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     families = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# HELP")}
     assert set(NAMES) <= families
 
 
-def test_requests_pages_and_tokens_are_counted(fresh: httpx.Client) -> None:
+def test_requests_pages_and_tokens_are_counted(counting: httpx.Client) -> None:
     picture, document = png(), pdf(3)
-    fresh.post("/ocr", json={"image": encoded(picture), "prompt": "read"})
-    fresh.post("/api/ocr/pdf", files={"file": document})
-    fresh.post("/pdf/ocr/simple", files={"file": document}, data={"prompt": "fail"})
-    fresh.post("/ocr/image/simple", files={"file": picture}, data={"prompt": "loop"})
-    fresh.post("/ocr/image/simple", files={"file": picture}, data={"prompt": "loop gundam"})
-    fresh.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "words"}]})
-    counted = samples(fresh)
+    counting.post("/ocr", json={"image": encoded(picture), "prompt": "read"})
+    counting.post("/api/ocr/pdf", files={"file": document})
+    counting.post("/pdf/ocr/simple", files={"file": document}, data={"prompt": "fail"})
+    counting.post("/ocr/image/simple", files={"file": picture}, data={"prompt": "loop"})
+    counting.post("/ocr/image/simple", files={"file": picture}, data={"prompt": "loop gundam"})
+    counting.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "words"}]})
+    counted = samples(counting)
     expected = {
         'ocr_requests_total{kind="image"}': 3,
         'ocr_requests_total{kind="pdf"}': 2,
@@ -86,34 +83,40 @@ ASKED_FOR = {"read": "ok", "truncate": "degraded", "loop": "degraded", "fail": "
 
 
 @pytest.mark.parametrize("way", ["/generate", "chat", "chat streamed"])
-def test_a_page_counts_as_what_became_of_it(way: str, fresh: httpx.Client) -> None:
+def test_a_page_counts_as_what_became_of_it(way: str, counting: httpx.Client) -> None:
+    before = samples(counting)
     for prompt in ASKED_FOR:
         if way == "/generate":
-            fresh.post(way, json={"image": encoded(png()), "prompt": prompt})
+            counting.post(way, json={"image": encoded(png()), "prompt": prompt})
             continue
         url = {"url": f"data:image/png;base64,{encoded(png())}"}
         content = [{"type": "text", "text": prompt}, {"type": "image_url", "image_url": url}]
         body = {"messages": [{"role": "user", "content": content}], "stream": way == "chat streamed"}
-        fresh.post("/v1/chat/completions", json=body)
-    counted = samples(fresh)
+        counting.post("/v1/chat/completions", json=body)
+    counted = samples(counting)
     for status in ("ok", "degraded", "failed"):
         expected = sum(became == status for became in ASKED_FOR.values())
-        assert counted.get(f'ocr_pages_total{{engine="fake",status="{status}"}}', 0) == expected, status
+        name = f'ocr_pages_total{{engine="fake",status="{status}"}}'
+        assert counted.get(name, 0) - before.get(name, 0) == expected, status
 
 
-def test_unknown_paths_do_not_make_the_page_grow(fresh: httpx.Client) -> None:
+def test_unknown_paths_do_not_make_the_page_grow(counting: httpx.Client) -> None:
+    def lines() -> int:
+        return sum(name.startswith("http_requests_total") for name in samples(counting))
+
+    samples(counting)  # what this one counts stands on the next
+    before = lines()
     for n in range(50):
-        fresh.get(f"/nothing/{n}")
-    lines = [name for name in samples(fresh) if name.startswith("http_requests_total")]
-    assert len(lines) <= 3
+        counting.get(f"/nothing/{n}")
+    assert lines() <= before + 1
 
 
-def test_promtool_finds_nothing_wrong(fresh: httpx.Client) -> None:
+def test_promtool_finds_nothing_wrong(counting: httpx.Client) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    fresh.post("/ocr", json={"image": encoded(png())})
-    page = fresh.get("/metrics").text
+    counting.post("/ocr", json={"image": encoded(png())})
+    page = counting.get("/metrics").text
     result = subprocess.run(
         [promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False
     )
@@ -159,24 +162,27 @@ def test_a_line_is_one_object_with_its_request(captured: io.StringIO) -> None:
 
 
 def test_no_text_of_a_document_is_logged(tmp_path: Path) -> None:
-    with running_server(tmp_path, BACKEND="fake", LOG_LEVEL="debug", LOG_FORMAT="json") as url:
+    settings = {"BACKEND": "fake", "LOG_LEVEL": "debug", "LOG_FORMAT": "json"}
+    with running_server(tmp_path, **settings) as url, client_of(url) as client:
         picture = {"file": ("canary-name.png", png())}
         for prompt in ("canary-prompt", "fail", "loop"):
             for route in ("/ocr/image/simple", "/api/ocr/image", "/generate_with_file", "/pdf/ocr"):
-                data = {"prompt": prompt}
-                httpx.post(f"{url}{route}", files=picture, data=data, timeout=60, trust_env=False)
+                client.post(route, files=picture, data={"prompt": prompt})
+        unread = [("files", ("canary one.png", b"")), ("files", ("canary two.png", b"no picture"))]
+        client.post("/batch/ocr", files=unread)
     log = (tmp_path / "server.log").read_text()
     assert "/generate_with_file" in log
+    assert log.count("a file was not read") == 2
     assert "canary" not in log
     assert "20 20 200 60" not in log
 
 
 def test_nobody_forges_a_line_of_the_log(tmp_path: Path) -> None:
     forged = "2026-01-01 00:00:00,000 INFO airgap_ocr: all is well"
-    with running_server(tmp_path, BACKEND="fake") as url:
+    with running_server(tmp_path, BACKEND="fake") as url, client_of(url) as client:
         for end in ("%0a", "%0d", "%0d%0a", "%e2%80%a8", "%c2%85", "%0b", "%0c", "%1b[2J"):
-            httpx.get(f"{url}/x{end}{forged.replace(' ', '%20')}", trust_env=False)
-            httpx.get(f"{url}/jobs/x{end}{forged.replace(' ', '%20')}", trust_env=False)
+            client.get(f"/x{end}{forged.replace(' ', '%20')}")
+            client.get(f"/jobs/x{end}{forged.replace(' ', '%20')}")
     log = (tmp_path / "server.log").read_text()
     assert log.count(forged) == 16
     assert not [line for line in log.splitlines() if line.startswith(forged)]
@@ -194,32 +200,23 @@ def test_the_trace_of_an_error_is_no_line_of_its_own() -> None:
     assert all(line.startswith("    | ") for line in lines[1:])
 
 
-def test_a_batch_does_not_log_the_names_of_its_files(tmp_path: Path) -> None:
-    with running_server(tmp_path, BACKEND="fake") as url:
-        files = [("files", ("canary one.png", b"")), ("files", ("canary two.png", b"no picture"))]
-        httpx.post(f"{url}/batch/ocr", files=files, trust_env=False)
-    log = (tmp_path / "server.log").read_text()
-    assert log.count("a file was not read") == 2
-    assert "canary" not in log
-
-
 OTHERS_PATHS = ("/jobs/{}/", "/ui/{}", "/{}", "/jobs/{}", "/docs/{}/", "/ocr/{}/", "/static-offline-docs/{}")
 
 
-def test_no_client_makes_the_metrics_grow(fresh: httpx.Client) -> None:
+def test_no_client_makes_the_metrics_grow(counting: httpx.Client) -> None:
     """Neither a path nor a method of its own becomes a label."""
 
     def ask(name: str) -> None:
         for path in OTHERS_PATHS:
-            fresh.get(path.format(name), follow_redirects=False)
-        fresh.request(f"BREW{name.upper()}", "/healthz")
+            counting.get(path.format(name), follow_redirects=False)
+        counting.request(f"BREW{name.upper()}", "/healthz")
 
     ask("warm")
-    samples(fresh)
-    before = set(samples(fresh))
+    samples(counting)
+    before = set(samples(counting))
     for number in range(5):
         ask(f"mine{number}")
-    after = samples(fresh)
+    after = samples(counting)
     assert set(after) == before
     assert not [name for name in after if "mine" in name or "BREW" in name]
     assert any('handler="/jobs/{job_id}"' in name for name in after)

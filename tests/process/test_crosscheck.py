@@ -118,6 +118,7 @@ def pages_of_numbers() -> list[list[str]]:
     ]
 
 
+@pytest.mark.slow
 async def test_of_a_hundred_altered_digits_nine_in_ten_are_found(
     record_property: Callable[[str, object], None],
 ) -> None:

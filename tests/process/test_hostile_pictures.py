@@ -99,6 +99,7 @@ def test_a_picture_that_eats_memory_costs_itself_alone() -> None:
         assert good.image(1).size == (40, 40)
 
 
+@pytest.mark.slow
 def test_the_largest_picture_allowed_fits_the_default_bounds() -> None:
     with opened(png((10_000, 10_000), "RGB")) as source:
         image = source.image(1)

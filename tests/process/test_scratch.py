@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from process.scratch import Scratch, remove_orphans
 
@@ -28,6 +31,17 @@ def test_the_living_keep_theirs(tmp_path: Path) -> None:
     assert (mine.path / "file").exists()
     mine.close()
     other.close()
+
+
+def test_where_everybody_may_write_only_its_users_own_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "server-a").mkdir()
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    tmp_path.chmod(0o1777)
+    assert remove_orphans(tmp_path) == []
+    tmp_path.chmod(0o755)  # a folder of the server's own, where a file server may name another owner
+    assert remove_orphans(tmp_path) == [tmp_path / "server-a"]
 
 
 def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT, running_server
 
 SMOKE = ROOT / "deploy" / "smoke" / "smoke.py"
@@ -19,6 +21,7 @@ def _printed(code: str) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_reading_leaves_no_identity_and_no_events_to_send(tmp_path, monkeypatch):
     # A reporter begins with an identity of the machine under the user's home.
     home = tmp_path / "home"

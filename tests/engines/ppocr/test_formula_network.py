@@ -200,6 +200,7 @@ async def test_an_equation_is_a_formula_with_a_model_and_a_picture_without(tmp_p
     assert not with_model.warnings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "certainty"), [(["E", "m"], 20), (tiny_formula_model.ANSWER, 0.1)])
 async def test_an_answer_that_is_not_sure_keeps_the_picture_and_says_so(
     answer: list[str], certainty: float, tmp_path: Path
