@@ -75,7 +75,7 @@ attacks: $(VENV)/.dev ## the attacks of tests/attacks twice over on one server i
 
 test-vllm: ## the engines that need torch, on tiny checkpoints, in an environment of their own (3 GB)
 	tests/vllm/setup_env.sh .venv-vllm
-	.venv-vllm/bin/python -m pytest -q $(LAST_FAILED) tests/vllm tests/transformers
+	.venv-vllm/bin/python -m pytest -q $(or $(LAST_FAILED),-n 2 --dist loadfile) tests/vllm tests/transformers
 
 test-clients: $(VENV)/.serve ## other people's clients, unmodified, against a server, in an environment of their own (2 GB)
 	tests/clients/setup_env.sh .venv-clients

@@ -29,7 +29,7 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
         server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def jobs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for tests that leave it as they found it."""
     folder = tmp_path_factory.mktemp("jobs")

