@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 DATA   ?= samples/eval
 # Servers and commands are started by the hundred: what Python makes of a module is kept, whatever the caller set.
 unexport PYTHONDONTWRITEBYTECODE
+# Tests wait for servers a third of the time: on two cores three processes keep both busy.
+TEST_WORKERS ?= 3
 # AGAIN=1 runs what failed the last time.
 LAST_FAILED := $(if $(AGAIN),--lf)
 
@@ -45,10 +47,10 @@ test-web: web/node_modules/.package-lock.json ## the page's unit tests
 	cd web && npm test --silent
 
 test: $(VENV)/.dev ## set up and run the tests
-	$(BIN)/python -m pytest -q $(or $(LAST_FAILED),-n 2 --dist loadfile)
+	$(BIN)/python -m pytest -q $(or $(LAST_FAILED),-n $(TEST_WORKERS) --dist loadfile)
 
 test-slow: $(VENV)/.dev ## the tests that take many seconds or much memory each
-	$(BIN)/python -m pytest -q -m slow $(or $(LAST_FAILED),-n 2 --dist loadfile)
+	$(BIN)/python -m pytest -q -m slow $(or $(LAST_FAILED),-n $(TEST_WORKERS) --dist loadfile)
 
 $(VENV)/.browser: requirements-browser.txt $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
@@ -136,7 +138,7 @@ mutants: $(VENV)/.dev ## small changes made on purpose: which do the tests notic
 coverage: $(VENV)/.dev ## the share of lines that the tests run, servers and commands among them
 	@mkdir -p build/coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -m "not browser and not image and not clients and not faults"
+	$(BIN)/coverage run -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not browser and not image and not clients and not faults"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --sort=cover
 

@@ -80,7 +80,8 @@ def test_a_batch_outlives_the_remote_server(tmp_path: Path) -> None:
 def assert_read_by_both(inputs: list[dict[str, Any]], texts: dict[str, str]) -> None:
     """No page is lost, each engine read some, and what the second read says so."""
     assert len(inputs) == FILES
-    assert all(entry["ledger"] == {"expected": 1, "ok": 1, "degraded": 0, "failed": 0} for entry in inputs)
+    whole = {"expected": 1, "ok": 1, "degraded": 0, "failed": 0}
+    assert not [entry for entry in inputs if entry["ledger"] != whole]
     by_engine = {name: [e for e in inputs if e["engine"] == name] for name in ("openai", "rapidocr")}
     assert len(by_engine["openai"]) >= 3
     assert len(by_engine["rapidocr"]) >= 1

@@ -70,6 +70,7 @@ def test_every_file_of_the_packages_is_in_it(wheel: Path) -> None:
                 assert name in held or name.startswith("airgap/http/page/"), name
 
 
+@pytest.mark.slow
 def test_a_server_installed_from_it_shows_the_page(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]

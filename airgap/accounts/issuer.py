@@ -27,6 +27,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from airgap.core.errors import ConfigurationError, IssuerUnavailable, SignInFailed
+from airgap.http.addresses import trusted
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,7 @@ class Issuer:
         self._client_secret = client_secret
         self._scopes = scopes
         try:
-            self._verify: ssl.SSLContext | bool = (
-                ssl.create_default_context(cafile=ca_file) if ca_file else True
-            )
+            self._verify = ssl.create_default_context(cafile=ca_file) if ca_file else trusted()
         except OSError as error:
             raise ConfigurationError(f"OIDC_CA_FILE cannot be used: {error.strerror or error}.") from error
         self._metadata: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 import httpx
 
 from airgap.core.errors import EmptyFile, UploadTooLarge, UrlFetchFailed, UrlRefused
-from airgap.http.addresses import Gate, Pinned, Resolve, look_up
+from airgap.http.addresses import Gate, Pinned, Resolve, look_up, trusted
 from config import Settings
 
 MAX_REDIRECTS = 3
@@ -59,7 +59,9 @@ class Fetcher:
         """The content, or where a redirect points to."""
         headers = {**pinned.headers, "Accept-Encoding": "identity"}
         async with (
-            httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=self._seconds) as client,
+            httpx.AsyncClient(
+                trust_env=False, follow_redirects=False, timeout=self._seconds, verify=trusted()
+            ) as client,
             client.stream("GET", pinned.url, headers=headers, extensions=pinned.extensions) as response,
         ):
             if response.status_code in _REDIRECTS:

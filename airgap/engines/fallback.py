@@ -133,10 +133,15 @@ class FallbackEngine:
         warnings: list[str] = []
         last: AirgapError = EngineUnavailable("No engine can read now.")
         passed = ""  # the engine that failed before
-        for member in self._members:
+        turns = list(self._members)
+        for place, member in enumerate(turns):
             name = member.engine.name
+            if place >= len(self._members):
+                await member.settled()
             usable, why = member.usable()
             if not usable:
+                if member.is_starting and place < len(self._members):
+                    turns.append(member)  # waited for where no other can read
                 warnings.append(f"The engine {name} is not available ({why}).")
                 passed = passed or name
                 continue

@@ -23,6 +23,7 @@ class Member:
     started: bool = False
     problem: str = "it is not started"
     failure: AirgapError | None = None
+    _under_way: asyncio.Event | None = None
 
     def usable(self) -> tuple[bool, str]:
         """Whether it can read now, and why not."""
@@ -32,6 +33,7 @@ class Member:
 
     async def start(self) -> bool:
         """Whether it is there now; never raises what the engine raises."""
+        self._under_way = under_way = asyncio.Event()
         try:
             await self.engine.start()
         except AirgapError as error:
@@ -42,7 +44,19 @@ class Member:
             log.exception("engine %s did not start", self.label)
         else:
             self.started = True
+        finally:
+            self._under_way = None
+            under_way.set()
         return self.started
+
+    @property
+    def is_starting(self) -> bool:
+        return self._under_way is not None
+
+    async def settled(self) -> None:
+        """Return once the start that is under way, if one is, has come to something."""
+        if self._under_way is not None:
+            await self._under_way.wait()
 
     async def keep_starting(self, pause: float) -> None:
         """Start it, again and again with `pause` seconds between, until it is there."""

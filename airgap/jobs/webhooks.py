@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 
 from airgap.core.errors import AirgapError, NotFound, UrlRefused
-from airgap.http.addresses import Gate, Resolve, look_up
+from airgap.http.addresses import Gate, Resolve, look_up, trusted
 from airgap.jobs.description import describe
 from airgap.jobs.service import Jobs
 from airgap.jobs.tables import Job
@@ -124,7 +124,10 @@ class Webhooks:
         try:
             pinned = await self._gate.pinned(self._gate.checked(waiting.url))
             headers = {**pinned.headers, "Content-Type": "application/json", **self._signed(job.id, body)}
-            async with asyncio.timeout(ANSWER_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                httpx.AsyncClient(trust_env=False, verify=trusted()) as client,
+            ):
                 request = client.build_request(
                     "POST", pinned.url, content=body, headers=headers, extensions=pinned.extensions
                 )

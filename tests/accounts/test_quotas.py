@@ -132,6 +132,7 @@ def test_the_keys_of_a_user_share_its_pages(user: User) -> None:
     assert user.read(user.login).status_code == 200, "a person's login has no quota"
 
 
+@pytest.mark.slow
 def test_a_job_of_more_pages_than_are_left_is_not_begun(user: User) -> None:
     key = user.key()
     job = user.ended(key, user.job(key, PAGES + 1))

@@ -287,6 +287,7 @@ def test_wrong_usage_ends_before_anything_is_read(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_send_leaves_the_same_folders_as_read(server: str, tmp_path: Path, bad: Path) -> None:
     files = (SAMPLES / "table.png", SAMPLES / "booklet.pdf", bad)
     options = ("--format", "md,json,layout_pdf", "--page-to", "1")

@@ -60,6 +60,7 @@ def test_html(api: httpx.Client) -> None:
     assert sent(api, png(), output_format="html").json()["output"].startswith("<!DOCTYPE html>")
 
 
+@pytest.mark.slow
 def test_figures_come_along_under_the_names_that_the_markdown_gives_them(cpu_api: httpx.Client) -> None:
     data = (ROOT / "samples" / "table.png").read_bytes()
     found = sent(cpu_api, data).json()

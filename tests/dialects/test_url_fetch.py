@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import pytest
 
 from airgap.core.errors import AirgapError, EmptyFile, UploadTooLarge, UrlFetchFailed, UrlRefused
 from airgap.dialects.url_fetch import Fetcher
-from airgap.http.addresses import AllowList
+from airgap.http.addresses import AllowList, trusted
 from config import load_settings
 from tests.conftest import running_server
 from tests.dialects.drawing import TEXTS, pdf, png
@@ -160,6 +161,25 @@ async def test_a_listed_host_is_fetched_by_its_name_at_the_checked_address(
     assert data == png()
     assert attacker.hits == [("/a.png?x=1", f"files.test:{attacker.port}")]
     assert resolver.asked == ["files.test"], "the name is looked up once"
+
+
+async def test_the_list_of_authorities_is_read_once(
+    fetcher: Make, attacker: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    load = ssl.create_default_context
+
+    def noted(**how: Any) -> ssl.SSLContext:
+        read.append(how)
+        return load(**how)
+
+    monkeypatch.setattr(ssl, "create_default_context", noted)
+    trusted.cache_clear()
+    for _ in range(2):
+        assert await fetcher().fetch(f"http://files.test:{attacker.port}/a.png") == png()
+    assert len(read) == 1
+    assert trusted().verify_mode is ssl.CERT_REQUIRED
+    assert trusted().check_hostname
 
 
 async def test_a_name_that_changes_its_address_is_checked_each_time(

@@ -39,6 +39,7 @@ class Scripted:
     failure: Exception | None = None
     begins: bool = False
     starts: list[Exception | None] = field(default_factory=list)
+    gate: asyncio.Event | None = None
     well: bool = True
     capabilities: Capabilities = field(default_factory=Capabilities)
     max_concurrency: int = 2
@@ -56,6 +57,8 @@ class Scripted:
         return self.well, "ready" if self.well else "unwell"
 
     async def start(self) -> None:
+        if self.gate:
+            await self.gate.wait()
         if self.starts and (error := self.starts.pop(0)):
             raise error
 
@@ -146,6 +149,34 @@ async def test_one_that_did_not_start_is_started_again_beside() -> None:
             while engine.name != "one":
                 await asyncio.sleep(0.01)
         assert (await read(engine)).raw == "one"
+
+
+async def test_a_page_that_nobody_else_can_read_waits_for_a_start_under_way() -> None:
+    one, two = Scripted("one"), Scripted("two", gate=asyncio.Event())
+    async with started(one, two) as engine:
+        assert (await read(engine)).raw == "one"
+        one.failure = EngineFailed("It is gone.")
+        waiting = asyncio.create_task(read(engine))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (one.reads, waiting.done()) == (2, False)
+        assert two.gate is not None
+        two.gate.set()
+        end = await waiting
+        assert (end.raw, two.reads) == ("two", 1)
+        assert "The engine one could not read this page (It is gone.)." in end.warnings
+
+
+async def test_a_start_that_comes_to_nothing_is_waited_for_once() -> None:
+    two = Scripted("two", gate=asyncio.Event(), starts=[EngineUnavailable("No GPU.")] * 99)
+    async with started(Scripted("one", failure=EngineFailed("It is gone.")), two) as engine:
+        waiting = asyncio.create_task(read(engine))
+        await asyncio.sleep(0)
+        assert two.gate is not None
+        two.gate.set()
+        with pytest.raises(EngineFailed, match="It is gone"):
+            await waiting
+        assert two.reads == 0
 
 
 async def test_none_that_starts_stops_the_start_with_every_reason() -> None:

@@ -249,6 +249,7 @@ async def test_our_own_server_gives_its_capabilities(server: str) -> None:
         assert (await read(engine, None, prompt="only words")).raw == "only words"
 
 
+@pytest.mark.slow
 async def test_our_own_cpu_server_reads(cpu_server: str) -> None:
     from tests.engines.test_contract import page
 

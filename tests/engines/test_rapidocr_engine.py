@@ -193,6 +193,7 @@ async def test_a_models_limit_of_tokens_does_not_cut_a_full_page(engine: RapidOc
     assert page.usage.completion_tokens < 2048
 
 
+@pytest.mark.slow
 async def test_without_tesseract_a_russian_page_is_degraded_and_says_why(tmp_path: Path) -> None:
     engine = RapidOcrEngine(tessdata_dir=str(tmp_path))
     await engine.start()

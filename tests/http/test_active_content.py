@@ -59,7 +59,7 @@ Way = Callable[[httpx.Client, dict[str, str]], tuple[bytes, list[str]]]
 
 
 @pytest.mark.parametrize(
-    "way", [alone, job, *(pytest.param(way, marks=pytest.mark.slow) for way in (batch, exported))]
+    "way", [alone, *(pytest.param(way, marks=pytest.mark.slow) for way in (batch, exported, job))]
 )
 def test_it_is_taken_off_and_said_unless_asked_for(way: Way, api: httpx.Client) -> None:
     data, warnings = way(api, {})

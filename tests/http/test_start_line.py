@@ -64,6 +64,7 @@ def test_a_service_whose_model_is_not_there_says_so(monkeypatch: pytest.MonkeyPa
         settings_of(["--ocr-service", "deepseek"])
 
 
+@pytest.mark.slow
 def test_the_log_names_what_does_nothing_and_a_file_holds_the_accounts(tmp_path: Path) -> None:
     settings = {
         "BACKEND": "fake",
