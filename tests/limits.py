@@ -14,7 +14,7 @@ from airgap.accounts import limits as rates
 from airgap.accounts import login_audit, service, weak_passwords
 from airgap.core import errors
 from airgap.core.errors import AirgapError
-from airgap.dialects import openai_request
+from airgap.dialects import openai_request, page_lists, url_fetch
 from airgap.http import bodies, json_bodies, protocol, room
 from airgap.jobs import reading, unpack
 from config import Settings
@@ -67,6 +67,15 @@ LIMITS = (
     Limit("JSON beside its texts of more than 4 KiB", "The same.",
           "tests/http/test_json_bodies.py::test_beside_its_long_texts_a_body_is_so_large_and_no_larger",
           errors.TooLarge, json_bodies.JSON_REST_BYTES, "bytes"),
+    Limit("A name or a choice in JSON", "The request is refused.",
+          "tests/http/test_json_bodies.py::test_a_word_of_any_length_gets_a_short_answer",
+          errors.InvalidOption, json_bodies.WORD_CHARS, "characters"),
+    Limit("Pages that one list names", "The same, before the list is made.",
+          "tests/dialects/test_page_lists.py::test_a_list_is_refused_before_it_is_made",
+          errors.InvalidOption, page_lists.MOST_PAGES, "pages"),
+    Limit("A URL that is fetched", "The same; fetching is off by default.",
+          "tests/dialects/test_url_fetch.py::test_a_url_may_be_so_long_and_no_longer",
+          errors.UrlRefused, url_fetch.MAX_URL_CHARS, "characters"),
     Limit("Text of a chat's message", "The request is refused.",
           "tests/dialects/test_openai_api.py::test_a_text_may_be_so_long_and_no_longer",
           errors.TooLarge, openai_request.PROMPT_CHARS, "characters"),

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from airgap.core.errors import AirgapError, EmptyFile, UploadTooLarge, UrlFetchFailed, UrlRefused
-from airgap.dialects.url_fetch import Fetcher
+from airgap.dialects.url_fetch import MAX_URL_CHARS, Fetcher
 from airgap.http.addresses import AllowList, trusted
 from config import load_settings
 from tests.conftest import running_server
@@ -161,6 +161,15 @@ async def test_a_listed_host_is_fetched_by_its_name_at_the_checked_address(
     assert data == png()
     assert attacker.hits == [("/a.png?x=1", f"files.test:{attacker.port}")]
     assert resolver.asked == ["files.test"], "the name is looked up once"
+
+
+async def test_a_url_may_be_so_long_and_no_longer(fetcher: Make, attacker: Listener) -> None:
+    url = f"http://files.test:{attacker.port}/a.png?x="
+    assert await fetcher().fetch(url + "x" * (MAX_URL_CHARS - len(url))) == png()
+    attacker.hits.clear()
+    with pytest.raises(UrlRefused, match="longer"):
+        await fetcher().fetch(url + "x" * (MAX_URL_CHARS - len(url) + 1))
+    assert not attacker.hits
 
 
 async def test_the_list_of_authorities_is_read_once(
