@@ -14,8 +14,8 @@ from airgap.accounts import limits as rates
 from airgap.accounts import login_audit, service, weak_passwords
 from airgap.core import errors
 from airgap.core.errors import AirgapError
-from airgap.dialects import openai_request, page_lists, url_fetch
-from airgap.http import bodies, json_bodies, protocol, room
+from airgap.dialects import openai_request, page_lists
+from airgap.http import addresses, bodies, json_bodies, protocol, room
 from airgap.jobs import reading, unpack
 from config import Settings
 from process import decode, picture_source
@@ -75,7 +75,7 @@ LIMITS = (
           errors.InvalidOption, page_lists.MOST_PAGES, "pages"),
     Limit("A URL that is fetched", "The same; fetching is off by default.",
           "tests/dialects/test_url_fetch.py::test_a_url_may_be_so_long_and_no_longer",
-          errors.UrlRefused, url_fetch.MAX_URL_CHARS, "characters"),
+          errors.UrlRefused, addresses.MAX_URL_CHARS, "characters"),
     Limit("Text of a chat's message", "The request is refused.",
           "tests/dialects/test_openai_api.py::test_a_text_may_be_so_long_and_no_longer",
           errors.TooLarge, openai_request.PROMPT_CHARS, "characters"),

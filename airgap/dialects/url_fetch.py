@@ -16,7 +16,6 @@ from airgap.http.addresses import Gate, Pinned, Resolve, look_up, trusted
 from config import Settings
 
 MAX_REDIRECTS = 3
-MAX_URL_CHARS = 8192
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -35,10 +34,6 @@ class Fetcher:
         """The bytes behind `url`. Raises `UrlRefused`, `UrlFetchFailed`, `UploadTooLarge`, `EmptyFile`."""
         if not self._enabled:
             raise UrlRefused("This server does not fetch URLs (ALLOW_URL_FETCH=0).")
-        if len(url) > MAX_URL_CHARS:
-            raise UrlRefused(
-                f"The URL is longer than {MAX_URL_CHARS} characters.", "Send a shorter one, or the file."
-            )
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._follow(url)
