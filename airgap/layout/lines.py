@@ -21,12 +21,14 @@ WIDE_FROM = 0x2E80
 class Reading:
     """The characters of one line and their mean probability, 0..1; both empty where nothing was read.
 
-    `plain`: the same without the accents that are doubtful, where there are any.
+    `plain`: the same without the accents that are doubtful, where there are any. `silent`: stretches in
+    which no letter was read, as shares of the strip's width, 0..1.
     """
 
     text: str
     confidence: float
     plain: str | None = None
+    silent: tuple[tuple[float, float], ...] = ()
 
 
 def done(reading: Reading) -> Future[Reading]:
@@ -34,6 +36,14 @@ def done(reading: Reading) -> Future[Reading]:
     future: Future[Reading] = Future()
     future.set_result(reading)
     return future
+
+
+def joined(readings: Sequence[Reading]) -> Reading:
+    """What several pieces of a line say, one after the other."""
+    said = [reading for reading in readings if reading.text]
+    length = sum(len(reading.text) for reading in said)
+    sureness = sum(reading.confidence * len(reading.text) for reading in said)
+    return Reading(" ".join(reading.text for reading in said), sureness / length if length else 0.0)
 
 
 class TextLine:

@@ -25,3 +25,9 @@ def is_upended(quad: NDArray[Any]) -> bool:
     """Whether a line runs down the page rather than across it."""
     width, height = quad_size(quad)
     return height >= 1.5 * width
+
+
+def along(quad: NDArray[Any], shares: NDArray[Any]) -> NDArray[Any]:
+    """The part of a quadrilateral between two shares, 0..1, of its upper and lower edge."""
+    upper, lower = (quad[a] + shares[:, None] * (quad[b] - quad[a]) for a, b in ((0, 1), (3, 2)))
+    return np.array([upper[0], upper[1], lower[1], lower[0]])

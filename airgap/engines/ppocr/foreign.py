@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 
-from airgap.engines.ppocr.networks import STRIP_HEIGHT
 from airgap.engines.ppocr.scripts import (
     MIN_CONFIDENCE,
     TESSERACT_STRIP_HEIGHT,
     Script,
     Tesseract,
     is_foreign,
+    silent_parts,
 )
+from airgap.engines.ppocr.strips import STRIP_HEIGHT
 from airgap.layout.lines import Reading, TextLine, done, visual_length
 from airgap.layout.quads import Picture
 
@@ -65,14 +66,18 @@ class ForeignLines:
         self._kept: set[int] = set()
         self._given_up: Counter[str] = Counter()
         self.unreadable: list[TextLine] = []
+        self.silent: list[tuple[TextLine, float, float]] = []
 
     @property
     def warnings(self) -> list[str]:
         """Why lines were left out, and how many."""
-        return [
+        said = [
             f"{count} line{'s' if count > 1 else ''} left out as unreadable: {reason}"
             for reason, count in self._given_up.items()
         ]
+        count = len({line.index for line, _, _ in self.silent})
+        lines = "1 line" if count == 1 else f"{count} lines"
+        return [*said, f"Within {lines} something that looks like letters was not read."] if count else said
 
     def settle(self, line: TextLine, reading: Reading, region: Sequence[TextLine]) -> Reading | None:
         """The last word on a line of a region, or None where PP-OCR's reading stands."""
@@ -80,7 +85,7 @@ class ForeignLines:
             if reading.confidence < DOUBTED and line.index not in self._asked:
                 self._ask_after_script(region)
             if not self._is_foreign(line, reading):
-                return None
+                return self._settle_parts(line, reading) if reading.silent else None
             self._resolve(region)
         if line.index in self._kept:
             return None
@@ -89,6 +94,31 @@ class ForeignLines:
             return result
         self._give_up([line], "Tesseract is not sure of what it reads there.")
         return UNREAD
+
+    def _settle_parts(self, line: TextLine, reading: Reading) -> Reading | None:
+        """Tesseract's reading of a line whose silent parts are in a script it knows; else these are noted."""
+        strip = self._strip(line.index, STRIP_HEIGHT)
+        parts = silent_parts(strip, reading)
+        read = (
+            self._read_parts(line, reading, strip, parts) if parts and self._tesseract is not None else None
+        )
+        if read is None:
+            self.silent += [(line, start, stop) for start, stop in parts]
+        return read
+
+    def _read_parts(
+        self, line: TextLine, reading: Reading, strip: Picture, parts: Sequence[tuple[float, float]]
+    ) -> Reading | None:
+        tesseract, width = self._tesseract, strip.shape[1]
+        assert tesseract is not None
+        cut = [strip[:, round(start * width) : round(stop * width)] for start, stop in parts]
+        script = tesseract.detect_script(cut)
+        language = tesseract.choose(script, self._hint) if script is not None else None
+        if language is None:
+            return None
+        read = self._read_later(line, language, reading).result()
+        is_more = visual_length(read.text) > visual_length(reading.text)
+        return read if read.confidence >= MIN_CONFIDENCE and is_more else None
 
     def _ask_after_script(self, region: Sequence[TextLine]) -> None:
         """Take the lines of a region of which PP-OCR is unsure for foreign, if Tesseract says they are."""

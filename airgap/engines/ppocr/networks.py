@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from airgap.core.errors import EngineUnavailable
 from airgap.engines.ppocr.alphabet import bare, is_doubtful
+from airgap.engines.ppocr.strips import STRIP_HEIGHT
 from airgap.layout.lines import Reading
-from airgap.layout.quads import Picture, Quads, is_upended, quad_size
+from airgap.layout.quads import Picture, Quads
 
 T = TypeVar("T")
 
@@ -29,9 +30,8 @@ DETECTOR_FILE = "PP-OCRv6_det_small.onnx"
 RECOGNIZER_FILE = "PP-OCRv6_rec_small.onnx"
 MODEL_NAME = "PP-OCRv6-small"
 
-STRIP_HEIGHT = 48
-MAX_STRIP_WIDTH = 3200
-"""A line longer than this at strip height is squeezed; bounds the memory of one recognition."""
+SILENT = 1.5
+"""Strip heights without a letter from which a stretch of a line is told apart: a wide character has one."""
 
 
 def model_directory() -> Path:
@@ -277,48 +277,6 @@ def _clockwise(corners: NDArray[Any]) -> NDArray[Any]:
     return np.stack([top_left, top_right, bottom_right, bottom_left])
 
 
-def cut_strip(picture: Picture, quad: NDArray[Any], height: int = STRIP_HEIGHT) -> Picture:
-    """A line of text, straightened to `height` pixels; a line that runs down is turned to the left."""
-    import cv2
-
-    if is_upended(quad):
-        quad = quad[[1, 2, 3, 0]]
-    wide, high = quad_size(quad)
-    width = min(MAX_STRIP_WIDTH, max(height // 3, round(height * wide / max(high, 1.0))))
-    source, corners = _shrunk(picture, quad, high / height)
-    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    transform = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
-    strip: Picture = cv2.warpPerspective(
-        source, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    return strip
-
-
-def narrowed(strip: Picture, factor: float) -> Picture:
-    """The strip at its height and `factor` times its width."""
-    import cv2
-
-    width = max(1, round(strip.shape[1] * factor))
-    return cv2.resize(strip, (width, strip.shape[0]), interpolation=cv2.INTER_AREA)
-
-
-def _shrunk(picture: Picture, quad: NDArray[Any], factor: float) -> tuple[Picture, NDArray[Any]]:
-    """The part around a quad, halved with an area filter until it is less than twice too large."""
-    import cv2
-
-    halvings = 0
-    while factor > 2 ** (halvings + 1):
-        halvings += 1
-    x0, y0 = np.clip(np.floor(quad.min(axis=0)).astype(int), 0, None)
-    x1, y1 = np.ceil(quad.max(axis=0)).astype(int) + 1
-    part = picture[y0:y1, x0:x1]
-    if not halvings or part.size == 0:
-        return picture, quad
-    scale = 0.5**halvings
-    size = tuple(max(1, round(side * scale)) for side in (part.shape[1], part.shape[0]))
-    return cv2.resize(part, size, interpolation=cv2.INTER_AREA), (quad - (x0, y0)) * scale
-
-
 class TextRecognizer:
     """SVTR-style line recognizer with a CTC head; reads one strip at a time, from any thread."""
 
@@ -334,6 +292,7 @@ class TextRecognizer:
         index = {character: number for number, character in enumerate(characters, 1)}
         # Where an accented letter's own number stands, that of its bare one; 0 for all others.
         self._bare = np.array([0, *(index.get(bare(c) or "", 0) for c in characters), 0])
+        self._is_letter = np.array([False, *(c.isalnum() for c in characters), False])
 
     def read(self, strip: Picture) -> Reading:
         """The text of one strip of `STRIP_HEIGHT` pixels."""
@@ -344,17 +303,21 @@ class TextRecognizer:
         padded[0, :, :, :width] = strip.transpose(2, 0, 1)
         padded[0, :, :, :width] -= 127.5
         padded /= 127.5
-        return self._network.run(padded, self._decode)
+        return self._network.run(padded, lambda steps: self._decode(steps, padded.shape[3], width))
 
-    def _decode(self, steps: NDArray[Any]) -> Reading:
-        """Greedy CTC over the probabilities, shape (steps, characters), of which the first is the blank."""
+    def _decode(self, steps: NDArray[Any], padded: int, width: int) -> Reading:
+        """Greedy CTC over the probabilities, shape (steps, characters), of which the first is the blank.
+
+        The steps are those of a strip `width` pixels wide, padded to `padded`.
+        """
         best = steps.argmax(axis=1)
         kept = (best != 0) & np.r_[True, best[1:] != best[:-1]]
         if not kept.any():
             return Reading("", 0.0)
         read, probabilities = best[kept], steps[kept, best[kept]]
         text = "".join(self._characters[read]).strip()
-        return Reading(text, float(probabilities.mean()), self._plain(steps[kept], read, text))
+        silent = _silent((np.flatnonzero(kept)[self._is_letter[read]] + 0.5) * padded / len(steps), width)
+        return Reading(text, float(probabilities.mean()), self._plain(steps[kept], read, text), silent)
 
     def _plain(self, steps: NDArray[Any], read: NDArray[Any], text: str) -> str | None:
         """The text without its doubtful accents, if it has any."""
@@ -365,6 +328,13 @@ class TextRecognizer:
                 plain[place] = letter
         found = "".join(self._characters[plain]).strip()
         return found if found != text else None
+
+
+def _silent(letters: NDArray[Any], width: int) -> tuple[tuple[float, float], ...]:
+    """The stretches of a strip `width` pixels wide that hold none of its letters, given by their x."""
+    edges = np.r_[0.0, np.minimum(letters, width), width]
+    wide = np.flatnonzero(np.diff(edges) > SILENT * STRIP_HEIGHT)
+    return tuple((float(edges[at] / width), float(edges[at + 1] / width)) for at in wide)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airgap.engines.ppocr.networks import cut_strip
+from airgap.engines.ppocr.strips import cut_strip
 from airgap.layout.lines import Reading, visual_length
 from airgap.layout.quads import Picture, Quads, is_upended, quad_size
 

@@ -113,6 +113,15 @@ def is_foreign(strip: Picture, reading: Reading) -> bool:
     return letters >= MIN_LETTERS and read < FOREIGN_DENSITY * letters
 
 
+def silent_parts(strip: Picture, reading: Reading) -> list[tuple[float, float]]:
+    """The stretches of a line with ink like letters in which no letter was read, as shares of its width."""
+    width = strip.shape[1]
+    spans = [
+        (start, stop, strip[:, round(start * width) : round(stop * width)]) for start, stop in reading.silent
+    ]
+    return [(start, stop) for start, stop, part in spans if part.size and inked_letters(part) >= MIN_LETTERS]
+
+
 def is_rule(text: str) -> bool:
     """Whether what was read is a dotted or dashed rule, taken for one letter again and again."""
     letter, times = Counter(text).most_common(1)[0] if text else ("", 0)

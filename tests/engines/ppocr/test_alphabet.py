@@ -74,6 +74,6 @@ def test_what_is_doubted_is_said_letter_by_letter(loaded: Networks) -> None:
         step[letters.index(letter)] = sure
         if other:
             step[letters.index(other)] = less
-    found = recognizer._decode(steps)
+    found = recognizer._decode(steps, 40, 40)
     assert (found.text, found.plain) == ("Dâté", "Daté")
-    assert recognizer._decode(steps[2:]).plain is None
+    assert recognizer._decode(steps[2:], 24, 24).plain is None

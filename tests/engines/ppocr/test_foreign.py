@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from airgap.engines.ppocr.foreign import ForeignLines
-from airgap.engines.ppocr.networks import STRIP_HEIGHT, cut_strip, load_networks, model_directory
+from airgap.engines.ppocr.networks import load_networks, model_directory
 from airgap.engines.ppocr.scripts import (
     SCRIPTS,
     Tesseract,
@@ -20,9 +20,11 @@ from airgap.engines.ppocr.scripts import (
     inked_letters,
     is_foreign,
     open_tesseract,
+    silent_parts,
     tesseract_code,
 )
-from airgap.layout.lines import Reading, TextLine
+from airgap.engines.ppocr.strips import STRIP_HEIGHT, cut_strip
+from airgap.layout.lines import Reading, TextLine, done
 from airgap.layout.quads import Picture
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
@@ -56,6 +58,13 @@ def test_leaders_rules_and_gaps_are_not_foreign() -> None:
 def test_white_on_black_counts_as_ink() -> None:
     strip = strip_of("white letters on black")
     assert inked_letters(255 - strip) == pytest.approx(inked_letters(strip), rel=0.1)
+
+
+def test_a_stretch_with_ink_and_without_letters_is_a_silent_part() -> None:
+    strip = strip_of("many letters stand here")
+    assert silent_parts(strip, Reading("many", 0.95, silent=((0.2, 1.0),))) == [(0.2, 1.0)]
+    strip[:, strip.shape[1] // 4 :] = 255
+    assert silent_parts(strip, Reading("many", 0.95, silent=((0.25, 1.0),))) == []
 
 
 def test_wide_characters_count_twice() -> None:
@@ -122,6 +131,16 @@ def test_a_page_that_is_read_has_no_warning(pool: ThreadPoolExecutor) -> None:
     lines = lines_of(*["letters " * 4] * 3)
     assert [foreign.settle(line, line.start().result(), lines) for line in lines] == [None, None, None]
     assert foreign.warnings == []
+
+
+def test_a_part_without_letters_is_named_and_the_line_kept(pool: ThreadPoolExecutor) -> None:
+    foreign = ForeignLines(lambda index, height: strip_of("letters " * 4), pool, None, "there is none")
+    reading = Reading("letters letters letters", 0.95, silent=((0.4, 0.7),))
+    line = TextLine((0, 0, 600, 24), 0, lambda: done(reading))
+    assert foreign.settle(line, reading, [line]) is None
+    assert foreign.silent == [(line, 0.4, 0.7)]
+    (warning,) = foreign.warnings
+    assert "1 line" in warning
 
 
 needs_russian = pytest.mark.skipif(

@@ -11,14 +11,13 @@ import pytest
 from airgap.core.errors import EngineUnavailable
 from airgap.engines.ppocr.networks import (
     DETECTOR_FILE,
-    STRIP_HEIGHT,
     Networks,
-    cut_strip,
     flush_subnormals,
     load_networks,
     model_directory,
     read_model,
 )
+from airgap.engines.ppocr.strips import STRIP_HEIGHT, cut_strip
 from airgap.layout.quads import is_upended, quad_size
 
 
@@ -134,3 +133,12 @@ def test_a_quad_at_the_edge_of_the_page_is_cut(loaded: Networks) -> None:
 def test_an_empty_strip_reads_as_nothing(loaded: Networks) -> None:
     reading = loaded.recognizer.read(np.full((STRIP_HEIGHT, 200, 3), 255, np.uint8))
     assert (reading.text, reading.confidence) == ("", 0.0)
+
+
+def test_where_no_letter_is_read_is_told(loaded: Networks) -> None:
+    strip = np.full((STRIP_HEIGHT, 960, 3), 255, np.uint8)
+    cv2.putText(strip, "street", (10, 34), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (0, 0, 0), 2)
+    cv2.putText(strip, "number", (820, 34), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (0, 0, 0), 2)
+    ((start, stop),) = loaded.recognizer.read(strip).silent
+    assert 0.08 < start < 0.15
+    assert 0.84 < stop < 0.9
