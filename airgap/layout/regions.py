@@ -31,6 +31,9 @@ LIES_OVER = 0.4
 """Share of a word's width by which its box may lie over its neighbour's: of a short one, `EDGE` is much."""
 COLUMN_STACK = 8
 """So many lines of running text are a column of their own, not a caption that columns run around."""
+HEADLINE, ASIDE, NEAR = 1.35, 0.4, 4.0
+"""Of a headline: its height in the others', the share of the width from which on text stands to its right,
+and how many heights above and below it such text has to be."""
 MARKER_CAPACITY = 6.0
 STACKED = 0.5
 """Share of both sides of a strip that is set as running text, from which the strip is a gutter for sure."""
@@ -67,6 +70,11 @@ class _Gutter:
     right: list[TextLine]
     floats: list[TextLine]
 
+    def is_part_of(self, other: _Gutter) -> bool:
+        """Whether it parts fewer lines of the same sides: figures set to the right leave a jagged strip."""
+        sides = ((self.left, other.left), (self.right, other.right))
+        return all({id(line) for line in mine} <= {id(line) for line in theirs} for mine, theirs in sides)
+
 
 def regions(lines: Sequence[TextLine]) -> list[Region]:
     """All lines, each in exactly one region, in reading order."""
@@ -78,6 +86,11 @@ def regions(lines: Sequence[TextLine]) -> list[Region]:
 def _cut(lines: list[TextLine], height: float, depth: int) -> list[Region]:
     if not lines:
         return []
+    headline = find_headline(lines, height) if depth < MAX_DEPTH else None
+    if headline is not None:
+        over = [line for line in lines if line.middle < headline]
+        under = [line for line in lines if line.middle >= headline]
+        return [*_cut(over, height, depth + 1), *_cut(under, height, depth + 1)]
     gutter = find_gutter(lines, height) if depth < MAX_DEPTH else None
     if gutter is None:
         return _split_line_numbers(lines, height)
@@ -94,14 +107,35 @@ def _cut(lines: list[TextLine], height: float, depth: int) -> list[Region]:
     ]
 
 
+def find_headline(lines: Sequence[TextLine], height: float) -> float | None:
+    """The top of a headline between two articles: large, at the left, alone in its row across all columns.
+
+    None where there is none. Columns go on to its right both above and below it, or one of them has ended.
+    """
+    left, right = min(line.x0 for line in lines), max(line.x1 for line in lines)
+    for line in sorted(lines, key=lambda line: line.y0):
+        is_large = not isinstance(line, Inset) and line.height > HEADLINE * height
+        if not is_large or line.x0 > left + height:
+            continue
+        others = [other for other in lines if other is not line]
+        aside = [other for other in others if other.x0 > left + ASIDE * (right - left)]
+        above = any(0 <= line.y0 - other.y1 < NEAR * height for other in aside)
+        below = any(0 <= other.y0 - line.y1 < NEAR * height for other in aside)
+        if above and below and not any(o.y1 > line.y0 and o.y0 < line.y1 for o in others):
+            return line.y0
+    return None
+
+
 def find_gutter(lines: list[TextLine], height: float) -> _Gutter | None:
     """The white strip that best separates two columns of running text, or None."""
     candidates = sorted(_candidates(lines, height), key=lambda gutter: -gutter.score)
+    across: list[_Gutter] = []
     for gutter in candidates[:MAX_CANDIDATES]:
-        if takes_turns(gutter.left, gutter.right):
+        if takes_turns(gutter.left, gutter.right) or any(gutter.is_part_of(other) for other in across):
             continue
         if not reads_across(gutter.left, gutter.right, height):
             return gutter
+        across.append(gutter)
     return None
 
 

@@ -74,6 +74,49 @@ def test_a_caption_set_into_two_columns_does_not_end_them() -> None:
     assert found.index("left2") - found.index("left0") == 2
 
 
+def test_sums_under_a_table_take_none_of_its_rows_along() -> None:
+    lines = [line(100, 60, 900, "title")]
+    for row in range(4):
+        right = 760 if row < 3 else 775
+        cells = ((100, 300, "item"), (450, 470, "count"), (560, 620, "price"), (right, 830, "sum"))
+        lines += [line(x0, 100 + row * PITCH + (x0 > 100), x1, f"{text}{row}") for x0, x1, text in cells]
+    lines += [line(778, 240 + i * PITCH, 920, f"total{i}") for i in range(3)]
+    lines.append(line(100, 340, 710, "account"))
+    rows = [f"{text}{row}" for row in range(4) for text in ("item", "count", "price", "sum")]
+    assert order(lines) == ["title", *rows, "total0", "total1", "total2", "account"]
+
+
+def articles(headline: TextLine) -> list[TextLine]:
+    """Two articles of three columns each, the columns of either of one length."""
+    lines = [headline]
+    for top, name in ((100, "a"), (500, "b")):
+        for index, x0 in enumerate((50, 380, 710)):
+            lines += column(x0, x0 + 300, top, 12, f"{name}{index}.")
+    return lines
+
+
+def test_an_article_is_read_whole_before_the_headline_of_the_next() -> None:
+    headline = TextLine.known((50, 450, 330, 484), "headline")
+    first = [text for index in range(3) for text in names(f"a{index}.", 12)]
+    second = [text for index in range(3) for text in names(f"b{index}.", 12)]
+    assert order(articles(headline)) == [*first, "headline", *second]
+
+
+def test_a_headline_beside_text_is_of_its_column_alone() -> None:
+    headline = TextLine.known((50, 450, 330, 484), "headline")
+    lines = [*articles(headline), line(380, 455, 680, "beside")]
+    found = order(lines)
+    assert found.index("b0.11") < found.index("a1.0")
+
+
+def test_a_large_line_with_nothing_to_its_right_below_parts_no_columns() -> None:
+    lines = column(50, 350, 100, 30, "a") + column(380, 680, 100, 12, "b")
+    lines = [item for item in lines if not (item.text.startswith("a") and 440 < item.y0 < 490)]
+    lines.append(TextLine.known((50, 450, 330, 484), "headline"))
+    found = order(lines)
+    assert found.index("a29") < found.index("b0")
+
+
 def test_printed_line_numbers_are_taken_out_of_the_text() -> None:
     lines = []
     for i in range(12):
