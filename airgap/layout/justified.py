@@ -33,7 +33,7 @@ def torn_rows(lines: Sequence[TextLine]) -> list[Row]:
     fresh = list(full)
     for _ in range(MOST_PASSES):
         added = []
-        for place in fresh:
+        for place in sorted(fresh, key=lambda place: place[0] - place[2]):
             if not _is_confirmed(place, full):
                 continue
             for row in _rows_beside(place, [line for line in lines if id(line) not in taken]):

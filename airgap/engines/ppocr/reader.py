@@ -23,13 +23,14 @@ from airgap.engines.ppocr.alphabet import Alphabet
 from airgap.engines.ppocr.foreign import ForeignLines
 from airgap.engines.ppocr.formula_network import FormulaNetwork
 from airgap.engines.ppocr.layout_networks import LayoutNetworks
-from airgap.engines.ppocr.line_reading import CROWDED, density, read_both_ways, read_line
+from airgap.engines.ppocr.line_reading import CROWDED, density, read_both_ways, read_line, read_under_stamps
 from airgap.engines.ppocr.long_pictures import parts
 from airgap.engines.ppocr.networks import Networks
 from airgap.engines.ppocr.orientation import TURN_MARGIN, Finding, find_orientation
 from airgap.engines.ppocr.raised import with_raised
 from airgap.engines.ppocr.scripts import Tesseract, is_rule
 from airgap.engines.ppocr.strips import STRIP_HEIGHT, cut_strip, upside_down
+from airgap.layout.bridges import parted_at_gutters
 from airgap.layout.code import code_of
 from airgap.layout.furniture import number_places
 from airgap.layout.justified import torn_rows
@@ -219,10 +220,11 @@ class _Page:
         return PageLayout(self._view, lines, areas, networks.tables.plan, self._part, formula).regions()
 
     def _mended(self) -> list[TextLine]:
-        """The lines; the pieces of those that justification tore as one."""
-        rows = torn_rows(self._lines)
+        """The lines; those across a gutter in two, the pieces of those that justification tore as one."""
+        lines = parted_at_gutters(self._lines, self._view.straight, self._part)
+        rows = torn_rows(lines)
         torn = {id(line) for row in rows for line in row}
-        return [line for line in self._lines if id(line) not in torn] + [self._joined(row) for row in rows]
+        return [line for line in lines if id(line) not in torn] + [self._joined(row) for row in rows]
 
     def _joined(self, row: Row) -> TextLine:
         """A line of several pieces, with a quadrilateral of its own; it says what these say."""
@@ -279,7 +281,9 @@ class _Page:
         self._reader.check()
         strip, read = self._cut(index, STRIP_HEIGHT), self._reader.networks.recognizer.read
         if not is_upended(self._quads[index]):
-            return read_line(read, strip, self._score, LEGIBLE, self._typical_density)
+            return read_under_stamps(
+                lambda given: read_line(read, given, self._score, LEGIBLE, self._typical_density), strip
+            )
         reading, on_its_head = read_both_ways(read, strip)
         if on_its_head:
             self._on_their_heads.add(index)
