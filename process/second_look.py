@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageStat
 
 from airgap.core.document import Block, Box, Line
+from airgap.layout.coloured_ink import without_coloured_ink
 from airgap.layout.insertion import place_among
 from airgap.layout.literal import escaped
 
@@ -129,9 +131,9 @@ def close_ups(image: Image.Image, places: Sequence[Box], read: Sequence[Box]) ->
 
 def _piece(image: Image.Image, cut_out: _CutOut, read: Sequence[Box]) -> Image.Image:
     left, top, right, bottom = cut_out.corners
-    piece = image.crop(cut_out.corners)
+    piece = image.crop(cut_out.corners).convert("RGB")
     place = cut_out.place.rounded()
-    itself = image.crop(place)
+    itself = image.crop(place).convert("RGB")
     ground = tuple(round(value) for value in ImageStat.Stat(piece).median)
     for box in read:
         x0, y0, x1, y1 = box.rounded()
@@ -139,7 +141,8 @@ def _piece(image: Image.Image, cut_out: _CutOut, read: Sequence[Box]) -> Image.I
             start = (max(0, x0 - left), max(0, y0 - top))
             piece.paste(ground, (*start, min(right, x1) - left, min(bottom, y1) - top))
     piece.paste(itself, (place[0] - left, place[1] - top))
-    return piece
+    faded = without_coloured_ink(np.asarray(piece))
+    return piece if faded is None else Image.fromarray(faded)
 
 
 def insert(blocks: Sequence[Block], found: Sequence[Block]) -> tuple[Block, ...]:

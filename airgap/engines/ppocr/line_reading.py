@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from airgap.engines.ppocr.scripts import is_foreign
 from airgap.engines.ppocr.strips import stretched, upside_down
+from airgap.layout.coloured_ink import without_coloured_ink
 from airgap.layout.lines import Reading
 from airgap.layout.quads import Picture
 
@@ -47,6 +48,16 @@ def read_line(read: Read, strip: Picture, score: float, legible: float, typical:
         return reading
     full = _with_room(read, strip)
     return full if full.confidence >= reading.confidence or reading.confidence >= CLEAR else reading
+
+
+def read_under_stamps(read: Read, strip: Picture) -> Reading:
+    """What a strip says, and what it says without coloured ink over black print where it is then surer."""
+    reading, faded = read(strip), without_coloured_ink(strip)
+    if faded is None:
+        return reading
+    other = read(faded)
+    is_surer = other.confidence > reading.confidence and len(other.text) >= len(reading.text)
+    return other if is_surer else reading
 
 
 def read_both_ways(read: Read, strip: Picture) -> tuple[Reading, bool]:

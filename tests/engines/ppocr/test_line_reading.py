@@ -8,7 +8,14 @@ import pytest
 import pytest_asyncio
 
 from airgap.engines.ppocr.engine import RapidOcrEngine
-from airgap.engines.ppocr.line_reading import CROWDED, STEP, density, read_both_ways, read_line
+from airgap.engines.ppocr.line_reading import (
+    CROWDED,
+    STEP,
+    density,
+    read_both_ways,
+    read_line,
+    read_under_stamps,
+)
 from airgap.layout.lines import Reading
 from airgap.layout.quads import Picture
 from tests.engines.drawn_pages import one_engine, picture_of, read
@@ -66,6 +73,31 @@ def test_a_line_less_sure_when_narrowed_is_read_at_its_width() -> None:
     recognizer = Recognizer(characters_at(0.3), confidence=0.9)
     read_line(recognizer.read, STRIP, 0.99, LEGIBLE, 0.3)
     assert recognizer.widths == [640, WIDTH]
+
+
+def test_black_print_under_a_stamp_is_read_without_it() -> None:
+    strip = np.full((48, 400, 3), 255, np.uint8)
+    strip[10:38, 20:380:8] = 0
+    assert read_under_stamps(lambda given: Reading("clear", 0.9), strip) == Reading("clear", 0.9)
+    strip[5:20, 100:200] = (60, 60, 220)
+
+    def read(given: Picture) -> Reading:
+        is_stamped = bool((given.max(axis=2) != given.min(axis=2)).any())
+        return Reading("to r gh", 0.8) if is_stamped else Reading("to right", 0.99)
+
+    assert read_under_stamps(read, strip) == Reading("to right", 0.99)
+
+
+def test_a_coloured_word_in_a_black_line_is_not_lost_with_its_colour() -> None:
+    strip = np.full((48, 400, 3), 255, np.uint8)
+    strip[10:38, 20:200:8] = 0
+    strip[10:38, 220:380:8] = (0, 0, 250)
+
+    def read(given: Picture) -> Reading:
+        is_whole = bool((given.max(axis=2) != given.min(axis=2)).any())
+        return Reading("black and red", 0.9) if is_whole else Reading("black", 0.99)
+
+    assert read_under_stamps(read, strip) == Reading("black and red", 0.9)
 
 
 def test_a_line_that_runs_down_is_read_both_ways() -> None:
