@@ -70,10 +70,12 @@ class _Gutter:
     right: list[TextLine]
     floats: list[TextLine]
 
-    def is_part_of(self, other: _Gutter) -> bool:
-        """Whether it parts fewer lines of the same sides: figures set to the right leave a jagged strip."""
+    def is_part_of(self, other: _Gutter, height: float) -> bool:
+        """Whether it parts some of the rows that the other parts, and these line up: figures that are set to
+        the right leave a jagged strip, which is wider in some rows than in others."""
         sides = ((self.left, other.left), (self.right, other.right))
-        return all({id(line) for line in mine} <= {id(line) for line in theirs} for mine, theirs in sides)
+        inside = all({id(line) for line in mine} <= {id(line) for line in theirs} for mine, theirs in sides)
+        return inside and level_share(self.left, self.right, height) >= MIN_LEVEL
 
 
 def regions(lines: Sequence[TextLine]) -> list[Region]:
@@ -131,7 +133,9 @@ def find_gutter(lines: list[TextLine], height: float) -> _Gutter | None:
     candidates = sorted(_candidates(lines, height), key=lambda gutter: -gutter.score)
     across: list[_Gutter] = []
     for gutter in candidates[:MAX_CANDIDATES]:
-        if takes_turns(gutter.left, gutter.right) or any(gutter.is_part_of(other) for other in across):
+        if takes_turns(gutter.left, gutter.right) or any(
+            gutter.is_part_of(other, height) for other in across
+        ):
             continue
         if not reads_across(gutter.left, gutter.right, height):
             return gutter

@@ -30,6 +30,8 @@ DETECTOR_FILE = "PP-OCRv6_det_small.onnx"
 RECOGNIZER_FILE = "PP-OCRv6_rec_small.onnx"
 MODEL_NAME = "PP-OCRv6-small"
 
+LIGHT = frozenset(" .,:;'`\"·-–—")
+"""What is read where there is hardly any ink, or of letters in another script; fillers (`<`) are none."""
 SILENT = 1.5
 """Strip heights without a letter from which a stretch of a line is told apart: a wide character has one."""
 
@@ -292,7 +294,7 @@ class TextRecognizer:
         index = {character: number for number, character in enumerate(characters, 1)}
         # Where an accented letter's own number stands, that of its bare one; 0 for all others.
         self._bare = np.array([0, *(index.get(bare(c) or "", 0) for c in characters), 0])
-        self._is_letter = np.array([False, *(c.isalnum() for c in characters), False])
+        self._is_letter = np.array([False, *(c not in LIGHT for c in characters), False])
 
     def read(self, strip: Picture) -> Reading:
         """The text of one strip of `STRIP_HEIGHT` pixels."""

@@ -142,3 +142,11 @@ def test_where_no_letter_is_read_is_told(loaded: Networks) -> None:
     ((start, stop),) = loaded.recognizer.read(strip).silent
     assert 0.08 < start < 0.15
     assert 0.84 < stop < 0.9
+
+
+def test_fillers_are_read_as_well_as_letters(loaded: Networks) -> None:
+    strip = np.full((STRIP_HEIGHT, 700, 3), 255, np.uint8)
+    cv2.putText(strip, "ID<<KLM<<<<<<<<<<<<<<<", (10, 34), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (0, 0, 0), 2)
+    reading = loaded.recognizer.read(strip)
+    assert reading.text.count("<") > 10
+    assert not any(stop < 0.8 for _, stop in reading.silent)
