@@ -20,8 +20,9 @@ Read = Callable[[Picture], Reading]
 
 STEP = 8
 CROWDED = 0.56
-"""Characters a step from which a line is read again, wider. Measured on nine pages whose text is known, 190
-lines: at 0.56 and more 28 words lost a letter, below it none."""
+"""Characters a step from which a line is read again, wider. Measured on some 200 lines whose text is known:
+what lost letters at full width had 0.56 and more; narrowed by a fifth nearly three times as many words were
+not as printed. Lines with more room, read wider, lose spaces."""
 CLEAR, NARROWING, MIN_NARROWED, WIDENING = 0.95, 0.8, 300, 1.25
 """On a page whose sample lines score `CLEAR`, strips from `MIN_NARROWED` pixels on are read narrowed by a
 fifth if that leaves their letters room, which takes a fifth less time; a line that is then less sure is read
