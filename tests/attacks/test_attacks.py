@@ -148,13 +148,18 @@ def test_one_very_long_text(target: Target, widest: str) -> None:
     assert target.post("/v1/chat/completions", json={"messages": []}).json()["error"]
 
 
-@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"], ids=["base64", "data url"])
+@pytest.mark.parametrize(
+    "prefix",
+    ["", pytest.param("data:image/png;base64,", marks=pytest.mark.slow)],
+    ids=["base64", "data url"],
+)
 def test_one_very_large_picture_in_json(target: Target, prefix: str) -> None:
     body = b'{"prompt": "read", "image": "' + prefix.encode() + b"QUJD" * (47 << 20) + b'"}'
     answer = target.post("/generate", content=body, headers={"Content-Type": "application/json"})
     assert_refused(answer, 415, "unsupported_media")
 
 
+@pytest.mark.slow
 def test_a_word_of_190_megabytes(target: Target) -> None:
     """It was repeated in the answer, and written out as Python writes a text."""
     body = b'{"image": "QUJD", "mode": "' + b"x" * (190 << 20) + b'"}'

@@ -142,6 +142,7 @@ def test_all_of_it_at_once(tmp_path: Path) -> None:
         assert pdf.Root.AcroForm.Fields[0].T == "surname"
 
 
+@pytest.mark.slow
 def test_it_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "s.pdf"
     data = data_of(made(KINDS["document script"][0]))

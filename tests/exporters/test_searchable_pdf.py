@@ -165,6 +165,7 @@ def test_a_tagged_original_gets_its_layer_too() -> None:
         assert_found(pdf, page)
 
 
+@pytest.mark.slow
 def test_a_photo_turned_by_its_exif_is_searched_as_it_is_seen() -> None:
     page = read_page()
     exif = Image.Exif()
@@ -192,6 +193,7 @@ def test_other_pictures_are_kept_without_loss(kind: str) -> None:
         assert stored.convert("RGB").tobytes() == shown.tobytes()
 
 
+@pytest.mark.slow
 def test_frames_of_a_tiff_are_pages_and_none_is_lost() -> None:
     frames = [photo((WIDTH, HEIGHT)).convert("L") for _ in range(3)]
     data = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
@@ -298,6 +300,7 @@ def test_corrected_words_keep_their_place_among_the_lines(tmp_path: Path) -> Non
         assert pdf[0].get_textpage().get_text_range().split() == ["first", "second", "third"]
 
 
+@pytest.mark.slow
 def test_a_pdf_that_cannot_become_pdfa_says_so(tmp_path: Path) -> None:
     data = make_pdf(draw=lambda page: page.insert_text((60, 600), "a font that is not embedded"))
     path = tmp_path / "s.pdf"
@@ -312,6 +315,7 @@ def test_nothing_read_leaves_the_original_text(tmp_path: Path) -> None:
         assert "older layer" in pdf[1].get_text()
 
 
+@pytest.mark.slow
 def test_a_locked_pdf_is_refused_and_opened_with_its_password() -> None:
     data = make_pdf(encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret", owner_pw="owner")
     source = pdf_source(data)

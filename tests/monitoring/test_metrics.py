@@ -13,8 +13,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
 from airgap.monitoring import logs, metrics, trace
+from config import Settings
+from serve_ocr import create_app
 from tests.conftest import client_of, running_server
 from tests.dialects.drawing import encoded, pdf, png
 
@@ -124,8 +127,8 @@ def test_promtool_finds_nothing_wrong(counting: httpx.Client) -> None:
 
 
 def test_the_page_can_be_turned_off(tmp_path: Path) -> None:
-    with running_server(tmp_path, BACKEND="fake", METRICS_ENABLED="0") as url:
-        assert httpx.get(f"{url}/metrics", trust_env=False).status_code == 404
+    with TestClient(create_app(Settings(backend="fake", data_dir=tmp_path, metrics_enabled=False))) as client:
+        assert client.get("/metrics").status_code == 404
 
 
 def test_counters_of_engines_in_this_process_stand_on_the_page() -> None:
