@@ -68,25 +68,31 @@ def set_offline_environment(
     a GPU, are left where the site has set them. `plugins` are the only vLLM plug-ins that may load. With
     `one_host` vLLM talks to its processes over loopback and does not ask the system for its address.
     """
-    os.environ.update(_OFFLINE)
+    for name, value in _OFFLINE.items():
+        _set(name, value)
     for name, folder in _CACHES.items():
         if not os.environ.get(name):
             path = cache_dir / folder
             path.mkdir(parents=True, exist_ok=True)
             os.environ[name] = str(path.resolve())
-    os.environ["VLLM_TUNED_CONFIG_FOLDER"] = os.environ.get("VLLM_TUNED_CONFIG_FOLDER") or str(TUNED)
+    _set("VLLM_TUNED_CONFIG_FOLDER", os.environ.get("VLLM_TUNED_CONFIG_FOLDER") or str(TUNED))
     if plugins and not os.environ.get("VLLM_RPC_BASE_PATH"):
         os.environ["VLLM_RPC_BASE_PATH"] = _socket_folder()
     if plugins:
-        os.environ["VLLM_PLUGINS"] = ",".join(plugins)
+        _set("VLLM_PLUGINS", ",".join(plugins))
     if one_host:
         os.environ.setdefault("VLLM_HOST_IP", "127.0.0.1")
     folders = [str(folder) for folder in search_path]
     inherited = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        dict.fromkeys([*folders, *filter(None, inherited.split(os.pathsep))])
-    )
+    found = dict.fromkeys([*folders, *filter(None, inherited.split(os.pathsep))])
+    _set("PYTHONPATH", os.pathsep.join(found))
     sys.path.extend(folder for folder in folders if folder not in sys.path)
+
+
+def _set(name: str, value: str) -> None:
+    """Only what is new: another library's thread may be looking, and that can end the process."""
+    if os.environ.get(name) != value:
+        os.environ[name] = value
 
 
 def _socket_folder() -> str:

@@ -151,6 +151,18 @@ def test_child_processes_find_the_plugin(tmp_path: Path) -> None:
     assert child.stdout.strip() == "airgap.engines.vllm.plugin"
 
 
+def test_an_engine_that_starts_again_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start() -> None:
+        set_offline_environment(tmp_path, search_path=SEARCH_PATH, plugins=["one", "two"])
+
+    start()
+    written: list[str] = []
+    with monkeypatch.context() as watched:
+        watched.setattr(type(os.environ), "__setitem__", lambda _, name, __: written.append(name))
+        start()
+    assert written == []
+
+
 def test_loads_nothing() -> None:
     code = (
         "import sys; sys.path.insert(0, '.');"
