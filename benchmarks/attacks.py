@@ -42,6 +42,7 @@ def attacks() -> dict[str, Callable[[Target], Any]]:
         names, rows = marks[0].args
         for kind, row in zip(marks[0].kwargs["ids"], rows, strict=True):
             values = row if isinstance(names, tuple) else (row,)
+            values = row.values if hasattr(row, "values") else values  # a `pytest.param`
             found[f"{words}: {kind}"] = lambda target, test=test, values=values: test(target, *values)  # type: ignore[misc]
     return found
 
