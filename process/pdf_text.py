@@ -13,33 +13,50 @@ import pymupdf
 
 _VISIBLE = 16 | 32  # MuPDF's flags of a character that is filled or stroked
 _PICTURES = ("fill-image", "fill-shade")
+MOST_LINES, MOST_CHARACTERS, MOST_IN_A_LINE = 3000, 100_000, 5000
+"""What a page's text may hold to be taken: several times what people print on one. To put lines in order
+takes time that grows with their square, and a few kilobytes can hold millions of characters."""
+
 _FLAGS = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
 
 _Corners = tuple[float, float, float, float]
 _Character = tuple[str, _Corners]
 
 
-def text_of(page: Any, zoom: float) -> dict[str, Any]:
-    """The embedded text: a list of words for each line, `[text, x0, y0, x1, y1]` in pixels.
+def text_of(page: Any, zoom: float) -> dict[str, Any] | None:
+    """The embedded text: of each line its words, `[text, x0, y0, x1, y1]` in pixels; None for too much.
 
     `hidden` is the share of characters that are not drawn, as under scans; `image` the share of the page
     that its largest picture covers. MuPDF gives text positions on the unrotated page.
     """
     matrix = page.rotation_matrix * pymupdf.Matrix(zoom, zoom)
+    found = [
+        line for block in page.get_text("rawdict", flags=_FLAGS)["blocks"] for line in block.get("lines", ())
+    ]
+    if _is_too_much(found):
+        return None
     log = page.get_bboxlog()
     covered = _under_pictures(page, log)
     lines, count, hidden = [], 0, 0
-    for block in page.get_text("rawdict", flags=_FLAGS)["blocks"]:
-        for line in block.get("lines", ()):
-            seen = list[_Character]()
-            for character, drawn, origin in _characters(line):
-                count += 1
-                hidden += not drawn
-                if drawn and origin not in covered:
-                    seen.append(character)
-            if words := [_word(word, matrix) for word in _words(seen)]:
-                lines.append(words)
+    for line in found:
+        seen = list[_Character]()
+        for character, drawn, origin in _characters(line):
+            count += 1
+            hidden += not drawn
+            if drawn and origin not in covered:
+                seen.append(character)
+        if words := [_word(word, matrix) for word in _words(seen)]:
+            lines.append(words)
     return {"lines": lines, "hidden": hidden / max(1, count), "image": _largest_picture(page, log)}
+
+
+def _is_too_much(lines: Sequence[Any]) -> bool:
+    lengths = [sum(len(span["chars"]) for span in line["spans"]) for line in lines]
+    return (
+        len(lengths) > MOST_LINES
+        or sum(lengths) > MOST_CHARACTERS
+        or max(lengths, default=0) > MOST_IN_A_LINE
+    )
 
 
 def _characters(line: Any) -> Iterator[tuple[_Character, bool, tuple[float, float]]]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from airgap.accounts import limits as rates
 from airgap.accounts import login_audit, service, weak_passwords
-from airgap.core import errors
+from airgap.core import errors, json_text
 from airgap.core.errors import AirgapError
 from airgap.dialects import openai_request, page_lists
 from airgap.http import addresses, bodies, json_bodies, protocol, room
 from airgap.jobs import reading, unpack
 from config import Settings
-from process import decode, picture_source
+from process import decode, pdf_text, picture_source
 
 ERROR_TESTS = "tests/http/test_errors.py::test_code"
 
@@ -91,6 +91,19 @@ LIMITS = (
           ERROR_TESTS, errors.ImageTooLarge, unit="pixels"),
     Limit("PDF_MAX_PAGES", "The document is refused; a range of it may be asked for.",
           ERROR_TESTS, errors.TooManyPages, unit="pages"),
+    *(
+        Limit(name, "The page is read from its pixels, with a warning.",
+              "tests/process/test_text_layer.py::test_more_text_than_a_page_holds_is_not_taken",
+              None, most)
+        for name, most in (
+            ("Lines of a PDF page whose own text is taken", pdf_text.MOST_LINES),
+            ("Characters of such a page", pdf_text.MOST_CHARACTERS),
+            ("Characters of a line of it", pdf_text.MOST_IN_A_LINE),
+        )
+    ),
+    Limit("Depth of JSON in a field or a model's answer", "The field is refused; the answer is none.",
+          "tests/dialects/test_extract.py::test_shapes_that_are_none_are_refused",
+          errors.InvalidOption, json_text.LEVELS, "levels"),
     Limit("IMAGE_TIMEOUT_SECONDS", "The picture, or its frame, fails; after three the file is given up.",
           "tests/process/test_hostile_pictures.py"
           "::test_a_picture_without_end_costs_itself_alone_and_not_for_ever",

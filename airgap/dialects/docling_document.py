@@ -32,7 +32,7 @@ _LABELS = {
     "reference": "reference",
 }
 _IMAGE = "<!-- image -->"
-_DELIMITED = re.compile(r"(?:\\\[|\$\$|\\\()\s*(.+?)\s*(?:\\\]|\$\$|\\\))", re.DOTALL)
+_DELIMITED = re.compile(r"(?:\\\[|\$\$|\\\()(.+)(?:\\\]|\$\$|\\\))", re.DOTALL)
 """A formula between the marks of Markdown, which Docling puts around it itself."""
 
 
@@ -110,8 +110,9 @@ class _Items:
 
     def _add_text(self, text: str, block: Block, page: Page) -> None:
         label = _label(block)
-        formula = _DELIMITED.fullmatch(text) if label == "formula" else None
-        extra: dict[str, Any] = {"orig": text, "text": formula[1] if formula else text}
+        delimited = _DELIMITED.fullmatch(text) if label == "formula" else None
+        formula = delimited[1].strip() if delimited else ""
+        extra: dict[str, Any] = {"orig": text, "text": formula or text}
         if label == "section_header":
             mark = MARK.match(block.text)
             extra["level"] = max(1, len(mark[1]) - 1) if mark else 1  # a title is one by its label

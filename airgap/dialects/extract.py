@@ -6,7 +6,6 @@ value comes with the box of the words that show it, and without one where the pa
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from typing_extensions import TypedDict
 from airgap.core.document import AnswerShape, Document, Page, PageStatus
 from airgap.core.engine import check_capabilities
 from airgap.core.errors import BadRequest, InvalidOption
+from airgap.core.json_text import read_json
 from airgap.dialects.found_values import FoundValue, Scalar, found_values
 from airgap.exporters.boxes import BoxJson, box_to_list
 from airgap.exporters.json_export import (
@@ -119,7 +119,7 @@ def wanted(schema: str | None, fields: list[str] | None) -> AnswerShape:
 def _names(fields: list[str]) -> Any:
     if len(fields) == 1 and fields[0].lstrip().startswith("["):
         try:
-            return json.loads(fields[0])
+            return read_json(fields[0])
         except ValueError as error:
             raise InvalidOption("`fields` is not JSON.", "Send names with commas between.") from error
     return [name.strip() for field in fields for name in field.split(",") if name.strip()]
@@ -161,7 +161,7 @@ def _page(read: Page, answered: Page) -> PageValues:
 
 def _data(page: Page) -> Any:
     try:
-        return json.loads(strip_special(page.raw))
+        return read_json(strip_special(page.raw))
     except ValueError:
         return None
 

@@ -65,7 +65,8 @@ def _pattern(value: str | float) -> re.Pattern[str] | None:
     if isinstance(value, str):
         words = re.escape(_plain(value))
     else:
-        whole, _, rest = f"{value:f}".rstrip("0").partition(".")
+        written = f"{value:f}".rstrip("0") if isinstance(value, float) else str(value)
+        whole, _, rest = written.partition(".")
         digits = r"[ ,.'’]?".join(re.escape(digit) for digit in whole)
         words = digits + (rf"[.,]{rest}0*" if rest else r"(?:[.,]0+)?")
     return re.compile(rf"(?<![\w-]){words}(?![\w-]|[.,]\d)") if words else None
@@ -81,5 +82,5 @@ def _places(page: Page) -> Iterator[tuple[str, Box]]:
 
 def _plain(text: str) -> str:
     """Without what two readings of the same words differ in: case, markup, runs of white space."""
-    words = re.sub(r"<[^>]*>|[*_`#|]", " ", unicodedata.normalize("NFKC", text))
+    words = re.sub(r"<[^<>]*>|[*_`#|]", " ", unicodedata.normalize("NFKC", text))
     return " ".join(words.casefold().split())

@@ -55,7 +55,8 @@ def _rectangle(values: Iterable[Any]) -> Rectangle:
 
 def rotation(page: pikepdf.Page) -> int:
     """By how many degrees, clockwise, viewers turn a page: 0, 90, 180 or 270; its own or what it inherits."""
-    return int(page.obj.get("/Rotate", _inherited_rotation(page))) % 360
+    stated = int(page.obj.get("/Rotate", _inherited_rotation(page))) % 360
+    return (stated + 45) // 90 * 90 % 360  # as MuPDF takes what is no quarter turn
 
 
 def _inherited_rotation(page: pikepdf.Page) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_serializer, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from airgap.core.document import Document, Furniture, ReviewDecision, ReviewKind
 from airgap.core.errors import InvalidOption
@@ -33,11 +33,14 @@ class BlockIn(BaseModel):
     engine: str | None = Field(None, max_length=200)
 
 
+Count = Annotated[int, Field(ge=0, le=10**12)]
+
+
 class UsageIn(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    image_tokens: int = 0
-    seconds: float = 0.0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    image_tokens: Count = 0
+    seconds: float = Field(0.0, ge=0, le=10**9)
 
 
 class PageErrorIn(BaseModel):
@@ -62,9 +65,17 @@ class ReviewIn(BaseModel):
     reviewed_at: datetime
     box: BoxIn | None = None
 
+    @field_validator("reviewed_at")
+    @classmethod
+    def _in_utc(cls, value: datetime) -> datetime:
+        try:
+            return value.astimezone(UTC)
+        except (OverflowError, ValueError) as error:
+            raise ValueError("the time is none that a calendar has in UTC") from error
+
     @field_serializer("reviewed_at")
-    def _in_utc(self, value: datetime) -> str:
-        return value.astimezone(UTC).isoformat(timespec="seconds")
+    def _in_words(self, value: datetime) -> str:
+        return value.isoformat(timespec="seconds")
 
 
 class PageIn(BaseModel):
@@ -73,8 +84,8 @@ class PageIn(BaseModel):
     number: int = Field(ge=1, le=1_000_000)
     width: int = Field(ge=0, le=MAX_PIXELS_PER_SIDE)
     height: int = Field(ge=0, le=MAX_PIXELS_PER_SIDE)
-    width_pt: float | None = Field(None, gt=0, le=MAX_PIXELS_PER_SIDE)
-    height_pt: float | None = Field(None, gt=0, le=MAX_PIXELS_PER_SIDE)
+    width_pt: float | None = Field(None, ge=0.001, le=MAX_PIXELS_PER_SIDE)
+    height_pt: float | None = Field(None, ge=0.001, le=MAX_PIXELS_PER_SIDE)
     status: Literal["ok", "degraded", "failed"] = "ok"
     finish_reason: str = "stop"
     blocks: list[BlockIn] = Field([], max_length=20_000)

@@ -25,10 +25,11 @@ UNIT = re.compile(r"(?<![^\W\d_])[A-Za-zµ]{1,2}$")
 def with_notes(page: Page) -> Page:
     """The page, its footnotes and their marks written as Markdown's where they are sure."""
     notes = {index: mark for index, block in enumerate(page.blocks) if (mark := _mark(block))}
+    counts = Counter(notes.values())
     blocks = list(page.blocks)
     for index, mark in notes.items():
-        places = _places(page.blocks, mark)
-        if len(places) != 1 or Counter(notes.values())[mark] > 1:
+        places = _places(page.blocks, mark) if counts[mark] == 1 else ()
+        if len(places) != 1:
             continue
         name = f"[^{page.number}-{_name(mark)}]"
         [at] = places
@@ -55,7 +56,8 @@ def _standing(mark: str) -> re.Pattern[str]:
 
 
 def _is_unit(found: re.Match[str]) -> bool:
-    return found[0] in "²³" and UNIT.search(found.string, 0, found.start()) is not None
+    before = found.string[max(0, found.start() - 3) : found.start()]  # a unit, and what stands before it
+    return found[0] in "²³" and UNIT.search(before) is not None
 
 
 def _named(name: str, found: re.Match[str]) -> str:

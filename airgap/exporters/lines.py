@@ -58,14 +58,14 @@ class PrintedLine:
 
     def words(self) -> list[Word]:
         """The words, their boxes cut from the line's in proportion to their width in print."""
-        spans = [(m[0], m.start(), m.end()) for m in re.finditer(r"\S+", self.text)]
-        total = em_width(self.text) or 1.0
+        before = list(itertools.accumulate(map(_em, self.text), initial=0.0))
+        total = before[-1] or 1.0
         return [
             Word(
-                word,
-                _slice(self.box, em_width(self.text[:a]) / total, em_width(self.text[:b]) / total, self.turn),
+                word[0],
+                _slice(self.box, before[word.start()] / total, before[word.end()] / total, self.turn),
             )
-            for word, a, b in spans
+            for word in re.finditer(r"\S+", self.text)
         ]
 
 

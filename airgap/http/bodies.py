@@ -40,6 +40,9 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            await _two_lengths(scope, receive, send)
+            return
         max_bytes, error = self._bound(scope["path"])
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > max_bytes):
@@ -60,6 +63,14 @@ class BodyLimit:
                 "Send the documented fields alone.",
             )
         return self.max_bytes, UploadTooLarge(f"The request is larger than {self.max_mb} MiB.")
+
+
+async def _two_lengths(scope: Scope, receive: Receive, send: Send) -> None:
+    """A gateway may go by the other one, and take for a body what is another request here (RFC 9112, 6.3)."""
+    refusal = BadRequest("The request says twice how long it is.", "Send Content-Length or chunks, not both.")
+    response = error_response(refusal, scope.get("request_id", ""))
+    response.headers["Connection"] = "close"
+    await response(scope, receive, send)
 
 
 def _watched(

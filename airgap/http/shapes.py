@@ -11,6 +11,7 @@ from typing import Any
 
 from airgap.core.document import SHAPE_KINDS, AnswerShape, ShapeKind
 from airgap.core.errors import BadRequest, InvalidOption
+from airgap.core.json_text import levels_of, read_json
 
 MAX_CHARS = 65_536
 MAX_DEPTH = 32
@@ -86,13 +87,13 @@ def shape_of(kind: ShapeKind, value: Any) -> AnswerShape:
 def schema_shape(value: Any) -> AnswerShape:
     """A JSON schema, as an object or its text. Raises `InvalidOption`."""
     try:
-        schema = json.loads(value) if isinstance(value, str) else value
+        schema = read_json(value) if isinstance(value, str) else value
     except ValueError as error:
         raise InvalidOption("The schema is not JSON.", "Send a JSON schema, an object.") from error
     if not isinstance(schema, dict) or not schema:
         raise InvalidOption("The schema is no JSON object, or an empty one.", "Send a JSON schema.")
-    text = json.dumps(schema, ensure_ascii=False)
-    if len(text) > MAX_CHARS or _depth(schema) > MAX_DEPTH:
+    text = "" if levels_of(schema, MAX_DEPTH) > MAX_DEPTH else json.dumps(schema, ensure_ascii=False)
+    if not 0 < len(text) <= MAX_CHARS:
         raise InvalidOption(f"The schema has more than {MAX_CHARS} characters or {MAX_DEPTH} levels.")
     if any(not reference.startswith("#") for reference in _references(schema)):
         raise InvalidOption("The schema refers to another document.", "Put what it needs under `$defs`.")
@@ -121,14 +122,6 @@ def _names(value: Any, what: str) -> list[str]:
             f"`{what}` is no list of 1 to {MAX_NAMES} different texts of at most {MAX_NAME_CHARS} characters."
         )
     return names
-
-
-def _depth(value: Any, level: int = 1) -> int:
-    """Levels of nesting, counted no further than one past the most."""
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if level > MAX_DEPTH:
-        return level
-    return max((_depth(part, level + 1) for part in parts), default=level)
 
 
 def _references(value: Any) -> list[str]:

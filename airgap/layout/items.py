@@ -9,8 +9,17 @@ MARKDOWN_ITEM = re.compile(r"(?:-|\d{1,3}[.)]) +(?=\S)")
 DEEPER = 0.7
 """By how much an item begins further to the right than the one that it belongs to, in line heights."""
 MAX_DEPTH = 3
-LEADER = re.compile(r"\S.*?(?:[.\u00b7\u2026_\u2024\u2025][ ]?){2,}\s*(?:\d{1,4}|[ivxlcIVXLC]{1,7})\s*$")
-"""An entry of a table of contents: what it says, dots, of which readers see a few, and a page."""
+
+_DOT = r"[.\u00b7\u2026_\u2024\u2025]"
+_LEADER = re.compile(rf"(?<=.){_DOT} ?{_DOT}\s*(?:\d{{1,4}}|[ivxlcIVXLC]{{1,7}})\s*\Z")
+
+
+def is_entry(text: str) -> bool:
+    """Whether it is of a table of contents: what it says, dots, of which readers see a few, and a page.
+
+    Looked for from the dots on: with what it says in the pattern, time would grow with the line's square.
+    """
+    return bool(text) and not text[0].isspace() and _LEADER.search(text) is not None
 
 
 class Indents:

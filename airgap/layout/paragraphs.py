@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from airgap.layout.items import LEADER, Indents
+from airgap.layout.items import Indents, is_entry
 from airgap.layout.lines import WIDE_FROM, Inset, Row, TextLine, said
 from airgap.layout.literal import escaped
 from airgap.layout.regions import Region
@@ -234,11 +234,11 @@ class _Paragraph:
         previous = self.previous
         if previous is None or len(row) > 1 or len(previous) > 1 or ITEM.match(text):
             return True
-        if LEADER.fullmatch(text) and LEADER.fullmatch(previous[-1].text):
+        if is_entry(text) and is_entry(previous[-1].text):
             return True
         if min(line.y0 for line in row) - max(line.y1 for line in previous) > 0.75 * body_height:
             return True
-        if HYPHENATED.search(self._text) and text[:1].islower():
+        if is_broken(self._text) and text[:1].islower():
             return False
         measure = self._x1 - self.x0
         far, back = previous[0].x0 - self.x0, row[0].x0 - self.x0
@@ -251,11 +251,16 @@ class _Paragraph:
         return indented or (ends_early and not is_level)
 
 
+def is_broken(text: str) -> bool:
+    """Whether it ends within a word. Looked for at the end alone: a paragraph grows line by line."""
+    return HYPHENATED.search(text, max(0, len(text) - 2)) is not None
+
+
 def join_lines(first: str, second: str) -> str:
     """Two lines of a paragraph as one: a word broken at the line's end is made whole."""
     if not first:
         return second
-    if HYPHENATED.search(first) and second[:1].islower():
+    if is_broken(first) and second[:1].islower():
         return first[:-1] + second
     if ord(first[-1]) >= WIDE_FROM and ord(second[0]) >= WIDE_FROM:
         return first + second

@@ -345,3 +345,19 @@ def test_tables_and_pictures_in_markdown_where_asked_for() -> None:
     assert chunked(block("image", "")) == []
     pictures = chunked(block("image", ""), use_markdown_images=True, image_placeholder="(a picture)")
     assert pictures == [("(a picture)", None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        ("\\[ a + b \\]", "a + b"),
+        ("$$x$$", "x"),
+        ("\\( \\)", "\\( \\)"),
+        ("\\[a", "\\[a"),
+        ("\\[" + " " * 200_000 + "a", "\\[" + " " * 200_000 + "a"),
+    ],
+)
+def test_a_formula_has_no_marks_around_it(text: str, formula: str) -> None:
+    page = Page(1, 100, 100, blocks=(Block("equation", text, (Box(0, 0, 50, 50),)),))
+    (found,) = docling_document(Document((page,), "", "", None), "a")["texts"]
+    assert found["text"] == formula

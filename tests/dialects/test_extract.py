@@ -10,6 +10,7 @@ import pytest
 
 from airgap.core.document import Block, Box, Line, Page
 from airgap.core.errors import AirgapError
+from airgap.dialects.extract import _data
 from airgap.dialects.found_values import found_values
 from airgap.engines.openai.shapes import shape_fields
 from airgap.http.shapes import names_shape, schema_shape, wanted_shape
@@ -102,6 +103,11 @@ def deep(levels: int) -> Any:
         {"response_format": {"type": "json_schema", "json_schema": {"schema": "{"}}},
         {"guided_json": {}},
         {"guided_json": deep(200)},
+        {"guided_json": "[" * 200_000},
+        {"guided_json": '{"a":' * 200_000},
+        {"guided_json": '{"a":' * 900 + "1" + "}" * 900},
+        {"guided_json": '{"const": NaN}'},
+        {"guided_json": '{"const": 1e999}'},
         {"guided_json": {"$ref": "http://elsewhere.example/schema"}},
         {"guided_json": {"description": "x" * 70_000}},
         {"guided_choice": []},
@@ -150,6 +156,8 @@ def test_extract_by_schema_reads_every_page(api: httpx.Client) -> None:
         ({"schema": "nonsense"}, 422),
         ({"fields": "[1]"}, 422),
         ({"fields": '["a"'}, 422),
+        ({"fields": "[" * 200_000}, 422),
+        ({"schema": "[" * 200_000}, 422),
         ({"fields": "a,a"}, 422),
     ],
 )
@@ -199,6 +207,24 @@ def test_where_a_value_is_found(value: Any, line: int | None) -> None:
     (found,) = found_values({"x": value}, read)
     assert found.path == "/x"
     assert (found.box and round(found.box.y0 / 20)) == line
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1.7e308])
+def test_a_number_of_hundreds_of_digits_is_looked_for(value: Any) -> None:
+    (found,) = found_values([value], page(str(10**400), "1.7"))
+    assert (found.box is not None) == (value == 10**400)
+
+
+def test_values_are_found_beside_hundreds_of_thousands_of_brackets() -> None:
+    (found,) = found_values(["total"], page("<" * 500_000 + " total"))
+    assert found.box is not None
+
+
+@pytest.mark.parametrize(
+    "raw", ["[" * 50_000, "[" * 900 + "]" * 900, '{"a": NaN}', '{"a": 1e999}', '{"a": ' + "9" * 5000 + "}"]
+)
+def test_what_is_no_json_of_an_engine_is_none(raw: str) -> None:
+    assert _data(Page(1, 10, 10, raw=raw)) is None
 
 
 def test_a_value_of_two_lines_is_its_blocks() -> None:

@@ -80,3 +80,13 @@ def test_notes_of_two_pages_have_two_names_and_plain_text_has_them_as_printed() 
     assert "word[^1-1]" in said
     assert "[^2-1]: See above." in said
     assert page_text(pages[0]) == "A word¹ and more.\n\n1 See above."
+
+
+def test_thousands_of_notes_with_one_mark_are_printed_as_they_are() -> None:
+    blocks = [("text", "A word¹ and more.")] * 20_000 + [("footnote", "1 See above.")] * 20_000
+    assert page_markdown(page(*blocks)).count("See above.") == 20_000
+
+
+def test_thousands_of_units_are_none_of_a_note() -> None:
+    shown = page_markdown(page(("text", "8 km² " * 100_000 + "of land²"), ("footnote", "2 See above.")))
+    assert (shown.count("km²"), shown.count("land[^1-2]")) == (100_000, 1)

@@ -13,6 +13,7 @@ from PIL import Image
 from airgap.core.document import Block, Box, Line, Page
 from airgap.exporters.html_tables import Cell, Table, parse_table
 from airgap.exporters.lines import (
+    PrintedLine,
     _breakable,
     _broken,
     _line_turn,
@@ -318,3 +319,9 @@ def test_how_large_a_page_is_on_paper() -> None:
     assert page_dpi(Page(1, 0, 0), None) == pytest.approx(72 / 841.89)
     assert page_points(Page(1, 0, 0), None) == (3, 3)
     assert page_points(Page(1, 10, 10, width_pt=20_000.0, height_pt=1.0), None) == (14_400, 3)
+
+
+def test_a_line_of_hundreds_of_thousands_of_words_is_cut_once() -> None:
+    words = PrintedLine("ab " * 200_000 + "ab", Box(0, 0, 200_001 * 3, 10), 0, None, exact=True).words()
+    assert len(words) == 200_001
+    assert words[-1].box.x1 == pytest.approx(600_003)

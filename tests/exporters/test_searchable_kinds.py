@@ -12,6 +12,7 @@ from PIL import Image
 
 from airgap.core.document import Block, Box, Line, Page
 from airgap.exporters import export, export_file
+from airgap.exporters.bookmarks import rotation
 from airgap.exporters.searchable_pdf import UNSIGNED
 from process.pages import Limits, open_source
 from tests.exporters.factory import document
@@ -132,3 +133,13 @@ def test_a_fax_has_the_shape_that_it_has_on_paper() -> None:
         assert tuple(pdf[0].rect)[2:] == pytest.approx((610, 792), abs=2)
         found = pdf[0].search_for("Dear Sir")[0]
         assert found.y0 == pytest.approx(144, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("stated", "turn"), [(0, 0), (90, 90), (-90, 270), (450, 90), (44, 0), (45, 90), (200, 180), (330, 0)]
+)
+def test_a_turn_that_is_no_quarter_is_taken_for_the_nearest(stated: int, turn: int) -> None:
+    with pikepdf.new() as pdf:
+        page = pdf.add_blank_page()
+        page.obj["/Rotate"] = stated
+        assert rotation(page) == turn

@@ -117,6 +117,15 @@ def test_half_a_body_is_not_waited_for(impatient_server: str) -> None:
     assert b"request_timeout" in found
 
 
+def test_of_two_lengths_none_is_believed_and_nothing_behind_them_is_read(api: httpx.Client) -> None:
+    head = b"POST /ocr HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    found = answered(
+        str(api.base_url).rstrip("/"), head + b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    assert found.startswith(b"HTTP/1.1 400")
+    assert found.count(b"HTTP/1.1") == 1
+
+
 def test_json_that_is_not_called_so_is_refused(api: httpx.Client) -> None:
     for kind in ("text/plain", "application/octet-stream"):
         answer = api.post("/generate", content=b'{"prompt": "a"}', headers={"Content-Type": kind})

@@ -96,6 +96,9 @@ def test_what_needs_the_original_says_so(cpu_api: httpx.Client, read: dict[str, 
             ]
         },
         {"pages": [{"number": 1, "width": 9, "height": 9, "status": "perfect"}]},
+        {"pages": [{"number": 1, "width": 9, "height": 9, "usage": {"seconds": 1e300}}]},
+        {"pages": [{"number": 1, "width": 9, "height": 9, "usage": {"prompt_tokens": 10**4000}}]},
+        {"pages": [{"number": 1, "width": 9, "height": 9, "width_pt": 1e-310}]},
     ],
 )
 def test_what_is_no_document_is_refused(api: httpx.Client, change: dict[str, Any]) -> None:
@@ -104,8 +107,11 @@ def test_what_is_no_document_is_refused(api: httpx.Client, change: dict[str, Any
     assert answer.json()["error"]["code"] == "invalid_option"
 
 
-def test_what_is_not_even_json_is_refused(api: httpx.Client) -> None:
-    answer = api.post("/export", files={"document": ("d.json", b"\xff{")}, data={"output": "markdown"})
+@pytest.mark.parametrize(
+    "sent", [b"\xff{", b'{"pages": [{"number": 1, "width": 9, "height": 9, "usage": {"seconds": NaN}}]}']
+)
+def test_what_is_not_even_json_is_refused(api: httpx.Client, sent: bytes) -> None:
+    answer = api.post("/export", files={"document": ("d.json", sent)}, data={"output": "json"})
     assert answer.status_code == 422
 
 
@@ -210,7 +216,16 @@ def test_a_login_signs_its_reviews_whatever_name_was_sent(read: dict[str, Any]) 
     assert {review.reviewed_by for review in signed.pages[0].reviews} == {"clara"}
 
 
-@pytest.mark.parametrize("change", [{"kind": "mood"}, {"decision": "ignored"}, {"reviewed_at": "yesterday"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "mood"},
+        {"decision": "ignored"},
+        {"reviewed_at": "yesterday"},
+        {"reviewed_at": "0001-01-01T00:00:00+14:00"},
+        {"reviewed_at": "9999-12-31T23:59:59-12:00"},
+    ],
+)
 def test_a_review_that_is_none_is_refused(
     cpu_api: httpx.Client, read: dict[str, Any], change: dict[str, str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airgap.layout.items import is_entry
 from airgap.layout.lines import Inset, TextLine
 from airgap.layout.paragraphs import Piece, join_lines, pieces
 from airgap.layout.regions import Region, rows
@@ -267,6 +268,26 @@ def test_an_item_of_which_markdown_knows_nothing_is_set_in_by_nothing() -> None:
         line("(1) outer", 100, 0, 400), line("(2) inner", 140, PITCH, 400), line("• in", 180, 2 * PITCH, 400)
     )
     assert [piece.text for piece in found] == ["(1) outer", "(2) inner", "- in"]
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ("Introduction .......................... 5", True),
+        ("Preface . . . . . . . xii ", True),
+        ("a..5", True),
+        ("a. 5", False),
+        ("..5", False),
+        (" a..5", False),
+        ("a..12345", False),
+        ("a..", False),
+        ("", False),
+        ("word" + "." * 500_000 + "#", False),
+        ("word" + " ." * 300_000 + " " * 300_000 + "#", False),
+    ],
+)
+def test_what_an_entry_of_a_table_of_contents_is(text: str, entry: bool) -> None:
+    assert is_entry(text) is entry
 
 
 def test_entries_of_a_table_of_contents_stay_apart() -> None:

@@ -13,7 +13,8 @@ from airgap.core.document import Block, Box, Line
 from airgap.core.opening import Opening
 from airgap.layout.known_text import blocks_of
 from process.layer_check import MOST_SAMPLES, borne_out, samples
-from process.pages import Limits, open_source
+from process.pages import LAYER_NOT_SOUND, Limits, open_source
+from process.pdf_text import MOST_CHARACTERS, MOST_IN_A_LINE, MOST_LINES, text_of
 
 BLACK, WHITE = (0, 0, 0), (1, 1, 1)
 BODY = (
@@ -61,6 +62,44 @@ def invisible(page: pymupdf.Page) -> None:
 @pytest.mark.parametrize("draw", [white_on_white, under_a_bar, under_a_picture, invisible])
 def test_what_is_not_seen_is_not_text(draw: Draw) -> None:
     assert layer_of(draw) == "\n".join(BODY)
+
+
+def page_of(rows: int, text: str, size: float) -> bytes:
+    """A page of rows of a text, each set so narrow that it stays on the page."""
+    with pymupdf.open() as pdf:
+        page = pdf.new_page(width=500, height=500)
+        page.insert_text((50, 40), BODY[0], fontsize=size)
+        narrow = 400 * 100 / max(1, len(text) * size / 2)
+        shown = "".join(
+            f"{narrow:.6f} Tz 1 0 0 1 50 {440 - row * 400 / rows:.4f} Tm ({text}) Tj\n" for row in range(rows)
+        )
+        pdf.update_stream(
+            page.get_contents()[0], f"50 50 300 20 re f BT /helv {size} Tf\n{shown}ET\n".encode()
+        )
+        return pdf.tobytes(deflate=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text", "taken"),
+    [
+        (40, "so many words as there are on a page " * 3, True),
+        (1, "word " * (MOST_IN_A_LINE // 5 - 1), True),
+        (1, "word " * (MOST_IN_A_LINE // 5 + 1), False),
+        (MOST_LINES + 1, "ab", False),
+        (MOST_CHARACTERS // 4000 + 1, "abcd" * 1000, False),
+    ],
+)
+def test_more_text_than_a_page_holds_is_not_taken(rows: int, text: str, taken: bool) -> None:
+    with pymupdf.open(stream=page_of(rows, text, min(10.0, 300 / rows))) as pdf:
+        assert (text_of(pdf[0], 1.0) is not None) is taken
+
+
+def test_a_page_of_too_much_text_is_read_from_its_pixels() -> None:
+    data = page_of(1, "word " * 50_000, 10.0)
+    with open_source(data, name="a.pdf", limits=Limits(), opening=Opening(text_layer="auto")) as source:
+        page = source.render(1)
+    assert page.text_lines is None
+    assert LAYER_NOT_SOUND in page.warnings
 
 
 def test_a_name_that_is_blacked_out_in_a_line_is_left_out_of_it() -> None:

@@ -76,7 +76,7 @@ async def server_sent(response: httpx.Response, deadline: float) -> AsyncGenerat
 def _event(data: bytes) -> dict[str, Any]:
     try:
         event = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EngineFailed("The other server sent an event that is no JSON.") from error
     if not isinstance(event, dict) or "error" in event:
         log.warning("the other server sent an error (%s)", kind_of_error(data))
@@ -86,7 +86,7 @@ def _event(data: bytes) -> dict[str, Any]:
 
 def kind_of_error(body: bytes) -> str:
     """What may be logged of an error's body: its kind in one word. The rest may repeat a key or a text."""
-    with suppress(ValueError, AttributeError):
+    with suppress(ValueError, AttributeError, RecursionError):
         error = json.loads(body).get("error")
         kind = error.get("type") if isinstance(error, dict) else None
         if isinstance(kind, str) and _KIND.fullmatch(kind):
