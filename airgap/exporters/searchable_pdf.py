@@ -3,7 +3,8 @@
 OCRmyPDF does the work, in a child process (see `searchable_pdf_child`), fed with our pages through
 its plug-in interface. The original's pictures are not touched: a PDF stays as it is, a JPEG, PNG or
 TIFF is wrapped without loss, and only other kinds are stored as their pixels, again without loss.
-No external program is needed. Where a PDF cannot be made PDF/A without altering it, the result is a
+No external program is needed. A PDF that is too damaged for that has its pages stored as their pixels, and a
+warning says so. Where a PDF cannot be made PDF/A without altering it, the result is a
 plain PDF and a warning says so. Its bookmarks are the original's, or the headings where it has none. What in
 a PDF acts or carries files is taken off, and a warning lists it, unless the source says
 `keep_active_content`.
@@ -42,6 +43,10 @@ from process.proportions import dots_per_inch
 SECONDS, SECONDS_PER_PAGE = 120, 5
 UNSIGNED = "the digital signature of the original does not hold for the searchable PDF and was taken off"
 NOT_PDFA = "the searchable PDF is a plain PDF: this original cannot be made PDF/A without altering it"
+AS_PICTURES = (
+    "the original takes no text layer: the searchable PDF holds pictures of the pages that were read, "
+    "and nothing else of it"
+)
 REMOVED = "active content of the original was taken off the searchable PDF: {}"
 KEPT = "active content of the original was kept in the searchable PDF, as asked for: {}"
 
@@ -67,35 +72,64 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
     """
     if source is None:
         raise InvalidOption("The output format 'searchable_pdf' needs the original.")
-    keeps = bool(getattr(source, "keep_active_content", False))
     with tempfile.TemporaryDirectory(prefix="searchable-") as name:
-        folder = Path(name)
-        original = folder / "original.pdf"
+        original = Path(name) / "original.pdf"
         if source.kind == "pdf":
             _copy(source.path, original)
             indexes = {page.number: page.number - 1 for page in document.pages}
         else:
             indexes = wrap_images(document, source, original)
-        job = folder / "job.json"
-        output = folder / "output.pdf"
-        job.write_text(
-            json.dumps(
-                {
-                    "input": str(original),
-                    "output": str(output),
-                    "password": getattr(source, "password", None),
-                    "keep_active_content": keeps,
-                    "pages": [
-                        _page_job(page, indexes[page.number]) for page in document.pages if page.blocks
-                    ],
-                    "outline": [_bookmark(heading, indexes[heading.page]) for heading in outline(document)],
-                }
-            ),
-            "utf-8",
-        )
-        result = _run_child(job, len(document.pages))
-        shutil.move(output, path)
+        try:
+            return _written(document, source, original, indexes, path)
+        except NoTextLayer as error:
+            if source.kind != "pdf" or not _can_be_drawn(document, source):
+                raise
+            _log.warning("the original takes no text layer, so its pages' pictures do: %s", error.reason)
+        drawn = Path(name) / "drawn.pdf"
+        indexes = _wrap_pixels(document, source, drawn)
+        return (AS_PICTURES, *_written(document, source, drawn, indexes, path))
+
+
+class NoTextLayer(ExportFailed):
+    """OCRmyPDF cannot work with the file; `reason` is its own, for the log."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _written(
+    document: Document, source: Source, original: Path, indexes: dict[int, int], path: Path
+) -> tuple[str, ...]:
+    """Lay the text into `original`, whose page for each of the document's is in `indexes`; warnings."""
+    keeps = bool(getattr(source, "keep_active_content", False))
+    job = original.with_name("job.json")
+    output = original.with_name("output.pdf")
+    job.write_text(
+        json.dumps(
+            {
+                "input": str(original),
+                "output": str(output),
+                "password": getattr(source, "password", None),
+                "keep_active_content": keeps,
+                "pages": [_page_job(page, indexes[page.number]) for page in document.pages if page.blocks],
+                "outline": [_bookmark(heading, indexes[heading.page]) for heading in outline(document)],
+            }
+        ),
+        "utf-8",
+    )
+    result = _run_child(job, len(document.pages))
+    shutil.move(output, path)
     return _warnings(result, KEPT if keeps else REMOVED)
+
+
+def _can_be_drawn(document: Document, source: Source) -> bool:
+    """Whether there is a page to be seen, where the original as such is none to work with."""
+    try:
+        source.image(next(page.number for page in document.pages if page.error is None))
+    except (AirgapError, StopIteration):
+        return False
+    return True
 
 
 def _warnings(result: dict[str, object], active: str) -> tuple[str, ...]:
@@ -160,7 +194,9 @@ def _run_child(job: Path, pages: int) -> dict[str, object]:
     answer = job.with_name("result.json")
     if not answer.exists():
         _log.error("the searchable PDF's process ended with %s: %s", process.returncode, stderr[-2000:])
-        raise ExportFailed("The process that makes the searchable PDF broke down on this file.")
+        raise NoTextLayer(
+            "The process that makes the searchable PDF broke down on this file.", f"{process.returncode}"
+        )
     result: dict[str, object] = json.loads(answer.read_text("utf-8"))
     if result.get("error") == "encrypted":
         raise UnsupportedOption(
@@ -169,7 +205,7 @@ def _run_child(job: Path, pages: int) -> dict[str, object]:
         )
     if "error" in result:
         _log.error("OCRmyPDF: %s", result["error"])
-        raise ExportFailed("This file cannot be made into a searchable PDF.")
+        raise NoTextLayer("This file cannot be made into a searchable PDF.", str(result["error"]))
     return result
 
 

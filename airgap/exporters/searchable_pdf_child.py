@@ -62,11 +62,11 @@ def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     source, output = _prepared(job, folder), Path(job["output"])
     with pikepdf.open(source) as pdf, pymupdf.open(source) as shown:
         count = min(len(pdf.pages), len(shown))
-        missing = [page["index"] for page in job["pages"] if page["index"] >= count]
+        if not count or any(page["index"] >= count for page in job["pages"]):
+            return {"error": f"of the pages that were read only {count} are there"}
         for page in job["pages"]:
-            if page["index"] < count:
-                page["lines"] = unseen(page, shown[page["index"]])
-                ocrmypdf_plugin.PAGES[page["index"]] = _placed(page, pdf.pages[page["index"]])
+            page["lines"] = unseen(page, shown[page["index"]])
+            ocrmypdf_plugin.PAGES[page["index"]] = _placed(page, pdf.pages[page["index"]])
     numbers = sorted(number for number, page in ocrmypdf_plugin.PAGES.items() if page.lines)
     if not numbers:
         ocrmypdf_plugin.PAGES.update({n: PlacedPage(8, 8, 72, ()) for n in range(count)})
@@ -78,7 +78,7 @@ def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not _is_whole(layered, count):
             raise
     pdfa, active = _finish(layered, output, job)
-    return {"pdfa": pdfa, "missing": missing, "unsigned": job["unsigned"], "active_content": active}
+    return {"pdfa": pdfa, "unsigned": job["unsigned"], "active_content": active}
 
 
 def _prepared(job: dict[str, Any], folder: Path) -> Path:

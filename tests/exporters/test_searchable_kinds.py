@@ -13,7 +13,7 @@ from PIL import Image
 from airgap.core.document import Block, Box, Line, Page
 from airgap.exporters import export, export_file
 from airgap.exporters.bookmarks import rotation
-from airgap.exporters.searchable_pdf import UNSIGNED
+from airgap.exporters.searchable_pdf import AS_PICTURES, UNSIGNED
 from process.pages import Limits, open_source
 from tests.exporters.factory import document
 from tests.exporters.test_searchable_pdf import encoded, pdf_source
@@ -43,6 +43,35 @@ def form() -> bytes:
         field.rect, field.field_value = pymupdf.Rect(60, 100, 260, 120), "Beispiel"
         page.add_widget(field)
         return pdf.tobytes()
+
+
+def printed(box: bytes = b"0 0 500 700", turn: bytes = b"0") -> bytes:
+    """A PDF with these bytes for its page's box and its turn."""
+    stream = b"BT /F 20 Tf 60 500 Td (printed) Tj ET"
+    objects = (
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [" + box + b"] /Rotate " + turn + b" /Contents 4 0 R"
+        b" /Resources << /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
+        b"<< /Length %d >>\nstream\n%b\nendstream" % (len(stream), stream),
+    )
+    body = b"".join(b"%d 0 obj\n%b\nendobj\n" % entry for entry in enumerate(objects, 1))
+    return b"%PDF-1.7\n" + body + b"trailer << /Root 1 0 R /Size 5 >>\n%%EOF\n"
+
+
+@pytest.mark.parametrize("data", [printed(box=b"0 0 0 0"), printed(turn=b"900000000000000000090")])
+def test_a_pdf_that_takes_no_text_layer_has_its_pages_as_pictures(data: bytes, tmp_path: Path) -> None:
+    with open_source(data, name="odd.pdf", limits=Limits(render_workers=1)) as source:
+        drawn = source.render(1)
+        place = Box(100, 100, 400, 140)
+        block = Block("text", "words", (place,), lines=(Line("words", place),))
+        size = (drawn.width_pt, drawn.height_pt)
+        page = Page(1, *drawn.image.size, blocks=(block,), width_pt=size[0], height_pt=size[1])
+        assert AS_PICTURES in export_file("pdf", document(page), source, tmp_path / "s.pdf")
+    with pymupdf.open(tmp_path / "s.pdf") as pdf:
+        assert pdf[0].get_text().split() == ["words"]
+        assert (pdf[0].rect.width, pdf[0].rect.height) == pytest.approx(size, abs=1)
+        assert pdf[0].get_images()
 
 
 def test_a_form_stays_a_form_and_its_values_are_not_doubled() -> None:
