@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from contextvars import Context
 from dataclasses import replace
 
 from PIL.Image import Image
@@ -27,8 +28,7 @@ class SecondReader:
     def __init__(self, make: Callable[[], Engine], *, timeout: float) -> None:
         self._make = make
         self._timeout = timeout
-        self._engine: Engine | None = None
-        self._starting = asyncio.Lock()
+        self._loading: asyncio.Task[Engine] | None = None
 
     async def read(self, image: Image, options: ReadOptions) -> tuple[str, PageRead]:
         """The engine's name and its reading. Raises `AirgapError`."""
@@ -44,12 +44,15 @@ class SecondReader:
         raise EngineFailed("The second engine ended without a result.")
 
     async def _started(self) -> Engine:
-        async with self._starting:
-            if self._engine is None:
-                engine = self._make()
-                await engine.start()
-                self._engine = engine
-        return self._engine
+        """Loaded once, whoever of those that wait for it goes away."""
+        if self._loading is None or (self._loading.done() and self._loading.exception() is not None):
+            self._loading = asyncio.create_task(self._load(), context=Context())
+        return await asyncio.shield(self._loading)
+
+    async def _load(self) -> Engine:
+        engine = self._make()
+        await engine.start()
+        return engine
 
     async def checked(self, page: Page, first: str, image: Image, options: ReadOptions) -> Page:
         """`page`, as engine `first` read it, with `disagreements`, or with a warning why there are none."""
@@ -65,10 +68,12 @@ class SecondReader:
         return replace(page, disagreements=compare(page.blocks, read.blocks, name))
 
     async def close(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            (engine,) = await asyncio.gather(loading, return_exceptions=True)
+            if not isinstance(engine, BaseException):
+                await engine.close()
 
 
 def _without(page: Page, why: str) -> Page:
-    return replace(page, warnings=(*page.warnings, f"The page was not cross-checked: {why}."))
+    return replace(page, warnings=(*page.warnings, f"The page was not cross-checked: {why.rstrip('.')}."))
