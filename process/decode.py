@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from airgap.core.errors import AirgapError, ImageTooLarge, InvalidImage, UnsupportedMedia
 from process.proportions import in_proportion, shown_size
@@ -65,6 +65,11 @@ _UPRIGHT = {
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
+
+METADATA_BYTES = 16 << 20
+"""Most bytes of a PNG's profile, or of a text in it, once unpacked. At Pillow's one megabyte pictures with a
+printer's profile or a long description would pass for damaged."""
+PngImagePlugin.MAX_TEXT_CHUNK = METADATA_BYTES
 
 # The limit is a setting, checked per call. Pillow's own is global and half of it is a warning.
 Image.MAX_IMAGE_PIXELS = None

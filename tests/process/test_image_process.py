@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from airgap.core.errors import (
     BadRequest,
@@ -330,6 +331,16 @@ def test_png_text_bomb() -> None:
     text = b"k\0\0" + zlib.compress(bytes(20_000_000))
     with pytest.raises(InvalidImage):
         opened(png(64, 64, (b"zTXt", text), (b"IDAT", zlib.compress(bytes(64 * 9)))))
+
+
+def test_much_metadata_is_no_reason_to_refuse() -> None:
+    """A printer's profile, or a photograph's description, that takes more than a megabyte."""
+    described, noted = PngInfo(), PngInfo()
+    described.add_itxt("XML:com.adobe.xmp", "described " * 300_000, zip=True)
+    noted.add_text("Comment", "noted " * 300_000, zip=True)
+    profile = np.random.default_rng(1).bytes(2_000_000)
+    for options in ({"icc_profile": profile}, {"pnginfo": described}, {"pnginfo": noted}):
+        assert_corners(opened(saved(corners(), "PNG", **options)))
 
 
 def test_odd_metadata_is_no_reason_to_refuse() -> None:
