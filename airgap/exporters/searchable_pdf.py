@@ -81,21 +81,17 @@ def write_searchable_pdf(document: Document, source: Source | None, path: Path) 
             indexes = wrap_images(document, source, original)
         try:
             return _written(document, source, original, indexes, path)
-        except NoTextLayer as error:
+        except NoTextLayer:
             if source.kind != "pdf" or not _can_be_drawn(document, source):
                 raise
-            _log.warning("the original takes no text layer, so its pages' pictures do: %s", error.reason)
+            _log.warning("the original takes no text layer, so its pages' pictures do")
         drawn = Path(name) / "drawn.pdf"
         indexes = _wrap_pixels(document, source, drawn)
         return (AS_PICTURES, *_written(document, source, drawn, indexes, path))
 
 
 class NoTextLayer(ExportFailed):
-    """OCRmyPDF cannot work with the file; `reason` is its own, for the log."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    """OCRmyPDF cannot work with the file; the log says why."""
 
 
 def _written(
@@ -194,9 +190,7 @@ def _run_child(job: Path, pages: int) -> dict[str, object]:
     answer = job.with_name("result.json")
     if not answer.exists():
         _log.error("the searchable PDF's process ended with %s: %s", process.returncode, stderr[-2000:])
-        raise NoTextLayer(
-            "The process that makes the searchable PDF broke down on this file.", f"{process.returncode}"
-        )
+        raise NoTextLayer("The process that makes the searchable PDF broke down on this file.")
     result: dict[str, object] = json.loads(answer.read_text("utf-8"))
     if result.get("error") == "encrypted":
         raise UnsupportedOption(
@@ -205,7 +199,7 @@ def _run_child(job: Path, pages: int) -> dict[str, object]:
         )
     if "error" in result:
         _log.error("OCRmyPDF: %s", result["error"])
-        raise NoTextLayer("This file cannot be made into a searchable PDF.", str(result["error"]))
+        raise NoTextLayer("This file cannot be made into a searchable PDF.")
     return result
 
 
