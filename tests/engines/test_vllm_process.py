@@ -161,3 +161,27 @@ async def test_a_start_that_is_cancelled_leaves_no_engine_behind() -> None:
     gate.set()
     await until(lambda: made and made[0].shut_down == 1)
     await process.close()
+
+
+def test_an_engine_that_comes_up_after_its_server_is_gone_goes_down() -> None:
+    gate = threading.Event()
+    made: list[Llm] = []
+
+    def slow() -> Llm:
+        gate.wait(20)
+        made.append(Llm())
+        return made[0]
+
+    async def start_and_leave(process: EngineProcess) -> None:
+        starting = asyncio.create_task(process.start())
+        await until(lambda: process.state == "starting")
+        await asyncio.sleep(0.02)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await process.close()
+
+    process = EngineProcess(slow, fit)
+    asyncio.run(start_and_leave(process))
+    gate.set()
+    process._thread.shutdown(wait=True)
+    assert [llm.shut_down for llm in made] == [1]

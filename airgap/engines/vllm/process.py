@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -93,10 +94,12 @@ class EngineProcess:
         self.state, self.reason = state, reason
 
     async def _build(self) -> None:
-        building = asyncio.get_running_loop().run_in_executor(self._thread, self._make)
+        given_up = threading.Event()
+        building = asyncio.get_running_loop().run_in_executor(self._thread, self._made, given_up)
         try:
             self._llm = await asyncio.shield(building)
         except asyncio.CancelledError:
+            given_up.set()
             building.add_done_callback(_shut_down_late)
             raise
         try:
@@ -105,6 +108,14 @@ class EngineProcess:
             await self._stop()
             raise
         self._become("ready", "the engine is ready")
+
+    def _made(self, given_up: threading.Event) -> Any:
+        """A new engine; one that nobody waits for any more goes down here, where no loop is needed for it."""
+        llm = self._make()
+        if given_up.is_set():
+            llm.shutdown()
+            raise EngineUnavailable("The engine's start was given up.")
+        return llm
 
     async def _stop(self) -> None:
         llm, self._llm = self._llm, None
@@ -150,6 +161,6 @@ class EngineProcess:
 
 
 def _shut_down_late(building: asyncio.Future[Any]) -> None:
-    """An engine whose start was cancelled comes up all the same; let it go down at once."""
+    """An engine that came up in the moment in which its start was cancelled goes down at once."""
     if not building.cancelled() and building.exception() is None:
         building.result().shutdown()
