@@ -42,6 +42,26 @@ class Factory:
         return self.made[-1]
 
 
+class Gated(Factory):
+    """Makes an engine once its gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    def __call__(self) -> Llm:
+        self.gate.wait(20)
+        return super().__call__()
+
+
+async def started_and_cancelled(process: EngineProcess) -> None:
+    starting = asyncio.create_task(process.start())
+    await until(lambda: process.state == "starting")
+    await asyncio.sleep(0.02)
+    starting.cancel()
+    await starting
+
+
 async def fit(llm: Any) -> None:
     assert not llm.errored
 
@@ -143,45 +163,24 @@ async def test_an_engine_that_fails_its_check_is_shut_down() -> None:
 
 
 async def test_a_start_that_is_cancelled_leaves_no_engine_behind() -> None:
-    gate = threading.Event()
-    made: list[Llm] = []
-
-    def slow() -> Llm:
-        gate.wait(20)
-        made.append(Llm())
-        return made[0]
-
-    process = EngineProcess(slow, fit)
-    starting = asyncio.create_task(process.start())
-    await until(lambda: process.state == "starting")
-    await asyncio.sleep(0.02)
-    starting.cancel()
+    factory = Gated()
+    process = EngineProcess(factory, fit)
     with pytest.raises(asyncio.CancelledError):
-        await starting
-    gate.set()
-    await until(lambda: made and made[0].shut_down == 1)
+        await started_and_cancelled(process)
+    factory.gate.set()
+    await until(lambda: factory.made and factory.made[0].shut_down == 1)
     await process.close()
 
 
 def test_an_engine_that_comes_up_after_its_server_is_gone_goes_down() -> None:
-    gate = threading.Event()
-    made: list[Llm] = []
-
-    def slow() -> Llm:
-        gate.wait(20)
-        made.append(Llm())
-        return made[0]
-
     async def start_and_leave(process: EngineProcess) -> None:
-        starting = asyncio.create_task(process.start())
-        await until(lambda: process.state == "starting")
-        await asyncio.sleep(0.02)
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        with pytest.raises(asyncio.CancelledError):
+            await started_and_cancelled(process)
         await process.close()
 
-    process = EngineProcess(slow, fit)
+    factory = Gated()
+    process = EngineProcess(factory, fit)
     asyncio.run(start_and_leave(process))
-    gate.set()
+    factory.gate.set()
     process._thread.shutdown(wait=True)
-    assert [llm.shut_down for llm in made] == [1]
+    assert [llm.shut_down for llm in factory.made] == [1]

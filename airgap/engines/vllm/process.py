@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
 from airgap.core.errors import AirgapError, EngineUnavailable
@@ -94,12 +93,10 @@ class EngineProcess:
         self.state, self.reason = state, reason
 
     async def _build(self) -> None:
-        given_up = threading.Event()
-        building = asyncio.get_running_loop().run_in_executor(self._thread, self._made, given_up)
+        building = self._thread.submit(self._make)
         try:
-            self._llm = await asyncio.shield(building)
+            self._llm = await asyncio.shield(asyncio.wrap_future(building))
         except asyncio.CancelledError:
-            given_up.set()
             building.add_done_callback(_shut_down_late)
             raise
         try:
@@ -108,14 +105,6 @@ class EngineProcess:
             await self._stop()
             raise
         self._become("ready", "the engine is ready")
-
-    def _made(self, given_up: threading.Event) -> Any:
-        """A new engine; one that nobody waits for any more goes down here, where no loop is needed for it."""
-        llm = self._make()
-        if given_up.is_set():
-            llm.shutdown()
-            raise EngineUnavailable("The engine's start was given up.")
-        return llm
 
     async def _stop(self) -> None:
         llm, self._llm = self._llm, None
@@ -160,7 +149,8 @@ class EngineProcess:
         return len(self._restarts) < self._max_restarts
 
 
-def _shut_down_late(building: asyncio.Future[Any]) -> None:
-    """An engine that came up in the moment in which its start was cancelled goes down at once."""
+def _shut_down_late(building: Future[Any]) -> None:
+    """An engine whose start was cancelled comes up all the same, and goes down at once: on the thread that
+    made it, for by then there may be no event loop."""
     if not building.cancelled() and building.exception() is None:
         building.result().shutdown()
