@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -133,15 +133,12 @@ class FallbackEngine:
         warnings: list[str] = []
         last: AirgapError = EngineUnavailable("No engine can read now.")
         passed = ""  # the engine that failed before
-        turns = list(self._members)
-        for place, member in enumerate(turns):
+        for member, is_awaited in self._turns():
             name = member.engine.name
-            if place >= len(self._members):
+            if is_awaited:
                 await member.settled()
             usable, why = member.usable()
             if not usable:
-                if member.is_starting and place < len(self._members):
-                    turns.append(member)  # waited for where no other can read
                 warnings.append(f"The engine {name} is not available ({why}).")
                 passed = passed or name
                 continue
@@ -164,6 +161,16 @@ class FallbackEngine:
                 last, passed = error, name
                 warnings.append(f"The engine {name} could not read this page ({error.message}).")
         raise last
+
+    def _turns(self) -> Iterator[tuple[_Member, bool]]:
+        """The engines in order; then those that were starting, to be waited for where no other could read."""
+        starting = []
+        for member in self._members:
+            if member.is_starting:
+                starting.append(member)
+            yield member, False
+        for member in starting:
+            yield member, True
 
     async def _through(
         self, member: _Member, images: Sequence[Image], options: ReadOptions, warnings: Sequence[str]
