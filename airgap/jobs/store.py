@@ -227,11 +227,7 @@ class JobStore:
         found = []
         for entry in self.root.iterdir():
             with suppress(FileNotFoundError):
-                if (
-                    len(entry.name) == 32
-                    and entry.is_dir()
-                    and self.ages.of(entry.stat().st_mtime) >= older_than
-                ):
+                if len(entry.name) == 32 and entry.is_dir() and self._age(entry) >= older_than:
                     found.append(entry.name)
         return found
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from airgap.layout.lines import Row, TextLine
+from airgap.layout.rulings import Place
 from airgap.layout.running_text import MIN_CAPACITY, SAME_HEIGHT
 
 EDGE = 1.0
@@ -39,7 +40,7 @@ def torn_rows(lines: Sequence[TextLine]) -> list[Row]:
             for row in _rows_beside(place, [line for line in lines if id(line) not in taken]):
                 taken.update(id(line) for line in row)
                 found[id(row[0])] = row
-                added.append(_around(row))
+                added.append(around(row))
         if not added:
             break
         full += added
@@ -47,10 +48,8 @@ def torn_rows(lines: Sequence[TextLine]) -> list[Row]:
     return list(found.values())
 
 
-Place = tuple[float, float, float, float]
-
-
-def _around(row: Row) -> Place:
+def around(row: Row) -> Place:
+    """The place of a row of lines, from left to right."""
     return row[0].x0, min(line.y0 for line in row), row[-1].x1, max(line.y1 for line in row)
 
 
@@ -91,7 +90,7 @@ def _rows_beside(place: Place, lines: Sequence[TextLine]) -> list[Row]:
 
 
 def _is_torn(row: Row, place: Place, height: float) -> bool:
-    if len(row) < 2 or not _same_measure(place, _around(row)):
+    if len(row) < 2 or not _same_measure(place, around(row)):
         return False
     return all(
         0 < right.x0 - left.x1 + EDGE * height / 2 < WIDEST_GAP * height for left, right in pairwise(row)

@@ -19,7 +19,7 @@ from airgap.engines.ppocr.scripts import (
     is_foreign,
     silent_parts,
 )
-from airgap.engines.ppocr.strips import STRIP_HEIGHT
+from airgap.engines.ppocr.strips import STRIP_HEIGHT, between
 from airgap.layout.lines import Reading, TextLine, done, visual_length
 from airgap.layout.quads import Picture
 
@@ -109,10 +109,9 @@ class ForeignLines:
     def _read_parts(
         self, line: TextLine, reading: Reading, strip: Picture, parts: Sequence[tuple[float, float]]
     ) -> Reading | None:
-        tesseract, width = self._tesseract, strip.shape[1]
+        tesseract = self._tesseract
         assert tesseract is not None
-        cut = [strip[:, round(start * width) : round(stop * width)] for start, stop in parts]
-        script = tesseract.detect_script(cut)
+        script = tesseract.detect_script([between(strip, *part) for part in parts])
         language = tesseract.choose(script, self._hint) if script is not None else None
         if language is None:
             return None

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from airgap.engines.ppocr.strips import cut_strip
+from airgap.engines.ppocr.strips import cut_strip, upside_down
 from airgap.layout.lines import Reading, visual_length
 from airgap.layout.quads import Picture, Quads, is_upended, quad_size
 
@@ -47,7 +45,7 @@ def find_orientation(picture: Picture, quads: Quads, read: ReadStrips) -> Findin
     kept = {} if sideways else dict(zip(sample, readings, strict=True))
     if score >= SURE:
         return Finding(as_cut, score, kept)
-    flipped = [np.ascontiguousarray(strip[::-1, ::-1]) for strip in strips]
+    flipped = [upside_down(strip) for strip in strips]
     flipped_score = _score(flipped, read(flipped))
     if sideways and max(score, flipped_score) < 0.5:
         return Finding(0, 0.0, {})

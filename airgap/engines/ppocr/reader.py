@@ -33,7 +33,7 @@ from airgap.engines.ppocr.strips import STRIP_HEIGHT, cut_strip, upside_down
 from airgap.layout.bridges import parted_at_gutters
 from airgap.layout.code import code_of
 from airgap.layout.furniture import number_places
-from airgap.layout.justified import torn_rows
+from airgap.layout.justified import around, torn_rows
 from airgap.layout.lines import Inset, Reading, Row, TextLine, body_height, done, joined
 from airgap.layout.page_layout import PageLayout
 from airgap.layout.paragraphs import Piece, pieces
@@ -230,8 +230,7 @@ class _Page:
         """A line of several pieces, with a quadrilateral of its own; it says what these say."""
         quads = self._quads[[line.index for line in row]]
         whole = np.array([quads[0][0], quads[-1][1], quads[-1][2], quads[0][3]], self._quads.dtype)
-        place = (row[0].x0, min(line.y0 for line in row), row[-1].x1, max(line.y1 for line in row))
-        return TextLine(place, self._add(whole), lambda: done(joined([line.reading for line in row])))
+        return TextLine(around(row), self._add(whole), lambda: done(joined([line.reading for line in row])))
 
     def _add(self, quad: NDArray[Any]) -> int:
         """The index of a further quadrilateral."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from airgap.engines.ppocr.strips import between
 from airgap.layout.lines import Reading, visual_length
 from airgap.layout.quads import Picture
 
@@ -115,10 +116,7 @@ def is_foreign(strip: Picture, reading: Reading) -> bool:
 
 def silent_parts(strip: Picture, reading: Reading) -> list[tuple[float, float]]:
     """The stretches of a line with ink like letters in which no letter was read, as shares of its width."""
-    width = strip.shape[1]
-    spans = [
-        (start, stop, strip[:, round(start * width) : round(stop * width)]) for start, stop in reading.silent
-    ]
+    spans = [(start, stop, between(strip, start, stop)) for start, stop in reading.silent]
     return [(start, stop) for start, stop, part in spans if part.size and inked_letters(part) >= MIN_LETTERS]
 
 

@@ -40,6 +40,12 @@ def stretched(strip: Picture, factor: float) -> Picture:
     return cv2.resize(strip, (width, strip.shape[0]), interpolation=method)
 
 
+def between(strip: Picture, start: float, stop: float) -> Picture:
+    """The part of a strip between two shares, 0..1, of its width."""
+    width = strip.shape[1]
+    return strip[:, round(start * width) : round(stop * width)]
+
+
 def upside_down(strip: Picture) -> Picture:
     """The strip turned by half a turn."""
     return np.ascontiguousarray(strip[::-1, ::-1])
